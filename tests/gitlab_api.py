@@ -1,4 +1,4 @@
-"""GitLab's API of merge requests on 127.0.0.1, as far as notes and discussions go.
+"""GitLab's API of merge requests and issues on 127.0.0.1, as far as notes and discussions go.
 
 Stateful, and as strict as https://docs.gitlab.com/api/discussions/ and /api/notes/ describe it.
 """
@@ -30,13 +30,16 @@ class Fault(Exception):
 
 @dataclass(kw_only=True)
 class GitLabApi(LocalServer):
-    """A context manager; one merge request, number 1."""
+    """A context manager; one merge request, or issue, number 1."""
 
     people: Mapping[str, int]
     """By token, whose it is."""
     refs: Json
     """Of the newest difference: base_sha, head_sha, start_sha."""
     may_resolve: bool = True
+    about: str = "merge_requests"
+    levels: dict[int, int] = field(default_factory=dict)
+    """By person, the access to the project."""
     notes: list[Json] = field(default_factory=list)
     discussions: list[Json] = field(default_factory=list)
     not_in_difference: set[tuple[str, int]] = field(default_factory=set)
@@ -53,7 +56,9 @@ class GitLabApi(LocalServer):
 
     def note(self, author: int, body: str, **more: Any) -> Json:
         self._count += 1
-        return {"id": self._count, "body": body, "author": {"id": author}, "system": False, **more}
+        now = f"2026-01-01T00:00:{self._count:02}.000Z"
+        told = {"system": False, "created_at": now, "updated_at": now, **more}
+        return {"id": self._count, "body": body, "author": {"id": author}, **told}
 
     @property
     def said(self) -> list[Json]:
@@ -67,9 +72,15 @@ class GitLabApi(LocalServer):
         if token not in self.people:
             raise Fault(401, "401 Unauthorized")
         us = self.people[token]
-        project = f"/api/v4/projects/{PROJECT.replace('/', '%2F')}/merge_requests/1"
+        project = f"/api/v4/projects/{PROJECT.replace('/', '%2F')}"
         if parts.path == "/api/v4/user":
             return 200, {"id": us}
+        if method == "GET" and parts.path.startswith(f"{project}/members/all/"):
+            level = self.levels.get(int(parts.path.rpartition("/")[2]))
+            if level is None:
+                raise Fault(404, "404 Not found")
+            return 200, {"access_level": level}
+        project += f"/{self.about}/1"
         if not parts.path.startswith(project):
             raise Fault(404, "404 Not Found")
         request = f"{method} {parts.path.removeprefix(project)}"
@@ -83,7 +94,7 @@ class GitLabApi(LocalServer):
         return 200, {"iid": 1, "web_url": f"{self.url}/mr/1", "diff_refs": self.refs}
 
     def _list_notes(self, us: int, **query: Any) -> tuple[int, Any]:
-        return 200, _page(self.notes, **query)
+        return 200, _page(self.notes[::-1], **query)  # sort=desc, unless one asks
 
     def _add_note(self, us: int, *, data: Json) -> tuple[int, Any]:
         assert data.keys() == {"body"}

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TypeVar
 
 from autoresearch_ci.cli.action.github_event import read_trigger
-from autoresearch_ci.cli.action.trigger import Permit, decide
+from autoresearch_ci.cli.action.trigger import Permit, decide, mapping_at
 from autoresearch_ci.cli.compared import read_payload
 from autoresearch_ci.cli.questions import Asks
 from autoresearch_ci.cli.terminal import redacted
@@ -36,11 +36,7 @@ _WORDS = 2_000
 
 
 class Waiting(Exception):
-    """The questions are asked, and the job has nothing to do until somebody answers."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.url = url
+    """The job has nothing to do until somebody answers; says where, or why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +137,7 @@ class CommentQuestions:
                 "do: shorten it in the goal, or name it with a flag."
             )
         text = questions_markdown(self.goal, round.asked, remarks)
-        raise Waiting(self._say(text))
+        raise Waiting(f"asked, and waiting for an answer: {self._say(text)}")
 
 
 def _tried(find: Callable[[Asks], T], round: _Round) -> T | None:
@@ -189,8 +185,16 @@ def comment_questions(
 ) -> CommentQuestions | None:
     """Of the issue or pull request that started this job; `None`: there is none.
 
-    Raises `ConfigError` where whoever caused it may not ask for anything.
+    Raises `ConfigError` where whoever caused it may not ask for anything, and `Waiting` where it is
+    nothing that asks or answers.
     """
+    hide = partial(redacted, environment=environment)
+    if environment.get("GITLAB_CI") == "true":
+        found = _on_gitlab(environment)
+        if not found:
+            print("nobody is asked here: what is detected is taken, unless flags say otherwise")
+            return None
+        return CommentQuestions(forge=found[0], number=found[1], goal=goal, hide=hide)
     if environment.get("GITHUB_ACTIONS") != "true" or not environment.get("GITHUB_EVENT_NAME"):
         return None
     payload = read_payload(environment)
@@ -202,8 +206,39 @@ def comment_questions(
     permission = decide(read_trigger(environment, forge.token()), "init")
     if permission.permit is not Permit.RUN:
         raise ConfigError(permission.reason)
-    hide = partial(redacted, environment=environment)
     return CommentQuestions(forge=forge, number=number, goal=goal, hide=hide)
+
+
+LABEL = "autoresearch"
+"""Of what is asked about on GitLab, where every comment starts the job."""
+_ABOUT = {"issue": "issues", "merge_request": "merge_requests"}
+
+
+def _on_gitlab(environment: Mapping[str, str]) -> tuple[Forge, int] | None:
+    """Where to ask: where the webhook that started the pipeline comes from; `None`: from none."""
+    if not environment.get("TRIGGER_PAYLOAD"):
+        return None
+    payload = read_payload(environment, "TRIGGER_PAYLOAD")
+    event, kind = mapping_at(payload, "object_attributes"), payload.get("object_kind")
+    noted = kind == "note"
+    kind = next((name for name in _ABOUT if name in payload), "") if noted else str(kind)
+    about = mapping_at(payload, kind) if noted else event
+    labels = about.get("labels") or payload.get("labels") or ()
+    labelled = event.get("action") == "open" or "labels" in mapping_at(payload, "changes")
+    asks = parse_answers(str(event.get("note"))) is not None if noted else labelled
+    if kind not in _ABOUT or not asks or LABEL not in [label.get("title") for label in labels]:
+        raise Waiting(f"nothing to do: no answer, and no new label {LABEL}")
+    from autoresearch_ci.publish.forge.gitlab import GitLab
+
+    forge = GitLab(environment.get("CI_PROJECT_PATH", ""), environment, about=_ABOUT[kind])
+    actor = mapping_at(payload, "user")
+    if not forge.may_write(int(actor.get("id", 0))):
+        raise ConfigError(
+            f"{actor.get('username') or 'whoever asked'} has no write permission here, or nobody "
+            "can say: that takes GITLAB_TOKEN with the scope api.\n"
+            "do: let somebody with the role Developer ask for it."
+        )
+    return forge, int(about["iid"])
 
 
 def _note(event: Event) -> None:

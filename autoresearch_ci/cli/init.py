@@ -44,10 +44,14 @@ def main(options: argparse.Namespace) -> int:
     """Detect, ask, try, write; with `--json` ask nothing, and print what came of it."""
     with closing(Repository.open(Path.cwd())) as repository:
         if not options.json:
-            place = _place(options, repository)
-            if isinstance(place.questions, CommentQuestions):
-                return _on_an_issue(options, place, place.questions)
-            _init(options, place)
+            try:
+                place = _place(options, repository)
+                if isinstance(place.questions, CommentQuestions):
+                    _on_an_issue(options, place, place.questions)
+                else:
+                    _init(options, place)
+            except Waiting as waiting:
+                print(defuse(str(waiting)))
             return 0
         options.yes = True
         with redirect_stdout(sys.stderr):  # what people are told meanwhile
@@ -56,13 +60,10 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _on_an_issue(options: argparse.Namespace, place: Place, questions: CommentQuestions) -> int:
+def _on_an_issue(options: argparse.Namespace, place: Place, questions: CommentQuestions) -> None:
     """What came of it is said where the questions were."""
     try:
         facts = _init(options, place)
-    except Waiting as waiting:
-        print(defuse(f"asked, and waiting for an answer: {waiting.url}"))
-        return 0
     except AutoresearchError as error:
         words = "Answer once more when that is mended, or with something else."
         with suppress(PublishError):  # what went wrong first is what must be known
@@ -74,7 +75,6 @@ def _on_an_issue(options: argparse.Namespace, place: Place, questions: CommentQu
     values = f"The metric is {trial['values'][0]:g} now; {trial['noise']}" if trial else ""
     new = "\n".join(f"# --- {path}\n{text}" for path, text in facts["files"].items())
     questions.tell("autoresearch-ci init has tried this", [inline(values, 500)], new)
-    return 0
 
 
 def _questions(options: argparse.Namespace, repository: Repository) -> Questions | None:
@@ -83,9 +83,6 @@ def _questions(options: argparse.Namespace, repository: Repository) -> Questions
         return None
     if is_terminal():
         return Terminal()
-    if options.environment.get("GITLAB_CI") == "true":  # no comment starts a pipeline there
-        print("nobody is asked on GitLab: what is detected is taken, unless flags say otherwise")
-        return None
     goal = next((str(each.value) for each in given(options) if each.at == ("goal",)), "")
     return comment_questions(options.environment, repository, goal) if goal else None
 

@@ -7,7 +7,7 @@ named_changes.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 _COMMAND = re.compile(
@@ -64,6 +64,40 @@ class Replies:
     """Whole comments, oldest first, by people who may write and that nobody has edited."""
     ignored: tuple[str, ...] = ()
     """Why others that begin as ours do count for nothing, a sentence each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comment:
+    """Of an issue or a pull request, as its forge tells it."""
+
+    id: int
+    """Later ones have larger numbers."""
+    author: str
+    """Empty: nobody that is known any more."""
+    text: str
+    ours: bool
+    edited: bool
+    """Whoever may write can edit the comment of another."""
+
+
+def replies_below(
+    comments: Iterable[Comment], begin: str, may_write: Callable[[Comment], bool]
+) -> Replies:
+    """The answers since our own comment that begins so: earlier ones answer something else."""
+    told = sorted(comments, key=lambda comment: comment.id)
+    asked = [c.id for c in told if c.ours and c.text.startswith(begin)]
+    answers = [
+        c for c in told if parse_answers(c.text) is not None and c.id > min(asked, default=c.id)
+    ]
+    said, ignored = [], []
+    for comment in answers:
+        if comment.edited:
+            ignored.append(f"the comment of {comment.author} was edited, so it is no answer")
+        elif comment.ours or not comment.author or not may_write(comment):
+            ignored.append(f"{comment.author or 'somebody'} may not write to this repository")
+        else:
+            said.append(comment.text)
+    return Replies(said=tuple(said), ignored=tuple(ignored))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import pytest
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.publish.forge.forge import LineNote
 from autoresearch_ci.publish.forge.forge_refusals import ForgeRefused, Place
-from autoresearch_ci.publish.forge.gitlab import MergeRequestNotes
+from autoresearch_ci.publish.forge.gitlab import Notes
 from tests.conftest import Repo
 from tests.gitlab_api import PROJECT, GitLabApi
 from tests.integration.test_security import HARMLESS, HOLE
@@ -110,7 +110,7 @@ def test_what_passes_on_its_own_is_waited_for_and_nothing_is_said_twice(
 ) -> None:
     slept: list[float] = []
     place = Place(repository=PROJECT)
-    notes = MergeRequestNotes(f"{api.url}/api/v4", PROJECT, TOKEN, place, slept.append)
+    notes = Notes(f"{api.url}/api/v4", PROJECT, TOKEN, place, slept.append)
     beside = LineNote(path="a.py", line=1, text="a shell", key="0" * 16)
     api.faults[method] = status
     assert notes.sticky(1, "security", "failed").startswith(f"{api.url}/mr/1#note_")
@@ -123,7 +123,7 @@ def test_what_passes_on_its_own_is_waited_for_and_nothing_is_said_twice(
 def test_who_never_answers_is_given_up(api: GitLabApi) -> None:
     slept: list[float] = []
     place = Place(repository=PROJECT)
-    notes = MergeRequestNotes(f"{api.url}/api/v4", PROJECT, TOKEN, place, slept.append)
+    notes = Notes(f"{api.url}/api/v4", PROJECT, TOKEN, place, slept.append)
     api.always, api.faults["GET"] = True, 503
     with pytest.raises(ForgeRefused, match=r"503 .*not now"):
         notes.sticky(1, "security", "failed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.publish.comment_commands import parse_answers
 from tests.git_http import create
 from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
+from tests.gitlab_api import PROJECT, GitLabApi
 
 if TYPE_CHECKING:
     from tests.conftest import Repo
@@ -246,10 +248,187 @@ def test_what_an_answer_is(text: str, found: dict[str, str] | None) -> None:
     assert parse_answers(text) == found
 
 
-def test_on_gitlab_nobody_is_asked_and_that_is_said(
+# --- GitLab ---------------------------------------------------------------------------------------
+
+DEVELOPER, REPORTER = 30, 20
+US, MAINTAINER, STRANGER = 1, 2, 3
+COMPONENT = Path(__file__).parents[2] / "templates" / "plan.yml"
+
+
+@pytest.fixture
+def gitlab(here: Repo) -> Iterator[GitLabApi]:
+    with GitLabApi(people={"a-token": US}, refs={}, about="issues") as api:
+        api.levels = {MAINTAINER: DEVELOPER, STRANGER: REPORTER, US: 40}
+        yield api
+
+
+def payload(kind: str, user: int, note: str = "", **more: Any) -> dict[str, Any]:
+    """As a webhook tells it: https://docs.gitlab.com/user/project/integrations/webhook_events/"""
+    issue = {"iid": 1, "title": GOAL, "description": None, "labels": [{"title": "autoresearch"}]}
+    told: dict[str, Any] = {"object_kind": kind, "user": {"id": user, "username": f"user{user}"}}
+    if kind == "note":
+        return {**told, "object_attributes": {"note": note}, "issue": {**issue, **more}}
+    return {**told, "object_attributes": {**issue, "action": "open", **more}, "changes": {}}
+
+
+@pytest.fixture
+def job(here: Repo, gitlab: GitLabApi, tmp_path: Path) -> Callable[..., int]:
+    """A pipeline that a webhook has started."""
+
+    def call(told: dict[str, Any], **more: str) -> int:
+        (tmp_path / "payload").write_text(json.dumps(told))
+        environment = {
+            **os.environ,
+            "GITLAB_CI": "true",
+            "CI_SERVER_URL": gitlab.url,
+            "CI_PROJECT_PATH": PROJECT,
+            "GITLAB_TOKEN": "a-token",
+            "TRIGGER_PAYLOAD": str(tmp_path / "payload"),
+            **more,
+        }
+        return run_cli(["init", "--goal", GOAL, *VISIBLE], environment)
+
+    return call
+
+
+@pytest.mark.parametrize("about", ["issues", "merge_requests"])
+def test_on_gitlab_the_run_resumes_on_the_answer(
+    here: Repo, gitlab: GitLabApi, job: Callable[..., int], about: str
+) -> None:
+    gitlab.about = about
+    kind = about.removesuffix("s")
+    gitlab.notes.append(gitlab.note(MAINTAINER, "/autoresearch answer"))  # to nothing yet
+    assert job(payload(kind, MAINTAINER)) == 0
+    asked = gitlab.notes[-1]
+    assert "**scope**" in asked["body"]
+    answer = "/autoresearch answer\nscope: work.py\nguard: none"
+    gitlab.notes.append(gitlab.note(MAINTAINER, answer))
+    told = payload("note", MAINTAINER, answer)
+    told[kind] = told.pop("issue")
+    assert job(told) == 0
+    assert yaml.safe_load((here.path / CONFIG).read_text())["scope"] == ["work.py"]
+    assert "has tried this" in asked["body"]
+    assert len(gitlab.notes) == 3
+
+
+@pytest.mark.parametrize("how", ["stranger", "nobody", "edited", "ours"])
+def test_on_gitlab_an_answer_that_is_nobodys_to_give_is_none(
+    here: Repo, gitlab: GitLabApi, job: Callable[..., int], how: str
+) -> None:
+    assert job(payload("issue", MAINTAINER)) == 0
+    author = {"stranger": STRANGER, "nobody": 9, "ours": US}.get(how, MAINTAINER)
+    later = {"updated_at": "2026-02-01T00:00:00.000Z"} if how == "edited" else {}
+    gitlab.notes.append(gitlab.note(author, "/autoresearch answer", **later))
+    assert job(payload("issue", MAINTAINER)) == 0
+    assert not (here.path / CONFIG).exists()
+    told = gitlab.notes[0]["body"]
+    assert ("was edited" if how == "edited" else "may not write") in told
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        payload("note", MAINTAINER, "I would like that, too"),
+        payload("note", MAINTAINER, "/autoresearch answer", labels=[]),
+        payload("issue", MAINTAINER, action="update"),
+        payload("issue", MAINTAINER, labels=[{"title": "bug"}]),
+        payload("push", MAINTAINER),
+    ],
+)
+def test_on_gitlab_what_neither_asks_nor_answers_starts_nothing(
+    here: Repo,
+    gitlab: GitLabApi,
+    job: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    told: dict[str, Any],
+) -> None:
+    assert job(told) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert not gitlab.requests
+    assert not (here.path / CONFIG).exists()
+
+
+@pytest.mark.parametrize("user", [STRANGER, 9])
+def test_on_gitlab_who_may_not_write_may_not_ask(
+    gitlab: GitLabApi, job: Callable[..., int], capsys: pytest.CaptureFixture[str], user: int
+) -> None:
+    assert job(payload("issue", user)) == 2
+    assert job(payload("note", user, "/autoresearch answer")) == 2
+    assert "has no write permission here" in capsys.readouterr().err
+    assert not gitlab.notes
+
+
+def test_on_gitlab_a_jobs_own_token_asks_nobody_and_nothing_is_written(
+    here: Repo, gitlab: GitLabApi, job: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job(payload("issue", MAINTAINER), GITLAB_TOKEN="", CI_JOB_TOKEN="a-job") == 2
+    assert "GITLAB_TOKEN with the scope api" in capsys.readouterr().err
+    assert not (here.path / CONFIG).exists()
+
+
+def test_on_gitlab_without_a_webhook_nobody_is_asked_and_that_is_said(
     here: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITLAB_CI", "true")
     assert run_cli(["init", "--goal", GOAL]) == 0
-    assert "nobody is asked on GitLab" in capsys.readouterr().out
+    assert "nobody is asked here" in capsys.readouterr().out
     assert yaml.safe_load((here.path / CONFIG).read_text())["goal"] == GOAL
+
+
+def test_the_component_for_gitlab_brings_what_was_answered_as_a_merge_request(
+    here: Repo, gitlab: GitLabApi, tmp_path: Path
+) -> None:
+    """Its own script, with the real command line, a webhook's file and a repository to push to."""
+    bare = tmp_path / "server.git"
+    here.git("init", "--quiet", "--bare", str(bare))
+    here.git("-C", str(bare), "config", "receive.advertisePushOptions", "true")
+    hook = bare / "hooks" / "post-receive"
+    hook.write_text('#!/bin/sh\nenv | grep GIT_PUSH_OPTION_ > "$(dirname "$0")/options"\n')
+    hook.chmod(0o755)
+    _, jobs = yaml.safe_load_all(COMPONENT.read_text(encoding="utf-8"))
+    job = jobs["plan"]
+    script = "\n".join(job["script"])
+    assert "/opt/autoresearch-ci/bin/python" in script
+    script = script.replace("/opt/autoresearch-ci/bin/python -I", sys.executable)
+    given = {
+        **os.environ,
+        "PYTHONPATH": str(COMPONENT.parents[1]),
+        "GITLAB_CI": "true",
+        "CI_SERVER_URL": gitlab.url,
+        "CI_PROJECT_PATH": PROJECT,
+        "CI_PIPELINE_ID": "77",
+        "CI_DEFAULT_BRANCH": "main",
+        "GITLAB_TOKEN": "a-token",
+        "TRIGGER_PAYLOAD": str(tmp_path / "payload"),
+        "INPUT_COMMAND": job["variables"]["INPUT_COMMAND"],
+        "INPUT_ARGS": " ".join(VISIBLE),
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{bare}.insteadOf",
+        "GIT_CONFIG_VALUE_0": f"{gitlab.url}/{PROJECT}.git",
+    }
+
+    def started(told: dict[str, Any]) -> None:
+        (tmp_path / "payload").write_text(json.dumps(told))
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", script],
+            cwd=here.path,
+            env=given,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    started(payload("issue", MAINTAINER, description="Verify: python bench.py\n"))
+    assert "Goal: make it faster" in gitlab.notes[0]["body"]
+    assert "python bench.py" in gitlab.notes[0]["body"]
+    assert not here.git("-C", str(bare), "for-each-ref")
+    gitlab.notes.append(gitlab.note(MAINTAINER, "/autoresearch answer"))
+    more = {"description": "Verify: python bench.py\n"}
+    started(payload("note", MAINTAINER, "/autoresearch answer", **more))
+    branch = "refs/heads/autoresearch/plan-77"
+    changed = here.git("-C", str(bare), "diff-tree", "-r", "--name-only", "--no-commit-id", branch)
+    assert changed.split() == [CONFIG]
+    options = (bare / "hooks" / "options").read_text()
+    assert "merge_request.create" in options
+    assert "merge_request.target=main" in options

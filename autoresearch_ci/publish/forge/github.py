@@ -16,10 +16,11 @@ from urllib.parse import quote
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import (
+    Comment,
     CommentCommand,
     Replies,
-    parse_answers,
     parse_commands,
+    replies_below,
 )
 from autoresearch_ci.publish.forge.forge import (
     Address,
@@ -166,32 +167,21 @@ class GitHub:
         return self._ask(stick)
 
     def replies(self, number: int, mark: str) -> Replies:
-        """Only as they were written: whoever may write can edit the comment of another.
-
-        Found below our own comment alone: what was said before answers something else.
-        """
-        begin = f"<!-- autoresearch-ci:{mark} -->"
         us = self._own_login()
 
         def read(repository: Repository) -> Replies:
-            comments = list(repository.get_issue(number).get_comments())
-            asked = [c.id for c in comments if _is_by(c, us) and c.body.startswith(begin)]
-            said, ignored = [], []
-            for comment in comments:
-                author = comment.user.login if comment.user else ""
-                if (
-                    not asked
-                    or comment.id < min(asked)
-                    or parse_answers(comment.body or "") is None
-                ):
-                    continue
-                if comment.updated_at != comment.created_at:
-                    ignored.append(f"the comment of {author} was edited, so it is no answer")
-                elif not author or author == us or not self._may_write(repository, author):
-                    ignored.append(f"{author or 'somebody'} may not write to this repository")
-                else:
-                    said.append(comment.body)
-            return Replies(said=tuple(said), ignored=tuple(ignored))
+            comments = [
+                Comment(
+                    id=comment.id,
+                    author=comment.user.login if comment.user else "",
+                    text=comment.body or "",
+                    ours=_is_by(comment, us),
+                    edited=comment.updated_at != comment.created_at,
+                )
+                for comment in repository.get_issue(number).get_comments()
+            ]
+            begin = f"<!-- autoresearch-ci:{mark} -->"
+            return replies_below(comments, begin, lambda c: self._may_write(repository, c.author))
 
         return self._ask(read)
 

@@ -1,8 +1,8 @@
 """GitLab through push options: the push itself opens or updates the merge request.
 
-That needs no API, so a token that may only write the repository is enough. A gate's comments need
-one with the scope `api`: a job's own token may not write them. CI_SERVER_URL, CI_PROJECT_PATH and
-their kin say where.
+That needs no API, so a token that may only write the repository is enough. Comments, of gates and
+of questions, need one with the scope `api`: a job's own may not write them. CI_SERVER_URL,
+CI_PROJECT_PATH and their kin say where.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.comment_commands import CommentCommand, Replies
+from autoresearch_ci.publish.comment_commands import (
+    Comment,
+    CommentCommand,
+    Replies,
+    replies_below,
+)
 from autoresearch_ci.publish.forge.forge import Address, LineNote, PullRequest, PullRequestContent
 from autoresearch_ci.publish.forge.forge_refusals import Place, RefusalKind, explain
 from autoresearch_ci.publish.forge.github_api import Patience
@@ -36,8 +41,12 @@ class GitLab:
         environment: Mapping[str, str],
         *,
         note: Callable[[str], None] = lambda message: None,
+        about: str = "merge_requests",
     ) -> None:
-        """`project`: `group/name`. Raises `ConfigError` when there is no token."""
+        """`project`: `group/name`; `about`: what numbers are of, or `issues`.
+
+        Raises `ConfigError` when there is no token.
+        """
         self._project = project
         self._server = (environment.get("CI_SERVER_URL") or "https://gitlab.com").rstrip("/")
         self._default = environment.get("CI_DEFAULT_BRANCH", "")
@@ -55,6 +64,7 @@ class GitLab:
         self._is_jobs = name == "CI_JOB_TOKEN"
         self._username = "gitlab-ci-token" if self._is_jobs else "oauth2"
         self._note = note
+        self._about = about
 
     @property
     def address(self) -> Address:
@@ -90,7 +100,10 @@ class GitLab:
         return self._notes().sticky(number, mark, text)
 
     def replies(self, number: int, mark: str) -> Replies:
-        return Replies()  # as above
+        return Replies() if self._is_jobs else self._notes().replies(number, mark)
+
+    def may_write(self, user: int) -> bool:
+        return not self._is_jobs and self._notes().may_write(user)
 
     def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> None:
         if not self._is_jobs and not self._notes().beside_lines(number, mark, notes):
@@ -99,10 +112,10 @@ class GitLab:
                 "GitLab lets only the role Developer, or whoever began the merge request, resolve"
             )
 
-    def _notes(self) -> MergeRequestNotes:
+    def _notes(self) -> Notes:
         address, below = self.address, urlsplit(self._server).path
         api = f"{address.origin}{below}/api/v4"  # which raises, where a token would go over http
-        return MergeRequestNotes(api, self._project, self._token, address.place)
+        return Notes(api, self._project, self._token, address.place, about=self._about)
 
     def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
         """There is no API here to do it with."""
@@ -159,6 +172,8 @@ _GONE = "**Gone with the newest commit.**\n\n"
 _AT_ONCE = 30
 """New discussions of one push."""
 _TIMEOUT = 20
+_DEVELOPER = 30
+"""https://docs.gitlab.com/api/access_requests/#valid-access-levels"""
 _KINDS = {
     401: RefusalKind.CREDENTIALS,
     403: RefusalKind.FORBIDDEN,
@@ -168,8 +183,8 @@ _KINDS = {
 Json = Mapping[str, Any]
 
 
-class MergeRequestNotes:
-    """Of one project's merge requests. Everything raises `ForgeRefused`."""
+class Notes:
+    """Of one project's merge requests, or issues. Everything raises `ForgeRefused`."""
 
     def __init__(
         self,
@@ -178,10 +193,12 @@ class MergeRequestNotes:
         token: str,
         place: Place,
         sleep: Callable[[float], None] = time.sleep,
+        about: str = "merge_requests",
     ) -> None:
-        """`api`: `https://host/api/v4`; `project`: `group/name`."""
+        """`api`: `https://host/api/v4`; `project`: `group/name`; `about`: as GitLab calls them."""
         self._api, self._token, self._place = api.rstrip("/"), token, place
-        self._project = f"/projects/{quote(project, safe='')}/merge_requests"
+        self._project = f"/projects/{quote(project, safe='')}"
+        self._about = f"{self._project}/{about}"
         self._own = 0
         # All of it again, not one request: what is there already is looked up before it is written.
         self._patiently = Patience(place=place, sleep=sleep)
@@ -193,7 +210,7 @@ class MergeRequestNotes:
     def _sticky(self, number: int, mark: str, text: str) -> str:
         begin = f"<!-- autoresearch-ci:{mark} -->"
         body = f"{begin}\n{harmless(text).strip()}"
-        path = f"{self._project}/{number}"
+        path = f"{self._about}/{number}"
         ours = [n for n in self._all(f"{path}/notes") if self._is_ours(n, begin)]
         first, *others = ours or [self._ask("POST", f"{path}/notes", {"body": body})]
         for other in others:  # of two jobs at once, each of which found none
@@ -201,6 +218,34 @@ class MergeRequestNotes:
         if first["body"] != body:
             self._ask("PUT", f"{path}/notes/{first['id']}", {"body": body})
         return f"{self._ask('GET', path)['web_url']}#note_{first['id']}"
+
+    def replies(self, number: int, mark: str) -> Replies:
+        """The answers below the one note with that mark."""
+        return self._patiently(lambda: self._replies(number, mark))
+
+    def _replies(self, number: int, mark: str) -> Replies:
+        notes = [
+            Comment(
+                id=note["id"],
+                author=str(note["author"]["id"]),
+                text=note["body"],
+                ours=self._is_ours(note),
+                # A reaction makes it look edited, too.
+                edited=note["updated_at"] != note["created_at"],
+            )
+            for note in self._all(f"{self._about}/{number}/notes")
+            if not note.get("system")
+        ]
+        begin = f"<!-- autoresearch-ci:{mark} -->"
+        return replies_below(notes, begin, lambda note: self._may_write(int(note.author)))
+
+    def may_write(self, user: int) -> bool:
+        """Whether that is somebody with the role Developer, or a higher one."""
+        return self._patiently(lambda: self._may_write(user))
+
+    def _may_write(self, user: int) -> bool:
+        found = self._ask("GET", f"{self._project}/members/all/{user}", besides=404)
+        return found is not None and found["access_level"] >= _DEVELOPER
 
     def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> bool:
         """Each once; what is gone is said to be gone, and its discussion resolved if we may.
@@ -210,7 +255,7 @@ class MergeRequestNotes:
         return self._patiently(lambda: self._beside_lines(number, mark, notes))
 
     def _beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> bool:
-        path = f"{self._project}/{number}"
+        path = f"{self._about}/{number}"
         marks = {f"<!-- autoresearch-ci:{mark}:{note.key} -->": note for note in notes}
         ending = re.compile(rf"<!-- autoresearch-ci:{re.escape(mark)}:[0-9a-f]{{1,64}} -->\s*\Z")
         known, may = set(), True
