@@ -238,11 +238,12 @@ def _show_two(form: str, one: Read, other: Read, failed: Sequence[str]) -> None:
 
 def _more(one: Read, other: Read) -> str:
     """Which gained more; one run each proves nothing of the next."""
-    gains = [(r.found.gain, r) for r in (one, other)]
-    known = [(gain, r) for gain, r in gains if gain is not None]
-    if len(known) < 2 or known[0][0] == known[1][0]:
+    first, second = one.found.gain, other.found.gain
+    if first is None or second is None:
+        return "nobody can say which gained more: one of them has no percentage"
+    if first == second:
         return "neither gained more than the other"
-    best = max(known, key=lambda pair: pair[0])[1]
+    best = one if first > second else other
     tried = count(one.found.iterations, "experiment"), count(other.found.iterations, "experiment")
     return (
         f"{best.path} gained more ({tried[0]} against {tried[1]}). One run each: another seed may "

@@ -140,7 +140,11 @@ class Evaluation:
     @property
     def regressed(self) -> bool:
         """Whether what stands at the end is worse than the baseline."""
-        return self.gain is not None and self.gain < 0
+        return (
+            self.baseline is not None
+            and self.best is not None
+            and self.direction.better(self.baseline, self.best)
+        )
 
     def _per_percent(self, spent: float) -> float | None:
         return spent / (self.gain * 100) if spent and self.gain and self.gain > 0 else None
@@ -164,7 +168,7 @@ def evaluate(
     best = _standing(rows, baseline)
     slope = _slope(tried[-max(window, 2 * _LEAST) :], direction)
     idle = _idle(tried)
-    gains = {e.iteration: _gain(e, direction) for e in tried}
+    moved = [(e, _gain(e, direction)) for e in tried]  # numbers of iterations may repeat
     found = Evaluation(
         direction=direction,
         iterations=len(tried),
@@ -177,22 +181,22 @@ def evaluate(
         slope=slope,
         idle=idle,
         plateau=_plateau(tried, idle, slope, window),
-        fading=_fading(tried, gains),
-        wins=tuple(_ranked(tried, gains, kept=True)),
-        losses=tuple(_ranked(tried, gains, kept=False)),
+        fading=_fading(moved),
+        wins=tuple(_ranked(moved, direction, kept=True)),
+        losses=tuple(_ranked(moved, direction, kept=False)),
         guarded=sum(
-            e.status is Status.DISCARD and gains[e.iteration] > 0 and _refused(e) for e in tried
+            e.status is Status.DISCARD and _better(e, direction) > 0 and _refused(e) for e in tried
         ),
         guard_failures=sum(e.guard == "fail" for e in tried),
         longest=_longest(tried),
         proposers=_shares((e.proposer, e) for e in tried if e.proposer),
         hotspots=_shares((path, e) for e in tried for path in (files or {}).get(e.iteration, ())),
-        calibration=_calibration(tried, gains),
+        calibration=_calibration(moved),
         seconds=math.fsum(e.seconds for e in rows),
         tokens=sum(e.tokens for e in rows),
         cost_usd=math.fsum(e.cost_usd for e in rows),
         doubted=sum(bool(e.doubt) for e in tried if e.status is Status.KEEP),
-        anomalies=tuple(_anomalies(tried, gains)),
+        anomalies=tuple(_anomalies(moved)),
         notes=tuple(notes),
     )
     return _advised(found, tried, window)
@@ -263,12 +267,20 @@ def _reached(best: float | None, target: float, direction: Direction) -> bool:
     return best is not None and not direction.better(target, best)
 
 
+Moved = Sequence[tuple[Experiment, float]]
+"""Attempts, each with its relative gain."""
+
+
+def _better(e: Experiment, direction: Direction) -> float:
+    """By how much, in the metric's unit, than what it was held against; 0: it was not measured."""
+    measured = e.metric is not None and e.delta is not None and e.status not in _FAILED
+    return direction.gain(0, e.delta) if measured and e.delta else 0.0
+
+
 def _gain(e: Experiment, direction: Direction) -> float:
     """Relative to the incumbent that it was held against; 0: not measured, or no percentage."""
-    if e.metric is None or e.delta is None or e.status in _FAILED:
-        return 0.0
-    incumbent = e.metric - e.delta
-    return direction.gain(0, e.delta) / abs(incumbent) if incumbent else 0.0
+    incumbent = (e.metric or 0.0) - (e.delta or 0.0)
+    return _better(e, direction) / abs(incumbent) if incumbent else 0.0
 
 
 def _refused(e: Experiment) -> bool:
@@ -315,27 +327,26 @@ def _plateau(
     return tried[-idle - 1].iteration if idle < len(tried) else 0
 
 
-def _fading(tried: Sequence[Experiment], gains: Mapping[int, float]) -> float | None:
+def _fading(moved: Moved) -> float | None:
     """Of what was kept."""
-    kept = [e for e in tried if e.status is Status.KEEP]
-    half = len(tried) // 2
-    if len(kept) < _LEAST or half < _LEAST:
+    gains = [gain if e.status is Status.KEEP else 0.0 for e, gain in moved]
+    half = len(gains) // 2
+    if sum(e.status is Status.KEEP for e, _ in moved) < _LEAST or half < _LEAST:
         return None
-    ids = {e.iteration for e in kept}
-    early, late = (
-        fmean(gains[e.iteration] if e.iteration in ids else 0.0 for e in part)
-        for part in (tried[:half], tried[half:])
-    )
+    early, late = fmean(gains[:half]), fmean(gains[half:])
     return late / early if early > 0 else None
 
 
-def _ranked(
-    tried: Sequence[Experiment], gains: Mapping[int, float], *, kept: bool
-) -> Iterator[Experiment]:
-    sign = -1 if kept else 1
-    order = sorted(tried, key=lambda e: sign * gains[e.iteration])
-    fit = [e for e in order if (e.status is Status.KEEP) is kept and sign * gains[e.iteration] < 0]
-    yield from fit[:_SHOWN]
+def _ranked(moved: Moved, direction: Direction, *, kept: bool) -> list[Experiment]:
+    """The largest first; a step away from 0 has no percentage, and comes before what is smaller."""
+    sign = 1 if kept else -1
+    fit = [
+        (e, gain)
+        for e, gain in moved
+        if (e.status is Status.KEEP) is kept and sign * _better(e, direction) > 0
+    ]
+    fit.sort(key=lambda each: -sign * (each[1] or sign * math.inf))
+    return [e for e, _ in fit[:_SHOWN]]
 
 
 def _longest(tried: Sequence[Experiment]) -> dict[str, int]:
@@ -354,11 +365,11 @@ def _shares(named: Iterator[tuple[str, Experiment]]) -> dict[str, Share]:
     return {name: Share(kept=kept[name], tried=count) for name, count in tried.most_common()}
 
 
-def _calibration(tried: Sequence[Experiment], gains: Mapping[int, float]) -> Calibration | None:
+def _calibration(moved: Moved) -> Calibration | None:
     """Of what was measured: a crash says nothing of how large a gain would have been."""
     known = [
-        gains[e.iteration] / e.expected
-        for e in tried
+        gain / e.expected
+        for e, gain in moved
         if e.expected and e.metric is not None and e.status not in _FAILED
     ]
     if not known:
@@ -368,17 +379,17 @@ def _calibration(tried: Sequence[Experiment], gains: Mapping[int, float]) -> Cal
     )
 
 
-def _anomalies(tried: Sequence[Experiment], gains: Mapping[int, float]) -> Iterator[str]:
+def _anomalies(moved: Moved) -> Iterator[str]:
     """What a person should look at."""
-    sizes = [abs(gain) for gain in gains.values() if gain]
+    sizes = [abs(gain) for _, gain in moved if gain]
     usual = median(sizes) if len(sizes) >= _LEAST else 0.0
-    for e in tried:
-        if usual and abs(gains[e.iteration]) > 10 * usual and abs(gains[e.iteration]) > 0.05:
+    for e, gain in moved:
+        if usual and abs(gain) > 10 * usual and abs(gain) > 0.05:
             yield f"#{e.iteration} moved the metric more than ten times as far as usual"
         if e.doubt and e.status is Status.KEEP:
             yield f"#{e.iteration} was kept, and is {e.doubt}"
-    for failed, group in groupby(tried, lambda e: e.status in _FAILED):
-        rows = list(group)
+    for failed, group in groupby(moved, lambda each: each[0].status in _FAILED):
+        rows = [e for e, _ in group]
         if failed and len(rows) >= 3:
             words = Counter(str(e.status) for e in rows).most_common(1)[0][0]
             yield f"#{rows[0].iteration} to #{rows[-1].iteration} failed in a row ({words})"

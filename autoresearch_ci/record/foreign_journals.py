@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -68,7 +68,17 @@ def _table(text: str, asked: Direction | None) -> ForeignJournal:
     rows = parse_rows("\n".join(lines))
     if not rows:
         raise ValueError("there is no row in it")
-    return _directed(rows, parse_direction(text), asked, metric=metric)
+    found = _directed(rows, parse_direction(text), asked, metric=metric)
+    begins = [n for n, e in enumerate(rows) if e.status is Status.BASELINE and n]
+    if not begins:
+        return found
+    notes = (*found.notes, _left_out(len(begins), "run"))
+    return replace(found, rows=rows[begins[-1] :], notes=notes)
+
+
+def _left_out(count: int, what: str) -> str:
+    are = f"earlier {what} is" if count == 1 else f"earlier {what}s are"
+    return f"{count} {are} left out: numbers of two baselines do not compare"
 
 
 def _directed(
@@ -119,7 +129,7 @@ def _json_lines(text: str, asked: Direction | None) -> ForeignJournal:
         raise ValueError("there is no run in it")
     header, runs = with_runs[-1]
     left = len(with_runs) - 1
-    notes = [f"{left} earlier segments are left out: their numbers do not compare"] if left else []
+    notes = [_left_out(left, "segment")] if left else []
     word = str(header.get("bestDirection") or header.get("direction") or "")
     stated = (Direction.MINIMIZE if word in _LOWER else Direction.MAXIMIZE) if word else None
     rows: list[Experiment] = []

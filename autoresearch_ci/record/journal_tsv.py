@@ -128,9 +128,10 @@ def _completed(
     if not measured and not metric:  # their crashes print 0.000000
         metric = delta = None
     status, commit = found.status, found.commit
-    if not before and "iteration" not in row and status is Status.KEEP:
+    first = not before or found.description.lower() == "baseline"  # of another run, appended
+    if first and "iteration" not in row and status is Status.KEEP:
         status, commit = Status.BASELINE, commit.removeprefix("baseline")
-    incumbent = before[-1].best if before else None
+    incumbent = before[-1].best if before and status is not Status.BASELINE else None
     if "delta" not in row and metric is not None:
         delta = 0.0 if incumbent is None else metric - incumbent
     memory = _number_or_zero(row.get("memory_gb", "")) * 1024

@@ -192,7 +192,7 @@ def _bare(found: ForeignJournal, facts: Mapping[str, Any]) -> RunInfo:
         metric_command=str(configured(facts, "metric.command") or ""),
         guards=[str(g.get("command", g) if isinstance(g, dict) else g) for g in listed],
         goal=str(configured(facts, "goal") or ""),
-        stop_reason=str(facts.get("stop_reason") or UNFINISHED),
+        stop_reason=str(facts.get("stop_reason") or "; ".join([UNFINISHED, *found.notes])),
         started=rows[0].timestamp if rows else "",
         seconds=sum(e.seconds for e in rows),
         host=str(facts.get("host") or "a machine that is not known"),

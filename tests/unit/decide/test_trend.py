@@ -141,6 +141,32 @@ def test_what_is_worse_than_the_baseline_is_a_regression() -> None:
     assert found.advice is Advice.CHANGE
 
 
+@pytest.mark.parametrize("better", Direction)
+def test_what_left_zero_has_no_percentage_and_is_a_win_or_a_regression_all_the_same(
+    better: Direction,
+) -> None:
+    base = dataclasses.replace(ROW, metric=0.0, best=0.0)
+    kept = dataclasses.replace(base, iteration=1, status=KEEP, metric=5.0, delta=5.0, best=5.0)
+    more = dataclasses.replace(kept, iteration=2, metric=6.0, delta=1.0, best=6.0)
+    found = evaluate([base, kept, more], better)
+    assert found.gain is None
+    assert found.regressed is (better is Direction.MINIMIZE)
+    assert [e.iteration for e in found.wins] == ([] if found.regressed else [1, 2])
+    lost = dataclasses.replace(kept, status=DISCARD, guard="fail")
+    found = evaluate([base, lost], better)
+    assert (len(found.losses), found.guarded) == (
+        (1, 0) if better is Direction.MINIMIZE else (0, 1)
+    )
+
+
+def test_numbers_of_iterations_that_repeat_hide_no_gain() -> None:
+    rows = journal([(KEEP, 90.0), (CRASH, None), (DISCARD, 95.0)])
+    rows[2:] = [dataclasses.replace(row, iteration=1) for row in rows[2:]]
+    found = evaluate(rows, Direction.MINIMIZE)
+    assert [e.metric for e in found.wins] == [90.0]
+    assert [e.metric for e in found.losses] == [95.0]
+
+
 def test_gains_that_a_guard_refuses_are_counted() -> None:
     rows = journal([(DISCARD, 90.0), (DISCARD, 91.0), (DISCARD, 92.0), (DISCARD, 120.0)])
     rows[1] = dataclasses.replace(rows[1], guard="fail")

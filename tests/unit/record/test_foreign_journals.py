@@ -81,7 +81,45 @@ def test_pis_runs_are_rows_with_its_first_as_the_baseline() -> None:
 def test_only_pis_newest_segment_counts_and_that_is_said() -> None:
     read = read_journal(lines(HEAD, run(1, 2.0), HEAD, run(1, 9.0), run(2, 8.0), HEAD), "log.jsonl")
     assert [row.metric for row in read.rows] == [9.0, 8.0]
-    assert read.notes == ("1 earlier segments are left out: their numbers do not compare",)
+    assert read.notes == ("1 earlier segment is left out: numbers of two baselines do not compare",)
+
+
+PEERS = "iteration\tcommit\tmetric\tdelta\tguard\tstatus\tdescription"
+
+
+@pytest.mark.parametrize(
+    ("titles", "rows"),
+    [
+        (
+            PEERS,
+            [
+                "0\ta\t100\t0\t-\tbaseline\tstart",
+                "1\tb\t90\t-10\tpass\tkeep\tthe first night",
+                "0\tc\t100\t0\t-\tbaseline\tstart",
+                "1\td\t120\t20\tfail\tdiscard\tthe second",
+            ],
+        ),
+        (
+            "commit\tval\tmemory_gb\tstatus\tdescription",
+            [
+                "a\t100\t1\tkeep\tbaseline",
+                "b\t90\t1\tkeep\tthe first night",
+                "c\t100\t1\tkeep\tbaseline",
+                "d\t120\t1\tdiscard\tthe second",
+            ],
+        ),
+    ],
+)
+def test_of_several_runs_in_one_file_the_newest_counts_and_that_is_said(
+    titles: str, rows: list[str]
+) -> None:
+    text = "\n".join(["# metric_direction: lower_is_better", titles, *rows, ""])
+    read = read_journal(text.encode(), "results.tsv")
+    assert [(row.status, row.metric, row.delta) for row in read.rows] == [
+        (Status.BASELINE, 100, 0),
+        (Status.DISCARD, 120, 20),
+    ]
+    assert read.notes == ("1 earlier run is left out: numbers of two baselines do not compare",)
 
 
 def test_a_torn_last_line_is_left_out_and_a_broken_one_before_is_not() -> None:
