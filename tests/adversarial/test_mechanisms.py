@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autoresearch_ci.config.schema import Sandbox
+from autoresearch_ci.execution.sandbox import bubblewrap
 from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
 from autoresearch_ci.execution.sandbox.kernel import MACHINE
 from tests.adversarial.attacks import CREDENTIALS, PYTHON, ROOT, in_a_container, without_bubblewrap
@@ -405,6 +407,23 @@ def test_without_confinement_they_are_attacks(
     tally("none: attacks tried", tried)
     tally("none: attacks succeeded", len(won))
     assert len(won) > 0.6 * tried, won
+
+
+def test_where_bubblewrap_lies_beside_git_only_that_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a distribution's is installed."""
+    system = tmp_path / "usr-bin"
+    system.mkdir()
+    (system / "git").symlink_to(str(shutil.which("git")))
+    (system / "bwrap").write_text("#!/bin/sh\necho bubblewrap 99.0\n")
+    (system / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", str(system))
+    bubblewrap.program.cache_clear()
+    assert bubblewrap.program() == (str(system / "bwrap"), "99.0")
+    with without_bubblewrap(tmp_path / "empty"):
+        assert bubblewrap.program() == ("", "")
+        assert shutil.which("git") == str(system / "git")
 
 
 def play(
