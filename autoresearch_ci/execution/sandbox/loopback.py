@@ -8,7 +8,6 @@ loopback, such as Docker's or systemd's, would leave the machine.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import functools
@@ -21,6 +20,14 @@ import sys
 import threading
 from collections.abc import Iterable
 
+from autoresearch_ci.execution.sandbox.bpf import (
+    Instruction,
+    Program,
+    answer,
+    any_bit,
+    different,
+    load,
+)
 from autoresearch_ci.execution.sandbox.kernel import no_new_privileges
 from autoresearch_ci.execution.sandbox.seccomp import LOCAL_FAMILIES, NEVER_NEEDED, Filter
 
@@ -28,32 +35,23 @@ _REQUEST_BYTES, _ARGUMENTS = 80, 32
 _RECEIVE, _SEND, _ADD = 0xC0502100, 0xC0182101, 0x40182103
 _AND_SEND = 2
 _ATTACH_FILTER, _LOCK_FILTER = 26, 44
-_BYTE, _WORD, _SHIFT, _IF_EQUAL, _RETURN = 0x30, 0x20, 0x74, 0x15, 0x06
-_PACKET = 0xFFF00000
+_HEADER = 0xFFF00000
 """SKF_NET_OFF (linux/filter.h): where a packet's own header begins."""
-_HEARD = b"".join(
-    struct.pack("=HBBI", *line)
-    for line in (
-        (_BYTE, 0, 0, _PACKET),
-        (_SHIFT, 0, 0, 4),
-        (_IF_EQUAL, 0, 2, 4),
-        (_WORD, 0, 0, _PACKET + 12),
-        (_IF_EQUAL, 8, 9, 0x7F000001),
-        (_WORD, 0, 0, _PACKET + 8),
-        (_IF_EQUAL, 0, 7, 0),
-        (_WORD, 0, 0, _PACKET + 12),
-        (_IF_EQUAL, 0, 5, 0),
-        (_WORD, 0, 0, _PACKET + 16),
-        (_IF_EQUAL, 0, 3, 0),
-        (_WORD, 0, 0, _PACKET + 20),
-        (_IF_EQUAL, 0, 1, 1),
-        (_RETURN, 0, 0, 0xFFFFFFFF),
-        (_RETURN, 0, 0, 0),
-    )
-)
-"""By whom a packet was sent."""
-_kept = ctypes.create_string_buffer(_HEARD, len(_HEARD))
-_FILTER = struct.pack("@HP", len(_HEARD) // 8, ctypes.addressof(_kept))
+_IPV6 = 0x20000000
+"""Where its version is 6; where that is 4, this bit is 0."""
+_DROP, _HEAR = answer(0), answer(0xFFFFFFFF)
+
+
+def _sent_by(address: str, offset: int) -> list[Instruction]:
+    """Hears what has this address at this offset of its header, and nothing else."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    lines = []
+    for number, (word,) in enumerate(struct.iter_unpack("!I", socket.inet_pton(family, address))):
+        lines += [load(_HEADER + offset + 4 * number), *different(word, _DROP)]
+    return [*lines, _HEAR]
+
+
+_FILTER = Program([load(_HEADER), *any_bit(_IPV6, *_sent_by("::1", 8)), *_sent_by("127.0.0.1", 12)])
 
 
 class Loopback:
@@ -140,7 +138,7 @@ def _made(family: int, kind: int, protocol: int) -> socket.socket:
     made = socket.socket(family, kind, protocol)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\0")
-        made.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, _FILTER)
+        made.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, _FILTER.pointed_to)
         made.setsockopt(socket.SOL_SOCKET, _LOCK_FILTER, 1)
     except OSError:
         made.close()

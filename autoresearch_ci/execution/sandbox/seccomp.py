@@ -7,11 +7,19 @@ LeakSanitizer and debuggers under test need them there. Without Landlock they ar
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import struct
 from collections.abc import Iterable, Sequence
 
+from autoresearch_ci.execution.sandbox.bpf import (
+    Instruction,
+    Program,
+    answer,
+    any_bit,
+    at_least,
+    different,
+    equal,
+    load,
+)
 from autoresearch_ci.execution.sandbox.kernel import LINUX, MACHINE, syscall
 
 _X86, _ARM = "x86_64", "aarch64"
@@ -108,13 +116,10 @@ NETWORK_FAMILIES = (_UNIX, _INET, _INET6)
 _NETLINK_ROUTE = 0
 _NEW_USER = 0x10000000
 
-_LOAD, _RETURN = 0x20, 0x06
-_IF_EQUAL, _IF_AT_LEAST, _IF_SET = 0x15, 0x35, 0x45
-_ALLOW, _ERRNO, _ASK = 0x7FFF0000, 0x00050000, 0x7FC00000
-_NR, _ARCH = 0, 4
+_NUMBER, _ARCH = load(0), load(4)
+"""Of `struct seccomp_data`: which call it is, and of which kind of machine."""
+_ALLOW, _ASK = answer(0x7FFF0000), answer(0x7FC00000)
 _SET_FILTER, _KEEP_SPECULATION, _LISTENER = 1, 4, 8
-
-Instruction = tuple[int, int, int, int]
 
 
 def supported() -> bool:
@@ -138,22 +143,17 @@ class Filter:
         `spare`: processes, groups and threads whose scheduling is not to be changed. `asked`: of
         sockets that whoever has what `enter` returns is asked for.
         """
-        lines = program(MACHINE, families, refuse, spare, asked)
+        self._program = Program(program(MACHINE, families, refuse, spare, asked))
         self._flags = _KEEP_SPECULATION | (_LISTENER if asked else 0)
-        code = b"".join(struct.pack("=HBBI", *line) for line in lines)
-        self.code = code
+        self.code = self._program.code
         """For another program to enter."""
-        self._code = ctypes.create_string_buffer(code, len(code))
-        # struct sock_fprog: a count, padding, a pointer.
-        self._program = ctypes.create_string_buffer(
-            struct.pack("@HP", len(code) // 8, ctypes.addressof(self._code))
-        )
         self._number = _SECCOMP[MACHINE]
 
     def enter(self) -> int:
         """For good, for this process and all it starts. Raises `OSError`."""
         # Without the flag, older kernels slow down everything by a mitigation for browsers.
-        return syscall("seccomp", self._number, _SET_FILTER, self._flags, self._program)
+        given = self._program.pointed_to
+        return syscall("seccomp", self._number, _SET_FILTER, self._flags, given)
 
 
 def program(
@@ -163,70 +163,59 @@ def program(
     spare: Iterable[int] = (),
     asked: Sequence[int] = (),
 ) -> list[Instruction]:
-    """The filter's code: (operation, jump if true, jump if false, value)."""
+    """The filter's code."""
     column = 0 if machine == _X86 else 1
-    program = [
-        (_LOAD, 0, 0, _ARCH),
-        (_IF_EQUAL, 1, 0, _AUDIT_ARCH[machine]),
-        _refusal(errno.EPERM),
-        (_LOAD, 0, 0, _NR),
-    ]
+    refused = _refusal(errno.EPERM)
+    program = [_ARCH, *different(_AUDIT_ARCH[machine], refused), _NUMBER]
     if machine == _X86:
-        program += [(_IF_AT_LEAST, 0, 1, _X32_BIT), _refusal(errno.EPERM)]
+        program += at_least(_X32_BIT, refused)
     for name in refuse:
         number = _NUMBERS[name][column]
         if number is not None:
-            program += [(_IF_EQUAL, 0, 1, number), _refusal(errno.EPERM)]
-    numbers = {name: _NUMBERS[name][column] or 0 for name in _WITH_CARE}
-    for name in ("unshare", "clone"):  # a user namespace opens much of the kernel to anyone
-        body = [_argument(0), (_IF_SET, 0, 1, _NEW_USER), _refusal(errno.EPERM)]
-        program += _when(numbers[name], body)
-    # Its flags lie in memory, where no filter looks; libc falls back to clone.
-    program += _when(numbers["clone3"], [_refusal(errno.ENOSYS)])
-    # Limits of others: Landlock does not see it, and one of none ends whoever has it.
-    program += _when(
-        numbers["prlimit64"], [_argument(0), (_IF_EQUAL, 1, 0, 0), _refusal(errno.EPERM)]
-    )
-    body = [_argument(1)]
+            program += equal(number, refused)
+    with_care = {
+        # A user namespace opens much of the kernel to anyone.
+        "unshare": [_argument(0), *any_bit(_NEW_USER, refused)],
+        "clone": [_argument(0), *any_bit(_NEW_USER, refused)],
+        # Its flags lie in memory, where no filter looks; libc falls back to clone.
+        "clone3": [_refusal(errno.ENOSYS)],
+        # Limits of others: Landlock does not see it, and one of none ends whoever has it.
+        "prlimit64": [_argument(0), *different(0, refused)],
+        "ioctl": [_argument(1)],
+        **{name: _scheduling(name, index, spare) for name, index in _OF_SCHEDULING.items()},
+    }
     for order in (*_OF_INODES, *_OF_TERMINALS):  # as of a file system that has no such thing
-        body += [(_IF_EQUAL, 0, 1, order), _refusal(errno.EOPNOTSUPP)]
-    program += _when(numbers["ioctl"], body)
-    for name, index in _OF_SCHEDULING.items():
-        program += _when(numbers[name], _scheduling(name, index, spare))
+        with_care["ioctl"] += equal(order, _refusal(errno.EOPNOTSUPP))
     if families is not None:
-        program += _when(numbers["socket"], _socket(families, asked))
-    return [*program, (_RETURN, 0, 0, _ALLOW)]
+        with_care["socket"] = _socket(families, asked)
+    for name, body in with_care.items():
+        program += equal(_NUMBERS[name][column] or 0, *body, _NUMBER)
+    return [*program, _ALLOW]
 
 
 def _scheduling(name: str, index: int, spare: Iterable[int]) -> list[Instruction]:
-    body = []
+    body, refused = [], _refusal(errno.EPERM)
     if name in _OF_ALL_OF_A_USER:
-        body += [_argument(0), (_IF_EQUAL, 0, 1, _OF_ALL_OF_A_USER[name]), _refusal(errno.EPERM)]
+        body += [_argument(0), *equal(_OF_ALL_OF_A_USER[name], refused)]
     body.append(_argument(index))
     for number in spare:
-        body += [(_IF_EQUAL, 0, 1, number), _refusal(errno.EPERM)]
+        body += equal(number, refused)
     return body
 
 
 def _socket(families: Sequence[int], asked: Sequence[int]) -> list[Instruction]:
-    body: list[Instruction] = [_argument(0)]
+    body, refused = [_argument(0)], _refusal(errno.EACCES)
     for family in (*families, *asked):
-        body += [(_IF_EQUAL, 0, 1, family), (_RETURN, 0, 0, _ASK if family in asked else _ALLOW)]
+        body += equal(family, _ASK if family in asked else _ALLOW)
     # What lists the machine's addresses (getifaddrs), and no other part of the kernel.
-    body += [(_IF_EQUAL, 1, 0, _NETLINK), _refusal(errno.EACCES)]
-    body += [_argument(2), (_IF_EQUAL, 1, 0, _NETLINK_ROUTE), _refusal(errno.EACCES)]
-    return body
-
-
-def _when(number: int, body: Sequence[Instruction]) -> list[Instruction]:
-    """`body` for that call; afterwards the number of the call is loaded again."""
-    return [(_IF_EQUAL, 0, len(body), number), *body, (_LOAD, 0, 0, _NR)]
+    body += different(_NETLINK, refused)
+    return [*body, _argument(2), *different(_NETLINK_ROUTE, refused)]
 
 
 def _argument(index: int) -> Instruction:
     """The low half; both machines are little-endian, and the kernel cuts these to 32 bits."""
-    return (_LOAD, 0, 0, 16 + 8 * index)
+    return load(16 + 8 * index)
 
 
 def _refusal(number: int) -> Instruction:
-    return (_RETURN, 0, 0, _ERRNO | number)
+    return answer(0x00050000 | number)
