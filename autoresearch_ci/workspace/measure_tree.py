@@ -26,7 +26,7 @@ from autoresearch_ci.workspace.overlay import Overlay, is_attributes, make_folde
 from autoresearch_ci.workspace.relocate import relocate
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scratch import refuse_foreign
-from autoresearch_ci.workspace.snapshot import Snapshot, remove, undisturbed
+from autoresearch_ci.workspace.snapshot import Snapshot, remove, settle, undisturbed
 from autoresearch_ci.workspace.store import Edits, Store
 
 
@@ -271,6 +271,7 @@ class MeasureTree:
             self._keep_built(self._below[0])
         for folder in self._below:
             folder.undo(functools.partial(self._rewrite, folder))
+        settle(scratch, [folder.root for folder in self._below])
 
     def _rewrite(self, folder: Snapshot, paths: Sequence[str]) -> None:
         pristine = self.layout.pristine / folder.root.name

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from autoresearch_ci.errors import WorkspaceError
@@ -15,7 +16,8 @@ Fingerprint = tuple[int, int, int, int, int]
 """Mode, inode, size, mtime and ctime in ns. ctime cannot be set back without setting the clock,
 so an equal fingerprint means equal content (git's index relies on the same)."""
 
-_CTIME = 4
+_MTIME, _CTIME = 3, 4
+_MOST_TICKS = 2000
 _LONGEST = 4096
 """Characters of a path by which a program can reach something in one step (PATH_MAX)."""
 
@@ -33,6 +35,8 @@ class Snapshot:
         self.folders: dict[str, tuple[int, int]] = {"": (0o755, 0)}
         """Permissions, and mtime in ns or 0 for whichever; the root's name is empty. Each comes
         after the one that holds it."""
+        self._shut: dict[str, Fingerprint] = {}
+        """Folders when they were last given these."""
 
     def take(self, *, shut: bool = True) -> None:
         """Remember everything as it is now. `shut`: also again what had to be opened for it.
@@ -62,18 +66,24 @@ class Snapshot:
             self.shut(lambda mode: mode & 0o700 != 0o700)
 
     def undo(self, rewrite: Callable[[Sequence[str]], None]) -> None:
-        """Make the folder anew: with what was not touched, and what `rewrite` makes of the rest.
+        """Put back what was touched; `rewrite` is given the files that have to be written again.
 
-        A folder is a store in its size, times and attributes; so none of them stays.
+        A folder is a store in its size, times and attributes: one in which anything was touched is
+        made anew, as are those that it lies in, with what else was in it.
         """
         old = self.root.with_name(f"{self.root.name}.old")
         with undisturbed(self.root.parent):
             beneath.remove(old.parent, old.name)
-            with contextlib.suppress(FileNotFoundError):
-                self.root.rename(old)
-            self.root.mkdir()
-            self._own(self.root, "")
-            rewrite(self._moved(old))
+            kept, touched = self._looked_through()
+            for folder in reversed(self.folders):  # from the inside
+                if folder in touched:
+                    touched.add(folder.rpartition("/")[0])
+            if touched:
+                with contextlib.suppress(FileNotFoundError):
+                    self.root.rename(old)
+                self.root.mkdir()
+                self._own(self.root, "")
+            rewrite(self._moved(old, kept, touched))
             self.shut()
             beneath.remove(old.parent, old.name)
 
@@ -85,6 +95,7 @@ class Snapshot:
                     if time_ns:
                         os.utime(descriptor, ns=(time_ns, time_ns))
                     os.fchmod(descriptor, mode)
+                    self._shut[folder] = _fingerprint(os.fstat(descriptor))
 
     def learn(self, path: str) -> None:
         """Remember one file as it is now."""
@@ -103,51 +114,88 @@ class Snapshot:
         for folder in beneath.drop_empty_parents(self.root, path):
             self.folders.pop(folder, None)
 
-    def _moved(self, old: Path) -> list[str]:
-        """Move what is as it was from there to new folders; returns which files were not."""
-        kept = self._kept(old)
-        with beneath.Cursor(old) as was, beneath.Cursor(self.root) as new:
-            for folder in self.folders:
-                if folder:
-                    above, _, name = folder.rpartition("/")
-                    os.mkdir(name, dir_fd=new.folder(above))
-                    self._own(self.root, folder)
-                for name in kept.get(folder, ()):
-                    path, to = _joined(folder, name), new.folder(folder)
-                    os.rename(name, name, src_dir_fd=was.folder(folder), dst_dir_fd=to)
-                    known = self.files[path]
-                    now = _fingerprint(os.stat(name, dir_fd=to, follow_symlinks=False))
-                    if now[:_CTIME] != known[:_CTIME]:
-                        raise _still_there(name, self.root)
-                    self.files[path] = now
-        moved = {_joined(folder, name) for folder, names in kept.items() for name in names}
-        return [path for path in self.files if path not in moved]
+    def _looked_through(self) -> tuple[dict[str, list[str]], set[str]]:
+        """The files of each folder that are as they were, and the folders that are not.
 
-    def _kept(self, old: Path) -> dict[str, list[str]]:
-        """The files of each folder that are as they were, as if unread; others go, to make room."""
+        What else is found goes, to make room.
+        """
         kept: dict[str, list[str]] = {}
-        with beneath.Cursor(old) as cursor:
+        touched = set[str]()
+        with beneath.Cursor(self.root) as cursor:
             for folder in self.folders:
                 try:
-                    _, found = cursor.listing(folder)
+                    was, found = cursor.listing(folder)
                 except OSError as error:
                     if error.errno not in beneath.MOVING:
                         raise
+                    touched.add(folder)
                     continue
                 names = kept[folder] = []
+                same = self._shut.get(folder) == _fingerprint(was)
                 for name, status in found:
-                    path = _joined(folder, name)
-                    if stat.S_ISDIR(status.st_mode):
-                        if path not in self.folders:
-                            beneath.remove(old, path)
-                    elif self.files.get(path) == _fingerprint(status):
+                    path = f"{folder}/{name}" if folder else name
+                    if self.files.get(path) == _fingerprint(status):
                         names.append(name)
-                        if status.st_atime_ns != (time_ns := status.st_mtime_ns):
-                            times, at = (time_ns, time_ns), cursor.folder(folder)
-                            os.utime(name, ns=times, dir_fd=at, follow_symlinks=False)
-                    else:
+                    elif not stat.S_ISDIR(status.st_mode):
+                        same = False
                         os.unlink(name, dir_fd=cursor.folder(folder))
-        return kept
+                    elif path not in self.folders:
+                        same = False
+                        beneath.remove(self.root, path)
+                if not same:
+                    touched.add(folder)
+        return kept, touched
+
+    def _moved(self, old: Path, kept: Mapping[str, list[str]], touched: set[str]) -> list[str]:
+        """Move there what is kept of folders that were touched; returns which files are not kept.
+
+        All that is kept is as if unread, and changed last at the same time, whether it was or not.
+        """
+        files, missing = self.files, set(self.files)
+        with beneath.Cursor(old) as was, beneath.Cursor(self.root) as new:
+            for folder in self.folders:
+                above, _, name = folder.rpartition("/")
+                if folder and folder in touched:
+                    os.mkdir(name, dir_fd=new.folder(above))
+                    self._own(self.root, folder)
+                elif folder and above in touched:
+                    source, target = was.folder(above), new.folder(above)
+                    os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
+                if not kept.get(folder):
+                    continue
+                target = new.folder(folder)
+                source = was.folder(folder) if folder in touched else target
+                for name in kept[folder]:
+                    path = f"{folder}/{name}" if folder else name
+                    if source != target:
+                        os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
+                    known = files[path]
+                    times = known[_MTIME], known[_MTIME]
+                    try:
+                        os.utime(name, ns=times, dir_fd=target, follow_symlinks=False)
+                    except PermissionError:  # it is somebody else's, and will be ours
+                        os.unlink(name, dir_fd=target)
+                        continue
+                    now = _fingerprint(os.stat(name, dir_fd=target, follow_symlinks=False))
+                    if now[:_CTIME] != known[:_CTIME]:
+                        raise _still_there(name, self.root)
+                    files[path] = now
+                    missing.remove(path)
+        return [path for path in files if path in missing]
+
+
+def settle(folder: Path, others: Sequence[Path]) -> None:
+    """Wait until what is changed in `others` gets a time of change that nothing there has yet.
+
+    Before Linux 6.13 all that happens in one tick of the clock has the same. `folder`: of our own.
+    """
+    newest = max(other.stat().st_ctime_ns for other in others)
+    for _ in range(_MOST_TICKS):  # the clock may have been set back
+        was = folder.stat()
+        os.utime(folder, ns=(was.st_atime_ns, was.st_mtime_ns))
+        if folder.stat().st_ctime_ns > newest:
+            return
+        time.sleep(0.001)
 
 
 @contextlib.contextmanager

@@ -8,13 +8,15 @@ import stat
 import sys
 import traceback
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from autoresearch_ci.safety import untrusted_files as beneath
-from autoresearch_ci.workspace.snapshot import Snapshot
+from autoresearch_ci.workspace.snapshot import Snapshot, settle
 
 HANDLES = [0, *([os.O_PATH] if sys.platform == "linux" else [])]
 """Without `O_PATH`, as on macOS and BSD, and with."""
@@ -217,6 +219,61 @@ def test_folders_in_each_other_take_no_memory_for_their_paths(tmp_path: Path) ->
     finally:
         tracemalloc.stop()
     assert list(root.iterdir()) == []
+
+
+def facts(root: Path, names: Iterable[str]) -> dict[str, os.stat_result]:
+    return {name: (root / name).lstat() for name in names}
+
+
+def test_only_what_was_touched_is_made_anew_and_nothing_shows_what_was_read(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    for name in ("a/deep/file", "b/one", "b/two", "c/file", "c/under/file", "d/file", "top"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("x")
+    (root / "d").chmod(0o555)
+    snapshot = Snapshot(root)
+    snapshot.take(shut=False)
+    snapshot.shut()
+    names = [str(path.relative_to(root)) for path in (root, *root.rglob("*"))]
+    snapshot.undo(lambda paths: None)
+    before = facts(root, names)
+    (root / "a" / "deep" / "file").write_text("y")
+    (root / "b" / "one").read_text()
+    (root / "c" / "new").write_text("")
+    (root / "c" / "new").unlink()
+    written: list[str] = []
+
+    def rewrite(paths: Sequence[str]) -> None:
+        written.extend(paths)
+        for path in paths:
+            (root / path).write_text("x")
+            snapshot.learn(path)
+
+    snapshot.undo(rewrite)
+    assert written == ["a/deep/file"]
+    after = facts(root, names)
+    new = {path for path, was in after.items() if was.st_ino != before[path].st_ino}
+    assert new == {".", "a", "a/deep", "a/deep/file", "c"}
+    assert all(now.st_mode == before[path].st_mode for path, now in after.items())
+    rest = {path: now for path, now in after.items() if path != "a/deep/file"}
+    assert {path: now.st_mtime_ns for path, now in rest.items()} == {
+        path: before[path].st_mtime_ns for path in rest
+    }
+    assert all(now.st_atime_ns == now.st_mtime_ns for now in rest.values())
+    assert {str(path.relative_to(root)) for path in root.rglob("*")} == {*names} - {"."}
+    oldest = min(now.st_ctime_ns for now in after.values())
+    assert oldest > max(was.st_ctime_ns for was in before.values())
+    snapshot.undo(lambda paths: written.extend(["again", *paths]))
+    assert written == ["a/deep/file", "again"]
+    assert all(now.st_ino == after[path].st_ino for path, now in facts(root, names).items())
+
+
+def test_what_changes_next_gets_another_time(tmp_path: Path) -> None:
+    """Also where the clock of files ticks slowly."""
+    now = tmp_path.stat().st_ctime_ns
+    slow = SimpleNamespace(stat=lambda: SimpleNamespace(st_ctime_ns=now + 10**9 // 5))
+    settle(tmp_path, [cast("Path", slow)])
+    assert tmp_path.stat().st_ctime_ns > now + 10**9 // 5
 
 
 @pytest.mark.parametrize(
