@@ -63,35 +63,41 @@ class _Process(NamedTuple):
     session: int
 
 
+End = Callable[[], None]
+"""Ends all that a command has started, and perhaps what others have, that are given the same."""
+
+
 class _Commands:
     """Which commands run now (slots run several), and which of our children belong to none."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._leaders: set[int] = set()
+        self._leaders: dict[int, End | None] = {}
         self._bystanders: frozenset[tuple[int, int]] = frozenset()
         self._survivor = Survivor()
 
-    def start(self, spawn: Callable[[], Started]) -> ProcessTree:
+    def start(self, spawn: Callable[[], Started], end: End | None) -> ProcessTree:
         # Under the lock, so that no other thread's sweep meets a command it has not heard of.
         with self._lock:
             self._survivor.start()
             if not self._leaders:
                 self._bystanders = frozenset((p.pid, p.started) for p in _children(os.getpid()))
             leader = spawn()
-            self._leaders.add(leader.pid)
+            self._leaders[leader.pid] = end
             self._survivor.watch(leader.pid)
             return ProcessTree(leader, self)
 
     def forget(self, leader: int) -> None:
         with self._lock:
-            self._leaders.discard(leader)
+            self._leaders.pop(leader, None)
             self._survivor.forget(leader)
 
-    def alone(self, leader: int) -> bool:
-        """Whether no other command runs."""
+    def end(self, leader: int) -> None:
+        """As it was given; unless that would end another command, too."""
         with self._lock:
-            return self._leaders == {leader}
+            end = self._leaders.get(leader)
+            if end and list(self._leaders.values()).count(end) == 1:
+                end()
 
     def descendants(self, leader: int) -> list[_Process]:
         """Every living or unreaped process of that command but the leader, parents first.
@@ -102,7 +108,7 @@ class _Commands:
         """
         ours = os.getsid(0)
         with self._lock:
-            alone = self._leaders == {leader}
+            alone = self._leaders.keys() == {leader}
             found = [
                 child
                 for child in _children(os.getpid())
@@ -118,15 +124,13 @@ class _Commands:
 _commands = _Commands()
 
 
-def start(spawn: Callable[[], Started], end: Callable[[], None] | None = None) -> ProcessTree:
+def start(spawn: Callable[[], Started], end: End | None = None) -> ProcessTree:
     """The command that `spawn` starts, to be used in a `with`; what `spawn` raises passes.
 
     `end`: see `Enter`.
     """
     _adopt_orphans()
-    tree = _commands.start(spawn)
-    tree.end = end
-    return tree
+    return _commands.start(spawn, end)
 
 
 class ProcessTree:
@@ -141,7 +145,6 @@ class ProcessTree:
         self._commands = commands
         self._swept = False
         self._ended = leader.ended if isinstance(leader, Apart) else None
-        self.end: Callable[[], None] | None = None
         self.survived = False
         """Something of it could not be ended, as far as we are told."""
         self._streams = [stream for stream in (leader.stdout, leader.stderr) if stream]
@@ -201,8 +204,7 @@ class ProcessTree:
         """Kills the command and all below it, waits until they are gone, returns the exit code."""
         self._swept = True
         _signal(os.killpg, self.pid, signal.SIGKILL)
-        if self.end and self._commands.alone(self.pid):
-            self.end()
+        self._commands.end(self.pid)
         give_up = time.monotonic() + patience
         known: set[int] = set()
         immune: set[int] = set()

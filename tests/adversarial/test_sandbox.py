@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,9 +28,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 import autoresearch_ci
+from autoresearch_ci.config.schema import Sandbox
+from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.sandbox import loopback
 from autoresearch_ci.execution.sandbox.abilities import abilities
+from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.kernel import MACHINE, dumpable
+from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.seccomp import Filter
 from autoresearch_ci.execution.sandbox.shared_memory import entries_of, remove_entries
 from autoresearch_ci.execution.sandbox.users import User, nobody, unreachable
@@ -913,6 +918,76 @@ for _ in range(20):
     before = alive.stat().st_size
     time.sleep(0.3)
     assert alive.stat().st_size == before
+
+
+def jail_of(box: Path, user: str) -> Jail:
+    own = tuple(box / name for name in ("tree", "home", "tmp"))
+    places = Places(scratch=box, own=own, home=own[1], shown=(str(box),), write=(str(box.parent),))
+    jail = Jail(Sandbox(user=user), places)
+    for folder in own:
+        folder.mkdir(parents=True)
+        jail.own(folder)
+    return jail
+
+
+@pytest.mark.skipif(FOUND.landlock < 6, reason="signals are Landlock's business since Linux 6.12")
+@as_user
+def test_what_a_command_left_ends_with_it_also_while_another_one_runs(
+    attack: Attack, user: str
+) -> None:
+    """As where several candidates are measured at once."""
+    alive = attack.open_folder / "alive"
+    alive.touch()
+    alive.chmod(0o666)
+    loop = f"while sleep 0.02; do echo x >>{alive}; done"
+    leaves = f"setsid sh -c '{loop}' </dev/null >/dev/null 2>&1 & sleep 0.3"
+    jails = [jail_of(attack.open_folder / name, user) for name in ("one", "other")]
+    with ThreadPoolExecutor() as side:
+        results = [
+            side.submit(
+                run_command,
+                line,
+                cwd=attack.open_folder / name / "tree",
+                env={"PATH": os.environ["PATH"]},
+                enter=jail.enter(),
+            )
+            for name, line, jail in zip(
+                ("other", "one"), ("sleep 4", leaves), jails[::-1], strict=True
+            )
+        ]
+        assert results[1].result().exit_code == 0
+        before = alive.stat().st_size
+        time.sleep(0.3)
+        assert results[0].running()
+    assert before > 0
+    assert alive.stat().st_size == before
+    for jail in jails:
+        jail.close()
+
+
+@as_root
+@needs_landlock
+def test_what_a_killed_run_left_in_shared_memory_is_gone_before_the_first_command(
+    attack: Attack,
+) -> None:
+    jail = jail_of(attack.open_folder / "box", "auto")
+    assert jail.user
+    assert jail.user.exclusive
+    left = Path(f"/dev/shm/left-{os.getpid()}")
+    left.touch()
+    os.chown(left, jail.user.uid, jail.user.gid)
+    with contextlib.closing(jail):
+        jail.enter()
+        assert not left.exists()
+
+
+@as_root
+def test_a_root_that_may_not_kill_others_knows() -> None:
+    ask = "from autoresearch_ci.execution.sandbox import kernel; print(kernel.may_kill_others())"
+    argv = [sys.executable, "-c", ask]
+    for before, told in (([], "True"), (["setpriv", "--bounding-set=-kill"], "False")):
+        done = subprocess.run([*before, *argv], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == told
 
 
 @as_root

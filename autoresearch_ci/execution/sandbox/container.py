@@ -22,6 +22,7 @@ from autoresearch_ci.execution.sandbox.kernel import (
     LINUX,
     Confinement,
     Step,
+    may_kill_others,
     no_new_privileges,
     threads_have_users,
     weaker_root,
@@ -71,12 +72,19 @@ def _readable(wanted: Places, listed: Sequence[str]) -> list[str]:
 
 
 def confinement(
-    asked: Sandbox, found: Abilities, user: User | None, rules: Ruleset | None, *, network: bool
+    asked: Sandbox,
+    found: Abilities,
+    user: User | None,
+    rules: Ruleset | None,
+    *,
+    folder: Path,
+    network: bool,
 ) -> Confinement:
-    """`rules`: `None` where Landlock is not wanted, or missing."""
+    """`rules`: `None` where Landlock is not wanted, or missing. `folder`: of the commands."""
     forks, exclusive = not threads_have_users(), bool(user and user.exclusive)
-    scoped = rules and found.landlock >= SCOPE_ABI and not (forks or exclusive)
-    scope = _scope(os.getpid()) if scoped else None  # first: it is one of our threads
+    scoped = rules and found.landlock >= SCOPE_ABI and not forks
+    scoped = scoped and (user is None or may_kill_others())
+    scope = _scope(os.getpid(), folder) if scoped else None  # first: it is one of our threads
     steps: list[Step] = []
     if user:
         steps.append(("user", user.become))
@@ -204,7 +212,8 @@ def _passed(path: str) -> Iterator[str]:
 class Scope:
     """A thread of ours that has commands started, and can end all that they start, and no more.
 
-    In one step that no fork escapes, as `User.kill_all`; the kernel passes over our own process.
+    In one step that no fork escapes: the kernel holds all processes while it looks, and passes over
+    our own.
     """
 
     def __init__(self) -> None:
@@ -220,9 +229,9 @@ class Scope:
             self.run(lambda: os.kill(-1, signal.SIGKILL))
 
 
-@functools.cache
-def _scope(_of: int) -> Scope:
-    """One of a process: commands may not change how its threads are scheduled, and know which."""
+@functools.lru_cache(maxsize=16)
+def _scope(_of: int, _folder: Path) -> Scope:
+    """It lasts: commands may not change how our threads are scheduled, and know which there are."""
     return Scope()
 
 

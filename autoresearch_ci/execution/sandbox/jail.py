@@ -60,7 +60,7 @@ class Jail:
         self._confinements: dict[bool, Confinement] = {}
         self._made: Namespaces | None = None
         self._is_fresh = False
-        self._known: set[str] = set()
+        self._known: set[str] | None = None
         """What the commands' user had in everybody's shared memory before."""
 
     @property
@@ -184,7 +184,7 @@ class Jail:
     def sweep(self) -> None:
         """Empty the memory that commands share; none of them runs any more."""
         if self.user and not self.full:
-            remove_entries(self.user.uid, self._known)
+            remove_entries(self.user.uid, self._known or set())
 
     def close(self) -> None:
         """Nothing of ours is left outside of the scratch folder; `enter` starts afresh."""
@@ -262,9 +262,14 @@ class Jail:
         if self._made:
             network = network or self._asked.network == "allow"
             return full.confinement(self._made, found, user, network=network)
-        if user:
-            self._known = self._known or entries_of(user.uid)
-        return container.confinement(self._asked, found, user, self._ruleset, network=network)
+        if user and self._known is None:
+            # What is there of one that is nobody else's is a killed run's.
+            self._known = set() if user.exclusive else entries_of(user.uid)
+            self.sweep()
+        rules, folder = self._ruleset, self._places.scratch
+        return container.confinement(
+            self._asked, found, user, rules, folder=folder, network=network
+        )
 
     def _forget(self) -> None:
         self._confinements.clear()

@@ -66,7 +66,8 @@ _SET_GID = {"x86_64": 119, "aarch64": 149}
 _SET_UID = {"x86_64": 117, "aarch64": 147}
 
 PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 3, 4, 24, 38
-PR_SET_CHILD_SUBREAPER = 36
+PR_CAPBSET_READ, PR_SET_CHILD_SUBREAPER = 23, 36
+_CAP_KILL = 5
 
 
 def syscall(name: str, number: int, *arguments: object) -> int:
@@ -117,6 +118,11 @@ def become(uid: int, gid: int) -> None:
     syscall("setresuid", _SET_UID[MACHINE], uid, uid, uid)
     # Of the whole process, and set anew by each of these, to what fs.suid_dumpable says.
     prctl(PR_SET_DUMPABLE, 0 if shut else 1)
+
+
+def may_kill_others() -> bool:
+    """As root; some containers' root may not."""
+    return _call_prctl(PR_CAPBSET_READ, _CAP_KILL) == 1
 
 
 def _failed(what: str) -> OSError:

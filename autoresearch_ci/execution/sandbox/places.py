@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ def visible(hidden: Iterable[str], shown: Iterable[str]) -> list[str]:
     """
     marks = {os.path.realpath(path): False for path in hidden}
     marks |= {os.path.realpath(path): True for path in shown}
+    # A folder that is seen as a whole is not taken apart for what is seen in it.
+    marks = {path: mark for path, mark in marks.items() if mark is not _around(path, marks)}
     marks = {path: mark for path, mark in marks.items() if os.path.lexists(path)}
     on_the_way = {str(parent) for path in marks for parent in Path(path).parents}
     found: list[str] = []
@@ -112,8 +115,13 @@ def visible(hidden: Iterable[str], shown: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
+def _around(path: str, marks: Mapping[str, bool]) -> bool:
+    """The mark of the innermost folder that holds it."""
+    return next((marks[step] for p in Path(path).parents if (step := str(p)) in marks), False)
+
+
 def _matches(pattern: str) -> list[str]:
-    return sorted(str(path) for path in Path("/").glob(pattern.lstrip("/")))
+    return sorted(glob.glob(pattern))  # noqa: PTH207 - for every command
 
 
 def _entries(folder: str) -> list[str]:

@@ -89,8 +89,10 @@ def test_what_a_link_leads_to_is_hidden_and_no_link_leads_there(
     assert str(root / "home" / ".ssh") not in rules
 
 
-def test_what_is_shown_as_a_whole_is_one_rule(tmp_path: Path) -> None:
-    assert visible([str(tmp_path / "not there")], [str(tmp_path)]) == [os.path.realpath(tmp_path)]
+def test_what_is_shown_as_a_whole_is_one_rule(forest: Callable[..., Path]) -> None:
+    root = forest("inner/shown", "beside")
+    inner = [str(root / "inner" / "shown"), str(root / "not there")]
+    assert visible([str(root / "neither")], [str(root), *inner]) == [os.path.realpath(root)]
 
 
 def test_sockets_named_by_the_environment_are_services(tmp_path: Path) -> None:
