@@ -6,12 +6,13 @@ Nothing is imported here that only one command needs.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from autoresearch_ci import __version__
-from autoresearch_ci.cli.program_flags import GENERAL, add_general, add_inputs, programs
 from autoresearch_ci.cli.terminal import redacted
 
 CATEGORIES = ("build", "critical", "type", "test", "lint", "warning")
@@ -26,6 +27,10 @@ _MEANINGLESS = {
     "security": (*_OF_A_NUMBER, "goal", "iterations"),
 }
 """Keys that a command does nothing with."""
+_GENERAL = "investigate"
+"""The command for a program of one's own."""
+_SAID = re.compile(rb"^(about|outputs): *(.+?) *\r?$", re.MULTILINE)
+"""Lines of a program's front matter."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,6 +42,30 @@ class _Parser(argparse.ArgumentParser):
         except SystemExit as ended:
             ended.add_note(message)
             raise
+
+
+class _Flags:
+    """Adds what one command takes; `--base COMMIT` is a flag and what its value is called."""
+
+    def __init__(self, command: argparse.ArgumentParser) -> None:
+        self.command = command
+        self.add = command.add_argument
+
+    def switch(self, name: str, about: str) -> None:
+        self.add(name, action="store_true", help=about)
+
+    def value(self, named: str, about: str, **more: Any) -> None:
+        name, _, metavar = named.partition(" ")
+        self.add(name, metavar=metavar or None, help=about, **more)
+
+    def several(self, named: str, about: str) -> None:
+        self.value(named, about, action="append", default=[])
+
+    def folder(self, about: str) -> None:
+        self.value("--output DIR", about, type=Path)
+
+    def json(self, about: str = "print JSON") -> None:
+        self.switch("--json", about)
 
 
 def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
@@ -54,7 +83,7 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     for name, (about, add) in _COMMANDS.items():
         command = commands.add_parser(name, help=about, allow_abbrev=False)
         if words is None or name in words:
-            add(command)
+            add(_Flags(command))
     _add_programs(commands, words)
     for name, command in commands.choices.items():
         if name not in _WITHOUT_CONFIGURATION and (words is None or name in words):
@@ -81,372 +110,349 @@ def _add_programs(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], words: Sequence[str] | None
 ) -> None:
     """A command for each program that needs no file of its own, and one for any other program."""
-    for name, about in (*programs(), (GENERAL, "run a program of your own (--program FILE)")):
+    for name, about in (*_programs(), (_GENERAL, "run a program of your own (--program FILE)")):
         command = commands.add_parser(name, help=about, allow_abbrev=False)
         if words is not None and name not in words:
             continue
-        add_general(command, "" if name == GENERAL else name)
-        if name != GENERAL:
-            add_inputs(command, name)
+        to = _Flags(command)
+        _add_general(to, "" if name == _GENERAL else name)
+        if name != _GENERAL:
+            _add_inputs(to, name)
 
 
 def _add_configuration(command: argparse.ArgumentParser, *, besides: Sequence[str] = ()) -> None:
     from autoresearch_ci.config.flags import add_flags
 
-    command.add_argument(
-        "--config", metavar="FILE", help="configuration file; default: .github/autoresearch.yml"
-    )
+    _Flags(command).value("--config FILE", "configuration file; default: .github/autoresearch.yml")
     add_flags(command, besides=besides)
 
 
-def _run(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("--tag", help="name of the run; default: today's date")
-    add("--resume", action="store_true", help="continue the run of that tag")
-    add("--output", type=Path, metavar="DIR", help="run folder; default: autoresearch/run-TAG")
-    add("--json", action="store_true", help="print one JSON event a line")
+def _run(to: _Flags) -> None:
+    to.value("--tag", "name of the run; default: today's date")
+    to.switch("--resume", "continue the run of that tag")
+    to.folder("run folder; default: autoresearch/run-TAG")
+    to.json("print one JSON event a line")
 
 
-def _fix(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("--check", action="store_true", help="repair nothing: a gate for HEAD")
-    add(
+def _fix(to: _Flags) -> None:
+    to.switch("--check", "repair nothing: a gate for HEAD")
+    to.switch(
         "--staged",
-        action="store_true",
-        help="with --check: look at what is staged instead, against HEAD, without tests; for a "
+        "with --check: look at what is staged instead, against HEAD, without tests; for a "
         "hook before a commit",
     )
-    add(
-        "--fail-on",
-        action="append",
-        default=[],
-        metavar="KIND",
-        help="exit 1 on build, critical, type, test, lint, warning, any (the default), or new: "
+    to.several(
+        "--fail-on KIND",
+        "exit 1 on build, critical, type, test, lint, warning, any (the default), or new: "
         "what the merge base does not have",
     )
-    add(
-        "--base",
-        metavar="COMMIT",
-        default="",
-        help="with --check: new is what is not where HEAD left it; default: the event's base, else "
+    to.value(
+        "--base COMMIT",
+        "with --check: new is what is not where HEAD left it; default: the event's base, else "
         "the default branch",
+        default="",
     )
-    _add_proposed(command)
-    add(
+    _add_proposed(to)
+    to.switch(
         "--allow-incomplete",
-        action="store_true",
-        help="with --check: pass although something could not be looked at to the end",
+        "with --check: pass although something could not be looked at to the end",
     )
-    add("--dry-run", action="store_true", help="show what would be run, and why")
-    add(
-        "--target",
-        action="append",
-        default=[],
-        metavar="CMD",
-        help="a command that shows what is broken, instead of what the repository's files name",
+    to.switch("--dry-run", "show what would be run, and why")
+    to.several(
+        "--target CMD",
+        "a command that shows what is broken, instead of what the repository's files name",
     )
-    add("--category", action="append", default=[], choices=CATEGORIES, help="repair these only")
-    add("--symptom", metavar="CMD", help="a command that fails and must pass, besides those")
-    add(
-        "--from-debug",
-        metavar="FILE",
-        help="a handoff.json, such as `debug` writes: its findings are told to the proposer",
+    to.add("--category", action="append", default=[], choices=CATEGORIES, help="repair these only")
+    to.value("--symptom CMD", "a command that fails and must pass, besides those")
+    to.value(
+        "--from-debug FILE",
+        "a handoff.json, such as `debug` writes: its findings are told to the proposer",
     )
-    add("--skip-lint", action="store_true", help="leave lint and warnings as they are")
-    add("--until-green", action="store_true", help="exit 1 when anything is still broken")
-    add("--tag", help="name of the run; default: fix-TODAY")
-    add("--resume", action="store_true", help="continue the run of that tag")
-    add(
-        "--output",
-        type=Path,
-        metavar="DIR",
-        help="run folder; default: autoresearch/fix-TAG, or check-COMMIT",
-    )
-    add("--json", action="store_true", help="print one JSON event a line")
+    to.switch("--skip-lint", "leave lint and warnings as they are")
+    to.switch("--until-green", "exit 1 when anything is still broken")
+    to.value("--tag", "name of the run; default: fix-TODAY")
+    to.switch("--resume", "continue the run of that tag")
+    to.folder("run folder; default: autoresearch/fix-TAG, or check-COMMIT")
+    to.json("print one JSON event a line")
 
 
-def _add_proposed(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+def _add_proposed(to: _Flags) -> None:
+    to.switch(
         "--proposed",
-        action="store_true",
-        help="somebody proposes HEAD: only the base's rules hold, as on a pull request, which is "
+        "somebody proposes HEAD: only the base's rules hold, as on a pull request, which is "
         "known without it",
     )
 
 
-def _prompt(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("--tag", help="name of the run")
-    add("--resume", action="store_true", help="the next iteration of that run")
-    add("--json", action="store_true", help="print JSON")
+def _prompt(to: _Flags) -> None:
+    to.value("--tag", "name of the run")
+    to.switch("--resume", "the next iteration of that run")
+    to.json()
 
 
-def _compare(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add(
-        "base",
-        metavar="BASE",
+def _compare(to: _Flags) -> None:
+    to.value(
+        "base BASE",
+        "a commit, or ONE...OTHER; default: where HEAD left the default branch",
         nargs="?",
         default="",
-        help="a commit, or ONE...OTHER; default: where HEAD left the default branch",
     )
-    add("head", metavar="HEAD", nargs="?", default="", help="default: HEAD")
-    add(
-        "--fail-on",
-        action="append",
-        default=[],
-        metavar="VERDICT",
-        help="exit 1 on regression, regression:1%%, or claim-not-reproduced",
-    )
-    _add_proposed(command)
-    add("--claim", type=Path, metavar="FILE", help="run.json or summary that makes the claim")
-    add("--json", action="store_true", help="print JSON")
+    to.value("head HEAD", "default: HEAD", nargs="?", default="")
+    to.several("--fail-on VERDICT", "exit 1 on regression, regression:1%%, or claim-not-reproduced")
+    _add_proposed(to)
+    to.value("--claim FILE", "run.json or summary that makes the claim", type=Path)
+    to.json()
 
 
-def _debug(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add(
-        "--command",
+def _debug(to: _Flags) -> None:
+    to.value(
+        "--command CMD",
+        "a command that fails; default: what the repository is checked with",
         dest="failing",
-        metavar="CMD",
-        help="a command that fails; default: what the repository is checked with",
     )
-    add("--symptom", metavar="TEXT", help="what goes wrong, in your words")
-    add("--bisect", metavar="GOOD", help="find the commit that brought it, GOOD being without it")
-    add(
-        "--from",
+    to.value("--symptom TEXT", "what goes wrong, in your words")
+    to.value("--bisect GOOD", "find the commit that brought it, GOOD being without it")
+    to.value(
+        "--from FILE",
+        "a handoff.json, of this tool or of uditgoenka/autoresearch, to go by",
         dest="handed",
-        metavar="FILE",
-        help="a handoff.json, of this tool or of uditgoenka/autoresearch, to go by",
     )
-    add("--technique", metavar="WORD", help="look in this way only")
-    add(
-        "--depth",
-        metavar="WORD",
-        help="quick, standard or deep: how many hypotheses; --iterations has the last word",
+    to.value("--technique WORD", "look in this way only")
+    to.value(
+        "--depth WORD",
+        "quick, standard or deep: how many hypotheses; --iterations has the last word",
     )
-    add(
+    to.add(
         "--severity",
         choices=("critical", "high", "medium", "low", "info"),
         help="report findings from this severity on",
     )
-    add("--program", metavar="FILE", help="a program of your own; default: programs/debug.md")
-    add(
-        "--fix",
-        action="store_true",
-        help="then repair what was found, with what is left of the budget",
-    )
-    add("--tag", help="name of the investigation; default: today's date")
-    add("--resume", action="store_true", help="continue the one of that tag")
-    add("--output", type=Path, metavar="DIR", help="its folder; default: autoresearch/debug-TAG")
-    add("--json", action="store_true", help="print the handoff as JSON")
+    to.value("--program FILE", "a program of your own; default: programs/debug.md")
+    to.switch("--fix", "then repair what was found, with what is left of the budget")
+    to.value("--tag", "name of the investigation; default: today's date")
+    to.switch("--resume", "continue the one of that tag")
+    to.folder("its folder; default: autoresearch/debug-TAG")
+    to.json("print the handoff as JSON")
 
 
-def _evals(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add(
-        "journals",
-        metavar="TSV",
+def _evals(to: _Flags) -> None:
+    to.value(
+        "journals TSV",
+        "results.tsv of ours or of a peer, or pi's log.jsonl; default: the newest here",
         nargs="*",
-        help="results.tsv of ours or of a peer, or pi's log.jsonl; default: the newest here",
     )
-    add("--compare", nargs=2, metavar=("ONE", "OTHER"), help="two journals side by side")
-    add(
-        "--fail-on",
-        action="append",
-        default=[],
-        metavar="WORD",
-        help="exit 1 on plateau, regression or goal-missed",
-    )
-    add(
-        "--forecast",
-        type=int,
-        default=0,
-        metavar="N",
-        help="what N more experiments take, by the past ones",
-    )
-    add("--goal", type=float, metavar="NUMBER", help="default: metric.target")
-    add(
-        "--window",
+    to.add("--compare", nargs=2, metavar=("ONE", "OTHER"), help="two journals side by side")
+    to.several("--fail-on WORD", "exit 1 on plateau, regression or goal-missed")
+    to.value("--forecast N", "what N more experiments take, by the past ones", type=int, default=0)
+    to.value("--goal NUMBER", "default: metric.target", type=float)
+    to.value(
+        "--window N",
+        "experiments without a keep that may be called a plateau; default: 8",
         type=int,
         default=8,
-        metavar="N",
-        help="experiments without a keep that may be called a plateau; default: 8",
     )
-    add(
+    to.add(
         "--direction",
         choices=("minimize", "maximize"),
         help="for a journal that does not say which way is better",
     )
-    add("--format", choices=("text", "markdown", "json"), default="text")
-    add("--json", action="store_const", const="json", dest="format", help="as --format json")
+    to.add("--format", choices=("text", "markdown", "json"), default="text")
+    to.add("--json", action="store_const", const="json", dest="format", help="as --format json")
 
 
-def _security(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add(
-        "--diff",
+def _security(to: _Flags) -> None:
+    to.value(
+        "--diff BASE",
+        "only what HEAD brings, since it left its base; default: the event's base, else the "
+        "default branch",
         nargs="?",
         const="",
-        metavar="BASE",
-        help="only what HEAD brings, since it left its base; default: the event's base, else the "
-        "default branch",
     )
-    add(
+    to.add(
         "--staged",
         action="store_true",
         help="only what is staged, against HEAD, and without a model; for a hook before a commit",
     )
-    add(
+    to.add(
         "--fail-on",
         choices=("critical", "high", "medium", "low", "never"),
         help="exit 1 on a weakness as bad as that, or worse; default: high",
     )
-    _add_proposed(command)
-    add(
-        "--baseline",
-        metavar="FILE",
-        help="a weaknesses.json of the repository: what stands in it is known",
-    )
-    add("--focus", metavar="WORDS", default="", help="what a model looks at first, with commas")
-    add("--depth", metavar="WORD", default="", help="how far a model goes: quick, standard, deep")
-    add(
-        "--iterations",
+    _add_proposed(to)
+    to.value("--baseline FILE", "a weaknesses.json of the repository: what stands in it is known")
+    to.value("--focus WORDS", "what a model looks at first, with commas", default="")
+    to.value("--depth WORD", "how far a model goes: quick, standard, deep", default="")
+    to.value(
+        "--iterations N",
+        "how often a model looks, and --fix tries; 0: no model looks, also with a key",
         type=int,
-        metavar="N",
-        help="how often a model looks, and --fix tries; 0: no model looks, also with a key",
     )
-    add(
-        "--allow-incomplete",
-        action="store_true",
-        help="pass although something could not be looked at to the end",
+    to.switch("--allow-incomplete", "pass although something could not be looked at to the end")
+    to.switch(
+        "--fix", "then repair what is high or critical and open; the gate is for what remains"
     )
-    add(
-        "--fix",
-        action="store_true",
-        help="then repair what is high or critical and open; the gate is for what remains",
-    )
-    add("--resume", action="store_true", help="with --fix: go on with the last repairs of HEAD")
-    add(
+    to.switch("--resume", "with --fix: go on with the last repairs of HEAD")
+    to.add(
         "--format",
         choices=("text", "json", "sarif"),
         default="text",
         help="what is printed; all forms are in the run folder",
     )
-    add("--json", action="store_const", const="json", dest="format", help="as --format json")
-    add(
-        "--output",
-        type=Path,
-        metavar="DIR",
-        help="its folder; default: autoresearch/security-COMMIT",
-    )
+    to.add("--json", action="store_const", const="json", dest="format", help="as --format json")
+    to.folder("its folder; default: autoresearch/security-COMMIT")
 
 
-def _report(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add(
-        "folder",
-        metavar="FOLDER",
+def _report(to: _Flags) -> None:
+    to.value(
+        "folder FOLDER",
+        "of the run, or its journal, also a peer's; default: the newest here",
         nargs="?",
-        help="of the run, or its journal, also a peer's; default: the newest here",
     )
-    add("--output", type=Path, metavar="FILE", help="default: report.html in that folder")
-    add(
-        "--serve",
+    to.value("--output FILE", "default: report.html in that folder", type=Path)
+    to.value(
+        "--serve PORT",
+        "write nothing: serve it on 127.0.0.1, and renew it while the run goes on",
         type=int,
         nargs="?",
         const=0,
-        metavar="PORT",
-        help="write nothing: serve it on 127.0.0.1, and renew it while the run goes on",
     )
-    add(
-        "--chart",
+    to.value(
+        "--chart FILE",
+        "write the progress chart alone, as .svg, or as .png with the extra `png`",
         type=Path,
-        metavar="FILE",
-        help="write the progress chart alone, as .svg, or as .png with the extra `png`",
     )
-    add("--open", action="store_true", help="open it in a browser")
-    add("--json", action="store_true", help="print where it is as JSON")
+    to.switch("--open", "open it in a browser")
+    to.json("print where it is as JSON")
 
 
-def _log(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add(
-        "words",
-        metavar="TAG | show N [TAG] | restore N [TAG]",
-        nargs="*",
-        help="the attempts of a run; one of them with its diff; a new branch of one, without "
+def _log(to: _Flags) -> None:
+    to.value(
+        "words TAG | show N [TAG] | restore N [TAG]",
+        "the attempts of a run; one of them with its diff; a new branch of one, without "
         "touching the checkout. Default: every run; without TAG, N is of the newest",
+        nargs="*",
     )
-    add("--grep", metavar="REGEX", help="only attempts of which this was said")
-    add("--branch", metavar="NAME", help="of `restore`; default: restored/TAG-N")
-    add("--json", action="store_true", help="print JSON")
+    to.value("--grep REGEX", "only attempts of which this was said")
+    to.value("--branch NAME", "of `restore`; default: restored/TAG-N")
+    to.json()
 
 
-def _init(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add(
+def _init(to: _Flags) -> None:
+    to.add(
         "--use",
         action="append",
         choices=("nightly", "gate", "fix"),
         help="what for; several times for several; default: nightly",
     )
-    add("--yes", action="store_true", help="ask nothing, take what is detected")
-    add("--force", action="store_true", help="overwrite what is there")
-    add("--dry-run", action="store_true", help="print, and write nothing")
-    add("--quick", action="store_true", help="run nothing of the repository")
-    add(
-        "--source",
-        metavar="NAME@REF",
+    to.switch("--yes", "ask nothing, take what is detected")
+    to.switch("--force", "overwrite what is there")
+    to.switch("--dry-run", "print, and write nothing")
+    to.switch("--quick", "run nothing of the repository")
+    to.value(
+        "--source NAME@REF",
+        "the repository that holds our workflows, such as you/autoresearch-ci@v0.1.0",
         default="",
-        help="the repository that holds our workflows, such as you/autoresearch-ci@v0.1.0",
     )
-    add("--json", action="store_true", help="ask nothing, print JSON")
+    to.json("ask nothing, print JSON")
 
 
-def _score(command: argparse.ArgumentParser) -> None:
+def _score(to: _Flags) -> None:
     from autoresearch_ci.cli.score import add_arguments
 
-    add_arguments(command)
+    add_arguments(to.command)
 
 
-def _publish(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("--bundle", type=Path, metavar="FILE", required=True, help="the file that the run wrote")
-    add(
+def _publish(to: _Flags) -> None:
+    to.value("--bundle FILE", "the file that the run wrote", type=Path, required=True)
+    to.add(
         "--made-by",
         choices=("run", "fix"),
         help="refuse what another command made; without it the file says, and `fix` is believed "
         "only where the configuration is about it",
     )
-    add("--head", metavar="COMMIT", help="refuse a file whose newest commit is another one")
-    add(
-        "--only-fetch",
-        metavar="REF",
-        help="publish nothing: check the file, and bring its newest commit into this repository as "
+    to.value("--head COMMIT", "refuse a file whose newest commit is another one")
+    to.value(
+        "--only-fetch REF",
+        "publish nothing: check the file, and bring its newest commit into this repository as "
         "refs/autoresearch/REF",
     )
-    add("--json", action="store_true", help="print JSON")
+    to.json()
 
 
-def _config(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("--schema", action="store_true", help="print the JSON schema instead")
-    add("--json", action="store_true", help="print JSON")
+def _config(to: _Flags) -> None:
+    to.switch("--schema", "print the JSON schema instead")
+    to.json()
 
 
-def _doctor(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("--quick", action="store_true", help="run nothing of the repository: no setup, no metric")
-    add("--json", action="store_true", help="print JSON")
+def _doctor(to: _Flags) -> None:
+    to.switch("--quick", "run nothing of the repository: no setup, no metric")
+    to.json()
 
 
-def _completion(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("shell", choices=("bash", "zsh"))
+def _completion(to: _Flags) -> None:
+    to.add("shell", choices=("bash", "zsh"))
 
 
-_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+def _programs() -> Iterator[tuple[str, str]]:
+    """Name and one line of help of each program that cli/investigate.py runs.
+
+    One that writes nothing is a part of another command.
+    """
+    folder = resources.files("autoresearch_ci") / "programs"
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        name = file.name.removesuffix(".md")
+        said = dict(_SAID.findall(file.read_bytes()))
+        if said[b"outputs"] != b"[]" and not (Path(__file__).parent / f"{name}.py").exists():
+            yield name, said[b"about"].decode()
+
+
+def _add_general(to: _Flags, name: str) -> None:
+    """What every program can be told. `name`: of the program; empty: `--program` says it."""
+    to.command.set_defaults(module="investigate", name=name)
+    if not name:
+        to.value("--program FILE", "the program", required=True)
+        to.several("--say NAME=TEXT", "one of the program's `inputs`")
+    to.value("--depth WORD", "how far to go, in a word of the program")
+    to.value("--focus WORDS", "cells of the grid, roles, or words, with commas")
+    to.value(
+        "--fail-on SEVERITY",
+        "exit 1 when something is open from this severity on, or not all was looked at",
+        choices=("critical", "high", "medium", "low", "info", "never"),
+        default="never",
+    )
+    to.switch("--allow-incomplete", "with --fail-on: pass although not all was looked at")
+    to.switch("--dry-run", "ask nobody: show what would be asked")
+    to.value("--tag", "name of the investigation; default: today's date")
+    to.switch("--resume", "continue the one of that tag")
+    to.folder("its folder; default: autoresearch/NAME-TAG")
+    to.json("print the handoff as JSON")
+    _add_of_panels(to)
+
+
+def _add_of_panels(to: _Flags) -> None:
+    to.value(
+        "--adversarial SET",
+        "a panel of other roles: one of the program's `sets`",
+        nargs="?",
+        const="adversarial",
+        default="",
+    )
+    to.value("--personas N", "how many roles of a panel", type=int)
+    to.value("--rounds N", "how many rounds of votes", type=int)
+    to.value("--max-findings N", "how many findings a panel may bring", type=int)
+
+
+def _add_inputs(to: _Flags, name: str) -> None:
+    """A flag for each input of a program of ours."""
+    from autoresearch_ci.investigate.program import bundled
+
+    for flag, asked in bundled(name).facts.inputs.items():
+        word = "WORD" if asked.choices else "TEXT"
+        more = {"dest": f"input_{flag}", "choices": asked.choices or None, "default": ""}
+        to.value(f"--{flag} {word}", asked.about, **more)
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[_Flags], None]]] = {
     "run": ("run the experiment loop", _run),
     "fix": ("repair what is broken, one failure at a time", _fix),
     "prompt": ("print what the next iteration would send to a model", _prompt),
