@@ -136,6 +136,12 @@ def stopped(said: Said, tool: str, well: Collection[int]) -> str:
     return ""
 
 
+def untold(said: Said, tool: str, told: object) -> str:
+    """Why a run that tells nothing is not believed to have found nothing; empty: it is."""
+    quiet = said.result.exit_code and not told
+    return f"{tool} lists nothing, and yet: {said.result.reason}" if quiet else ""
+
+
 class Unusable(Exception):
     """An answer that is not what the tool writes; `str(error)` says what is wrong with it."""
 

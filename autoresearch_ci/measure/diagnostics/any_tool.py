@@ -4,9 +4,7 @@ somebody describes."""
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
-from urllib.parse import unquote
+from collections.abc import Collection, Iterator
 
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
 from autoresearch_ci.measure.diagnostics.adapter import (
@@ -16,105 +14,38 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     Unusable,
     code_of,
     diagnosis,
-    document,
-    items,
     line_number,
-    mapping,
-    number_at,
     parser,
     stopped,
-    text_at,
+    untold,
 )
+from autoresearch_ci.measure.diagnostics.sarif_results import SarifResult, sarif_results
 
 # --- SARIF ----------------------------------------------------------------------------------------
 
 _SEVERE = 7.0
 """Security severity from which on GitHub says `high`."""
-_LEVELS = {
-    "error": Category.LINT,
-    "warning": Category.WARNING,
-    "note": Category.WARNING,
-}
 
 
 @parser("the scanner")
 def read_sarif(said: Said) -> Diagnosis:
     """Results that are not suppressed; a run that says it did not succeed is incomplete."""
-    report = mapping(document(said, "the scanner"), "what the scanner wrote")
-    problems: list[Problem] = []
-    gaps: list[str] = []
-    runs = items(report.get("runs"), "runs")
-    for run in runs:
-        driver = mapping(mapping(run.get("tool"), "tool").get("driver"), "driver")
-        rules = items(driver.get("rules") or [], "rules")
-        if run.get("results") is None:
-            gaps.append(f"{code_of(text_at(driver, 'name'))} wrote no results")
-            continue
-        for result in items(run.get("results"), "results"):
-            if not result.get("suppressions") and result.get("baselineState") != "absent":
-                problems += _result(said, result, rules)
-        for invocation in items(run.get("invocations") or [], "invocations"):
-            if invocation.get("executionSuccessful") is False:
-                gaps.append(f"{code_of(text_at(driver, 'name'))} says that it did not succeed")
-    if not runs:
-        gaps.append("the scanner wrote no run")
-    incomplete = stopped(said, "the scanner", range(126)) or "; ".join(gaps[:3])
-    if not incomplete and said.result.exit_code and not problems:
-        incomplete = f"the scanner lists nothing, and yet: {said.result.reason}"
-    return diagnosis("sarif", problems, incomplete)
+    found, incomplete = sarif_results(said, "the scanner")
+    problems = [_problem(r) for r in found if not r.is_suppressed and r.level != "none"]
+    return diagnosis("sarif", problems, incomplete or untold(said, "the scanner", problems))
 
 
-def _result(
-    said: Said, result: Mapping[str, Any], rules: list[dict[str, Any]]
-) -> Iterator[Problem]:
-    if text_at(result, "kind") not in ("", "fail", "open", "review"):
-        return
-    rule = _rule(result, rules)
-    level = text_at(result, "level") or text_at(
-        mapping(rule.get("defaultConfiguration") or {}, "defaultConfiguration"), "level"
-    )
-    if level == "none":
-        return
-    category = _LEVELS.get(level, Category.WARNING)
-    if _severity(rule) >= _SEVERE:
+def _problem(result: SarifResult) -> Problem:
+    category = Category.LINT if result.level == "error" else Category.WARNING
+    if (result.score or 0) >= _SEVERE:
         category = Category.CRITICAL
-    path, line, column = _place(said, result)
-    yield Problem(
+    return Problem(
         category=category,
-        path=path,
-        line=line,
-        column=column,
-        code=code_of(text_at(result, "ruleId") or text_at(rule, "id")),
-        message=said.words(text_at(mapping(result.get("message") or {}, "message"), "text")),
-    )
-
-
-def _rule(result: Mapping[str, Any], rules: list[dict[str, Any]]) -> Mapping[str, Any]:
-    index, name = result.get("ruleIndex"), result.get("ruleId")
-    if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(rules):
-        return rules[index]
-    return next((rule for rule in rules if rule.get("id") == name), {})
-
-
-def _severity(rule: Mapping[str, Any]) -> float:
-    properties = rule.get("properties")
-    told = properties.get("security-severity") if isinstance(properties, dict) else None
-    text = str(told)
-    return float(text) if re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", text) else 0.0
-
-
-def _place(said: Said, result: Mapping[str, Any]) -> tuple[str, int, int]:
-    locations = items(result.get("locations") or [], "locations")
-    if not locations:
-        return "", 0, 0
-    physical = mapping(locations[0].get("physicalLocation") or {}, "physicalLocation")
-    artifact = mapping(physical.get("artifactLocation") or {}, "artifactLocation")
-    region = mapping(physical.get("region") or {}, "region")
-    path = unquote(text_at(artifact, "uri"))
-    return (
-        said.path(path) if path else "",
-        number_at(region, "startLine"),
-        number_at(region, "startColumn"),
+        path=result.path,
+        line=result.line,
+        column=result.column,
+        code=result.code,
+        message=result.words,
     )
 
 

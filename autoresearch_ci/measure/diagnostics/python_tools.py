@@ -21,6 +21,7 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     parser,
     stopped,
     text_at,
+    untold,
 )
 
 _ENDED = (0, 1)
@@ -88,9 +89,7 @@ def read_ruff(said: Said) -> Diagnosis:
     incomplete = stopped(said, "ruff", _ENDED)
     if not incomplete and "No Python files found" in said.stderr:
         incomplete = "ruff found no Python file"
-    if not incomplete and said.result.exit_code and not problems:
-        incomplete = f"ruff lists nothing, and yet: {said.result.reason}"
-    return diagnosis("ruff", problems, incomplete)
+    return diagnosis("ruff", problems, incomplete or untold(said, "ruff", problems))
 
 
 # --- mypy -----------------------------------------------------------------------------------------

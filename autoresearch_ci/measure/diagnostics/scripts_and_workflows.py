@@ -15,6 +15,7 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     parser,
     stopped,
     text_at,
+    untold,
 )
 
 _ENDED = (0, 1)
@@ -50,9 +51,7 @@ def read_shellcheck(said: Said) -> Diagnosis:
             )
         )
     incomplete = stopped(said, "shellcheck", _ENDED)
-    if not incomplete and said.result.exit_code and not problems:
-        incomplete = f"shellcheck lists nothing, and yet: {said.result.reason}"
-    return diagnosis("shellcheck", problems, incomplete)
+    return diagnosis("shellcheck", problems, incomplete or untold(said, "shellcheck", problems))
 
 
 @parser("actionlint")
@@ -73,9 +72,7 @@ def read_actionlint(said: Said) -> Diagnosis:
             )
         )
     incomplete = stopped(said, "actionlint", _ENDED)
-    if not incomplete and said.result.exit_code and not problems:
-        incomplete = f"actionlint lists nothing, and yet: {said.result.reason}"
-    return diagnosis("actionlint", problems, incomplete)
+    return diagnosis("actionlint", problems, incomplete or untold(said, "actionlint", problems))
 
 
 _TOLD = (Category.BUILD, Category.LINT, Category.WARNING)

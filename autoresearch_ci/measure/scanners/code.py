@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
 
 from autoresearch_ci.decide.severities import by_score, by_word
 from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
@@ -21,7 +20,9 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     number_at,
     stopped,
     text_at,
+    untold,
 )
+from autoresearch_ci.measure.diagnostics.sarif_results import SarifResult, sarif_results
 from autoresearch_ci.measure.scanners.scanner import (
     Scan,
     Scanner,
@@ -29,6 +30,7 @@ from autoresearch_ci.measure.scanners.scanner import (
     Task,
     confidence,
     cwe_in,
+    named_as,
     owasp_in,
     parser,
     scan,
@@ -70,8 +72,7 @@ def read_bandit(said: Said) -> Scan:
     if not incomplete and said.result.stderr.dropped:
         incomplete = "bandit warned more than is kept"
     read = map(said.path, mapping(report.get("metrics"), "metrics").keys() - {"_totals"})
-    if not incomplete and said.result.exit_code and not found and not unseen:
-        incomplete = f"bandit lists nothing, and yet: {said.result.reason}"
+    incomplete = incomplete or untold(said, "bandit", found or unseen)
     return scan("bandit", found, incomplete, unseen=unseen, read=read)
 
 
@@ -210,129 +211,42 @@ def read_sarif_of(name: str) -> Callable[[Said], Scan]:
 
     @parser(name)
     def read(said: Said) -> Scan:
-        report = mapping(document(said, name), f"what {name} wrote")
-        found: list[Weakness] = []
-        gaps: list[str] = []
-        runs = items(report.get("runs"), "runs")
-        for run in runs:
-            tool = mapping(run.get("tool"), "tool")
-            driver = mapping(tool.get("driver"), "driver")
-            if run.get("results") is None:
-                gaps.append(f"{name} wrote no results")
-                continue
-            parts = [driver, *items(tool.get("extensions") or [], "extensions")]
-            rules = [items(part.get("rules") or [], "rules") for part in parts]
-            for result in items(run.get("results"), "results"):
-                found += _of_sarif(said, name, result, rules)
-            gaps += _failed(said, name, run)
-        incomplete = stopped(said, name, range(126)) or "; ".join(gaps[:3])
-        if not runs:
-            incomplete = incomplete or f"{name} wrote no run"
-        if not incomplete and said.result.exit_code and not found:
-            incomplete = f"{name} lists nothing, and yet: {said.result.reason}"
-        return scan(name, found, incomplete)
+        found, incomplete = sarif_results(said, name)
+        told = (_of_sarif(said, name, result) for result in found)
+        return scan(name, told, incomplete or untold(said, name, found))
 
     return read
 
 
-def _failed(said: Said, name: str, run: Mapping[str, Any]) -> Iterator[str]:
-    """What a run says of its own gaps."""
-    for invocation in items(run.get("invocations") or [], "invocations"):
-        if invocation.get("executionSuccessful") is False:
-            yield f"{name} says that it did not succeed"
-        told = [
-            notice
-            for kind in ("toolExecutionNotifications", "toolConfigurationNotifications")
-            for notice in items(invocation.get(kind) or [], kind)
-        ]
-        for notice in told:
-            if text_at(notice, "level") == "error":
-                message = mapping(notice.get("message") or {}, "message")
-                yield f"{name}: {said.words(text_at(message, 'text'))[:300]}"
-
-
-def _of_sarif(
-    said: Said, name: str, result: Mapping[str, Any], rules: list[list[dict[str, Any]]]
-) -> Iterator[Weakness]:
-    kind = text_at(result, "kind")
-    if kind not in ("", "fail", "open", "review") or result.get("baselineState") == "absent":
-        return
-    rule = _rule(result, rules)
-    level = text_at(result, "level") or text_at(
-        mapping(rule.get("defaultConfiguration") or {}, "defaultConfiguration"), "level"
-    )
-    code = code_of(text_at(result, "ruleId") or text_at(rule, "id"))
-    message = mapping(result.get("message") or {}, "message")
-    words = said.words(text_at(message, "text") or text_at(message, "markdown"))
-    facts = [mapping(holder.get("properties") or {}, "properties") for holder in (result, rule)]
-    tags = [t for fact in facts for t in fact.get("tags") or () if isinstance(t, str)]
-    path, line, end = _place(said, result)
-    helped = mapping(rule.get("help") or {}, "help")
-    yield Weakness(
-        rule=f"{name}/{code}",
-        path=path,
-        line=line,
-        end_line=end,
-        severity=_severity(facts, level),
+def _of_sarif(said: Said, name: str, result: SarifResult) -> Weakness:
+    tags = [t for fact in result.facts for t in fact.get("tags") or () if isinstance(t, str)]
+    kinds = (str(fact.get("cwe", "")) for fact in result.facts)
+    word = by_word("sarif", result.level or "warning") or Severity.MEDIUM
+    helped = mapping(result.rule.get("help") or {}, "help")
+    return Weakness(
+        rule=f"{name}/{result.code}",
+        path=result.path,
+        line=result.line,
+        end_line=result.end_line,
+        severity=word if result.score is None else by_score(result.score),
         confidence=Confidence.MEDIUM,
-        title=_title(said, words or code, rule, path),
-        why=words,
+        title=_title(said, result),
+        why=result.words,
         fix=said.words(text_at(helped, "text"))[:500],
-        cwe=cwe_in(*tags, *(str(fact.get("cwe", "")) for fact in facts), code),
+        cwe=cwe_in(*tags, *kinds, result.code),
         owasp=owasp_in(*tags),
         sources=(name,),
     )
 
 
-def _title(said: Said, words: str, rule: Mapping[str, Any], path: str) -> str:
+def _title(said: Said, result: SarifResult) -> str:
     """Its first line, unless that names the file and nothing else, as trivy's does."""
-    first = words.split("\n", 1)[0]
-    short = text_at(mapping(rule.get("shortDescription") or {}, "shortDescription"), "text")
+    first = (result.words or result.code).split("\n", 1)[0]
+    described = mapping(result.rule.get("shortDescription") or {}, "shortDescription")
+    short, path = text_at(described, "text"), result.path
     if short and path and re.fullmatch(rf"\w*:? *{re.escape(path)}", first):
         first = said.words(html.unescape(short)).split("\n", 1)[0]
     return first[:200]
-
-
-def _rule(result: Mapping[str, Any], rules: list[list[dict[str, Any]]]) -> Mapping[str, Any]:
-    """Of the driver's rules, which come first, or of those of the extension that is named."""
-    told = mapping(result.get("rule") or {}, "rule")
-    component = mapping(told.get("toolComponent") or {}, "toolComponent").get("index")
-    known = _at(rules, component + 1 if isinstance(component, int) else 0) or []
-    name = result.get("ruleId", told.get("id"))
-    found: Mapping[str, Any] = _at(known, result.get("ruleIndex", told.get("index"))) or {}
-    if found and name in (None, found.get("id")):
-        return found
-    every = (rule for part in rules for rule in part)
-    return next((rule for rule in every if rule.get("id") == name), found)
-
-
-def _at(values: list[Any], index: object) -> Any:
-    """What stands there; `None`: nothing."""
-    inside = isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(values)
-    return values[index] if inside else None  # type: ignore[call-overload]
-
-
-def _severity(facts: list[Mapping[str, Any]], level: str) -> Severity:
-    for fact in facts:
-        text = str(fact.get("security-severity"))
-        if re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", text):
-            return by_score(float(text))
-    return by_word("sarif", level or "warning") or Severity.MEDIUM
-
-
-def _place(said: Said, result: Mapping[str, Any]) -> tuple[str, int, int]:
-    locations = items(result.get("locations") or [], "locations")
-    if not locations:
-        return "", 0, 0
-    physical = mapping(locations[0].get("physicalLocation") or {}, "physicalLocation")
-    artifact = mapping(physical.get("artifactLocation") or {}, "artifactLocation")
-    region = mapping(physical.get("region") or {}, "region")
-    path = unquote(text_at(artifact, "uri"))
-    return (
-        said.path(path) if path else "",
-        number_at(region, "startLine"),
-        number_at(region, "endLine"),
-    )
 
 
 SCANNERS = (
@@ -357,7 +271,7 @@ SCANNERS = (
     Scanner(
         name="njsscan",
         program="njsscan",
-        takes=lambda subject: _JAVASCRIPT.search(subject.path) is not None,
+        takes=named_as(_JAVASCRIPT),
         argv=_njsscan,
         parse=read_njsscan,
         brings=_ALL_FILES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from autoresearch_ci.decide.severities import FIXED, by_score
@@ -18,15 +18,16 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     mapping,
     stopped,
     text_at,
+    untold,
 )
 from autoresearch_ci.measure.scanners.scanner import (
     Scan,
     Scanner,
-    Subject,
     Task,
     cwe_in,
     each,
     each_folder,
+    named_as,
     parser,
     scan,
     severity,
@@ -110,9 +111,7 @@ def read_npm_audit(said: Said) -> Scan:
         raise Unusable(f"npm audit could not ask: {said.words(told)[:300]}")
     known = mapping(report.get("vulnerabilities"), "vulnerabilities")
     found = [w for name, facts in known.items() for w in _of_npm(said, name, facts)]
-    incomplete = stopped(said, "npm audit", (0, 1))
-    if not incomplete and said.result.exit_code and not found:
-        incomplete = f"npm audit lists nothing, and yet: {said.result.reason}"
+    incomplete = stopped(said, "npm audit", (0, 1)) or untold(said, "npm audit", found)
     return scan("npm audit", found, incomplete)
 
 
@@ -185,18 +184,11 @@ def _score(text: str) -> Severity:
     return by_score(float(text)) if plain else FIXED["pip-audit"]
 
 
-def _takes(pattern: re.Pattern[str]) -> Callable[[Subject], bool]:
-    def takes(subject: Subject) -> bool:
-        return pattern.search(subject.path) is not None
-
-    return takes
-
-
 SCANNERS = (
     Scanner(
         name="pip-audit",
         program="pip-audit",
-        takes=_takes(_REQUIREMENTS),
+        takes=named_as(_REQUIREMENTS),
         argv=_pip_audit,
         parse=read_pip_audit,
         network=True,
@@ -205,7 +197,7 @@ SCANNERS = (
     Scanner(
         name="npm audit",
         program="npm",
-        takes=_takes(_NPM),
+        takes=named_as(_NPM),
         argv=_npm_audit,
         parse=read_npm_audit,
         network=True,
@@ -214,7 +206,7 @@ SCANNERS = (
     Scanner(
         name="osv-scanner",
         program="osv-scanner",
-        takes=_takes(_LOCKS),
+        takes=named_as(_LOCKS),
         argv=_osv,
         parse=read_osv,
         network=True,

@@ -71,6 +71,11 @@ class Scan:
         )
 
 
+def named_as(pattern: re.Pattern[str]) -> Callable[[Subject], bool]:
+    """Takes files by their paths."""
+    return lambda subject: pattern.search(subject.path) is not None
+
+
 Parser = Callable[[Said], Scan]
 
 

@@ -19,6 +19,7 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     number_at,
     stopped,
     text_at,
+    untold,
 )
 from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, Task, all_at_once, parser, scan
 
@@ -207,9 +208,7 @@ def read_gitleaks(said: Said) -> Scan:
         )
         for leak in items(document(said, "gitleaks"), "what gitleaks wrote")
     ]
-    incomplete = stopped(said, "gitleaks", (0, 1))
-    if not incomplete and said.result.exit_code and not found:
-        incomplete = f"gitleaks lists nothing, and yet: {said.result.reason}"
+    incomplete = stopped(said, "gitleaks", (0, 1)) or untold(said, "gitleaks", found)
     return scan("gitleaks", found, incomplete)
 
 

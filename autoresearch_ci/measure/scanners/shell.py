@@ -22,7 +22,15 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     stopped,
     text_at,
 )
-from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, Subject, Task, parser, scan
+from autoresearch_ci.measure.scanners.scanner import (
+    Scan,
+    Scanner,
+    Subject,
+    Task,
+    named_as,
+    parser,
+    scan,
+)
 
 _SHELL = re.compile(r"\.(?:sh|bash|dash|ksh)$", re.IGNORECASE)
 _INTERPRETER = re.compile(r"#!\s*\S*/(?:env\s+(?:-S\s*)?)?(?:ba|da|k)?sh\b")
@@ -41,10 +49,6 @@ def is_shell(subject: Subject) -> bool:
     script = _INTERPRETER.match(subject.first_line)
     named = _SHELL.search(subject.path) and not _FOREIGN.match(subject.first_line)
     return bool(script or named)
-
-
-def _is_dockerfile(subject: Subject) -> bool:
-    return _DOCKERFILE.search(subject.path) is not None
 
 
 def _unsilenced(path: str, text: str) -> tuple[str, str] | None:
@@ -123,7 +127,7 @@ SCANNERS = (
     Scanner(
         name="hadolint",
         program="hadolint",
-        takes=_is_dockerfile,
+        takes=named_as(_DOCKERFILE),
         argv=_hadolint,
         parse=read_hadolint,
         settings="{}\n",

@@ -18,6 +18,7 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     number_at,
     stopped,
     text_at,
+    untold,
 )
 from autoresearch_ci.measure.scanners.scanner import (
     Scan,
@@ -93,10 +94,7 @@ def read_zizmor(said: Said) -> Scan:
         cause = re.search(r"(?m)^ +0: (.{1,300})$", said.stderr)
         raise Unusable(f"zizmor: {said.words(cause[1])}" if cause else told)
     found = [_weakness(said, f) for f in items(document(said, "zizmor"), "what zizmor wrote")]
-    incomplete = stopped(said, "zizmor", _ENDED)
-    if not incomplete and said.result.exit_code and not found:
-        incomplete = f"zizmor lists nothing, and yet: {said.result.reason}"
-    return scan("zizmor", found, incomplete)
+    return scan("zizmor", found, stopped(said, "zizmor", _ENDED) or untold(said, "zizmor", found))
 
 
 def _weakness(said: Said, finding: Mapping[str, Any]) -> Weakness:

@@ -180,6 +180,31 @@ def test_hostile_json_is_incomplete(tool: str, document: str) -> None:
     assert TOOLS[tool].parse(said(document, code=1)).incomplete
 
 
+def sarif(**run: Any) -> Diagnosis:
+    tool = {
+        "driver": {"name": "own", "rules": [{"id": "A"}]},
+        "extensions": [{"rules": [{"id": "B", "properties": {"security-severity": "9.8"}}]}],
+    }
+    return TOOLS["sarif"].parse(said(json.dumps({"runs": [{"tool": tool, **run}]}), code=0))
+
+
+def test_a_rule_of_an_extension_says_how_bad_a_result_of_sarif_is() -> None:
+    rule = {"index": 0, "toolComponent": {"index": 0}}
+    named = {"ruleId": "B", "message": {"text": "by its name"}}
+    found = sarif(results=[{"rule": rule}, named, {"ruleId": "A", "ruleIndex": 0}])
+    assert [(f.code, f.category) for f in found.failures] == [
+        ("B", Category.CRITICAL),
+        ("B", Category.CRITICAL),
+        ("A", Category.WARNING),
+    ]
+
+
+def test_a_tool_that_tells_of_its_own_error_in_sarif_is_incomplete() -> None:
+    notice = {"level": "error", "message": {"text": "cannot read b.py"}}
+    found = sarif(results=[], invocations=[{"toolExecutionNotifications": [notice]}])
+    assert found.incomplete == "own: cannot read b.py"
+
+
 def test_entities_in_a_report_are_refused() -> None:
     bomb = '<!DOCTYPE t [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite>&b;</testsuite>'
     assert "not usable XML" in TOOLS["junit"].parse(said(report=bomb, code=1)).incomplete
