@@ -40,7 +40,7 @@ from autoresearch_ci.measure.commands import (
     RunLogs,
     Subject,
 )
-from autoresearch_ci.measure.cures import cures
+from autoresearch_ci.measure.cures import cures, unseen
 from autoresearch_ci.measure.diagnosis import Diagnostics, OwnTarget
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.guards import Guards
@@ -49,7 +49,6 @@ from autoresearch_ci.measure.judge import Judge, judged_paths
 from autoresearch_ci.measure.provenance import Provenance
 from autoresearch_ci.measure.streams import Read, read_number
 from autoresearch_ci.measure.suite_observer import SuiteObserver
-from autoresearch_ci.measure.unseen import unseen
 from autoresearch_ci.measure.xml_reports import junit_suite
 from autoresearch_ci.safety.untrusted_values import MetricError
 from autoresearch_ci.workspace.measure_tree import MeasureTree, relocated

@@ -22,7 +22,7 @@ from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStart
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED, downloads, told
 from autoresearch_ci.experiment import MetricRun
-from autoresearch_ci.measure.coverage_files import CoverageFiles
+from autoresearch_ci.measure.coverage_reports import CoverageFiles
 from autoresearch_ci.measure.executed_lines import LineObserver
 from autoresearch_ci.measure.provenance import Provenance, Unanswered
 from autoresearch_ci.measure.report_files import ReportFiles

@@ -15,9 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from autoresearch_ci.decide.shortcuts.corrected import corrected
 from autoresearch_ci.decide.shortcuts.fallback_values import fallback_values
-from autoresearch_ci.decide.shortcuts.hardcoded import hardcoded
+from autoresearch_ci.decide.shortcuts.hardcoded import corrected, hardcoded
 from autoresearch_ci.decide.shortcuts.other_tests import (
     RUST_TESTS,
     language_of,

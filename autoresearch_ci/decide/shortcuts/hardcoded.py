@@ -1,11 +1,21 @@
-"""Values that are right for one test: `if n == 7: return 13`, where a test says just that."""
+"""Values that are right for one test: `if n == 7: return 13`, where a test says just that.
+
+So is what is no plain special case: a comparison of an argument with a value from a test, taken as
+a number, an index or a choice (`(a - b) + 4 * (a == 1)`); a table that overrules a formula; a
+branch that corrects what the rest computes by a constant. Base cases (`if n == 0: return 1`) and
+comparisons of what a loop goes through stay what they are. Python is read by its syntax, other
+languages by their text.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 
+from autoresearch_ci.decide.shortcuts.one_input import TRIVIAL, Case, Value
+from autoresearch_ci.decide.shortcuts.python_cases import python_cases
 from autoresearch_ci.decide.shortcuts.suite import Shortcut
+from autoresearch_ci.decide.shortcuts.text_cases import OTHERS, text_cases
 
 _PLAIN = r"(?:-?\d+(?:\.\d+)?|\"[^\"\n]{1,200}\"|'[^'\n]{1,200}')"
 _ITEM = r"[^\[\](){}\n]"
@@ -73,3 +83,47 @@ def _plain(literal: str) -> str:
 def _together(values: list[str], text: str) -> bool:
     patterns = [re.compile(rf"(?<![\w.]){re.escape(value)}(?![\w.]*\w)") for value in values]
     return any(all(p.search(line) for p in patterns) for line in text.splitlines())
+
+
+def corrected(
+    path: str, before: str | None, after: str | None, tests: Mapping[str, str]
+) -> Iterator[Shortcut]:
+    """New cases of which a test asks just that."""
+    if after is None:
+        return
+    if path.endswith(".py"):
+        found, known = [*python_cases(after)], {case.text for case in python_cases(before or "")}
+    elif OTHERS.search(path):
+        found, known = [*text_cases(after)], {case.text for case in text_cases(before or "")}
+    else:
+        return
+    told: set[int] = set()
+    for case in found:
+        where = "" if case.text in known or case.line in told else _asking(case, tests)
+        if where:
+            told.add(case.line)
+            words = " ".join(case.text.split())
+            what = f"answers what {where} asks, and nothing else: {words[:80]}"
+            yield Shortcut(rule="value-hardcoded", path=path, line=case.line, what=what)
+
+
+def _asking(case: Case, tests: Mapping[str, str]) -> str:
+    """The test file that holds the values; empty: none."""
+    values = {*case.asked, *case.answers} if case.several else {*case.asked}
+    if case.several and all(value in TRIVIAL for value in values):
+        return ""
+    patterns = [_pattern(value) for value in values]
+    for name, text in tests.items():
+        if any(all(p.search(line) for p in patterns) for line in text.splitlines()):
+            return name
+    return ""
+
+
+def _pattern(value: Value) -> re.Pattern[str]:
+    """As a test writes it, in whatever language."""
+    if isinstance(value, str):
+        return re.compile(rf"[\"']{re.escape(value)}[\"']")
+    if value is None:
+        return re.compile(r"\b(None|null|nil)\b")
+    number = repr(int(value)) if float(value).is_integer() else repr(value)
+    return re.compile(rf"(?<![\w.]){re.escape(number)}(?:\.0+)?(?![\w.]*\w)")

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from autoresearch_ci.decide.shortcuts.corrected import corrected
 from autoresearch_ci.decide.shortcuts.detect import shortcuts
+from autoresearch_ci.decide.shortcuts.hardcoded import corrected
 
 TESTS = {
     "tests/test_x.py": (

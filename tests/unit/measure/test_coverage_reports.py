@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci.decide.changed_lines import LinesOfTest
-from autoresearch_ci.measure.coverage_files import CoverageFiles
-from autoresearch_ci.measure.coverage_reports import go_lines, v8_lines
+from autoresearch_ci.measure.coverage_reports import CoverageFiles, go_lines, v8_lines
 
 GO = """\
 mode: set
