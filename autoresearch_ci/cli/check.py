@@ -21,7 +21,7 @@ from typing import Protocol
 import autoresearch_ci
 from autoresearch_ci.cli.action.runner_io import FileCommands
 from autoresearch_ci.cli.assembly import make_redactor
-from autoresearch_ci.cli.compared import Compared, asked
+from autoresearch_ci.cli.gate_commits import Compared, asked
 from autoresearch_ci.cli.gate_files import (
     Gated,
     report_folder,

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from autoresearch_ci.cli.action.github_event import read_trigger
 from autoresearch_ci.cli.action.trigger import Permit, decide, mapping_at
-from autoresearch_ci.cli.compared import read_payload
+from autoresearch_ci.cli.ci_job import read_payload
 from autoresearch_ci.cli.questions import Asks
 from autoresearch_ci.cli.terminal import redacted
 from autoresearch_ci.config.schema import Publish

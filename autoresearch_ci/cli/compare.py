@@ -21,8 +21,8 @@ from autoresearch_ci.cli.assembly import (
     passing,
 )
 from autoresearch_ci.cli.compare_gate import Result, apply, few, parse_gate
-from autoresearch_ci.cli.compared import asked
 from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.gate_commits import asked
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.confirmation import PAIRS, PairedComparison, Pairs

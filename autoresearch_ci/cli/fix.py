@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.cli.check import check, gated
-from autoresearch_ci.cli.compared import DEFAULT, asked, staged
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.fix_targets import looks_at_commits, targets_of, with_targets
+from autoresearch_ci.cli.gate_commits import DEFAULT, asked, staged
 from autoresearch_ci.cli.gate_files import report_folder, show
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.run import run, steps_after

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.cli.action.runner_io import FileCommands
-from autoresearch_ci.cli.compared import Compared
+from autoresearch_ci.cli.gate_commits import Compared
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError, PublishError
 from autoresearch_ci.events import Note, Observer, Warning

@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from autoresearch_ci.cli.compared import Compared
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.fix_targets import targets_of, with_targets
+from autoresearch_ci.cli.gate_commits import Compared
 from autoresearch_ci.cli.make_proposer import turns_of
 from autoresearch_ci.cli.model_audit import check_fix
 from autoresearch_ci.cli.open_investigation import Desk, opened_desk

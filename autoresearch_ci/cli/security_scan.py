@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from autoresearch_ci.cli import make_sandbox
-from autoresearch_ci.cli.compared import Compared
+from autoresearch_ci.cli.gate_commits import Compared
 from autoresearch_ci.cli.security_base import BaseFiles, Files
 from autoresearch_ci.cli.security_excuses import TrustedLists
 from autoresearch_ci.cli.security_lookers import lookers

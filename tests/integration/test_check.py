@@ -23,8 +23,8 @@ import pytest
 
 from autoresearch_ci.cli.arguments import make_parser, parsed
 from autoresearch_ci.cli.check import LOOKS, Looked, check
-from autoresearch_ci.cli.compared import asked, compared
 from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.gate_commits import asked, compared
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.resolve import load
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem, identified

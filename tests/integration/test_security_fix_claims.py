@@ -14,7 +14,7 @@ import pytest
 
 from autoresearch_ci.cli.arguments import make_parser
 from autoresearch_ci.cli.assembly import make_redactor
-from autoresearch_ci.cli.compared import compared
+from autoresearch_ci.cli.gate_commits import compared
 from autoresearch_ci.cli.security_fix import Fixed, fix
 from autoresearch_ci.cli.security_scan import Scan
 from autoresearch_ci.decide.findings import Evidence

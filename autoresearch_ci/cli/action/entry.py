@@ -41,8 +41,8 @@ from autoresearch_ci.cli.action.runner_io import FileCommands, Log, masks
 from autoresearch_ci.cli.action.step_summary import unfinished_part
 from autoresearch_ci.cli.action.trigger import ECHO, GATE, Permit, Trigger, decide
 from autoresearch_ci.cli.arguments import make_parser, parsed
-from autoresearch_ci.cli.compared import SETTLED, settled
 from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.gate_commits import SETTLED, settled
 from autoresearch_ci.errors import AutoresearchError, ConfigError
 from autoresearch_ci.execution.supervisor import Stopping, supervise
 from autoresearch_ci.safety.secret_values import holds_secret, is_secret_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autoresearch_ci.cli.action.trigger import Trigger, mapping_at, needs_permission
-from autoresearch_ci.cli.compared import read_payload
+from autoresearch_ci.cli.ci_job import read_payload
 from autoresearch_ci.publish.forge.github_api import GitHubTrust
 
 
