@@ -18,7 +18,7 @@ from pathlib import Path
 
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.execution.sandbox.users import first_words
-from autoresearch_ci.measure.installed_copies import TASK
+from autoresearch_ci.measure.built_programs import TASK
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import Unreadable
 from autoresearch_ci.workspace.command_files import command_files

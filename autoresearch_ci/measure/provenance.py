@@ -21,12 +21,11 @@ from pathlib import Path
 
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.measure.absolute_paths import AbsolutePaths
+from autoresearch_ci.measure.built_programs import refuse_built, refuse_compiled
 from autoresearch_ci.measure.installed_copies import (
     InstalledCopy,
     built_in_place,
     installed_copies,
-    refuse_built,
-    refuse_compiled,
 )
 from autoresearch_ci.measure.maven_modules import installed_modules
 from autoresearch_ci.workspace.relocate import leads_into

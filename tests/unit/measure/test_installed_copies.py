@@ -10,7 +10,8 @@ import pytest
 
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.measure.absolute_paths import AbsolutePaths
-from autoresearch_ci.measure.installed_copies import InstalledCopy, installed_copies, refuse_built
+from autoresearch_ci.measure.built_programs import refuse_built
+from autoresearch_ci.measure.installed_copies import InstalledCopy, installed_copies
 
 
 def install(site: Path, files: list[str], *, egg: bool = False) -> None:
