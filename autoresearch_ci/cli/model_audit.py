@@ -17,9 +17,8 @@ from pathlib import Path
 
 from autoresearch_ci.cli.open_investigation import Desk, opened_desk
 from autoresearch_ci.config.schema import Budget, Config
-from autoresearch_ci.decide.brought_in import Kept, rests_on_change
 from autoresearch_ci.decide.line_map import unchanged_lines
-from autoresearch_ci.decide.model_layer import ModelLayer
+from autoresearch_ci.decide.model_layer import Kept, ModelLayer, rests_on_change
 from autoresearch_ci.decide.saturation import UNUSABLE, coverage, crossed
 from autoresearch_ci.decide.weaknesses import (
     MODEL,

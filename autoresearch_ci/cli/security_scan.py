@@ -16,7 +16,6 @@ from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.cli.gate_commits import Compared
 from autoresearch_ci.cli.security_base import BaseFiles, Files
 from autoresearch_ci.cli.security_excuses import TrustedLists
-from autoresearch_ci.cli.security_lookers import lookers
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide import python_rules
 from autoresearch_ci.decide.agentic import rules as agentic
@@ -35,6 +34,7 @@ from autoresearch_ci.measure.scanners.exhibit import (
     steering,
 )
 from autoresearch_ci.measure.scanners.look import Room, Rules, Seen, look
+from autoresearch_ci.measure.scanners.registry import lookers
 from autoresearch_ci.record.run_names import run_store
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.redaction import Redactor

@@ -1,15 +1,16 @@
 """What a model made of a commit: what it found, what it says of scanners' hits, how far it looked.
 
-CORE: nouns alone. Who is asked, and what code checks of the answers, is cli/model_audit.py's
-business; what a gate makes of it security_gate.py's.
+CORE. Who is asked, and what code checks of the answers, is cli/model_audit.py's business; what a
+gate makes of it security_gate.py's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from autoresearch_ci.decide.findings import Evidence
 from autoresearch_ci.decide.weaknesses import Weakness
 
 
@@ -39,3 +40,22 @@ class ModelLayer:
     """Pieces of evidence that did not hold."""
     tokens: int = 0
     cost_usd: float = 0.0
+
+
+Kept = Mapping[str, Mapping[int, int]]
+"""By changed file, each line that is as it was, and where it stood. Others are as they were."""
+
+
+def rests_on_change(evidence: Iterable[Evidence], kept: Kept) -> bool:
+    """Whether some quote has a new line in it, or goes over a place where lines were taken out."""
+    return any(
+        piece.kind == "quote"
+        and piece.path in kept
+        and _touches(piece.line, piece.line + piece.text.count("\n"), kept[piece.path])
+        for piece in evidence
+    )
+
+
+def _touches(first: int, last: int, kept: Mapping[int, int]) -> bool:
+    were = [kept.get(line, 0) for line in range(first, last + 1)]
+    return not all(were) or were != list(range(were[0], were[0] + len(were)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.decide.brought_in import rests_on_change
 from autoresearch_ci.decide.findings import Evidence
+from autoresearch_ci.decide.model_layer import rests_on_change
 
 KEPT = {"a.py": {1: 1, 2: 2, 4: 3, 5: 6}}
 """Line 3 is new; between 4 and 5 two lines were taken out."""
