@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Literal
 
 from autoresearch_ci.cli import make_sandbox
-from autoresearch_ci.cli.apart import Apart, apart_from_runs
 from autoresearch_ci.cli.assembly import (
     make_evaluator,
     make_service,
@@ -29,6 +28,7 @@ from autoresearch_ci.cli.assembly import (
 )
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.make_proposer import turns_of, verify_search
+from autoresearch_ci.cli.temporary_run import Apart, apart_from_runs
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.config.schema import Config, Sandbox

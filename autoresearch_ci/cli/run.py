@@ -71,7 +71,7 @@ from autoresearch_ci.report.run_folder import (
 from autoresearch_ci.report.run_summary import PassedTests, confirmed_line
 from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.safety.redaction import Redactor
-from autoresearch_ci.workspace.asked import asking_file
+from autoresearch_ci.workspace.ai_disclosure import asking_file
 from autoresearch_ci.workspace.difference import difference
 from autoresearch_ci.workspace.repository import Changes
 from autoresearch_ci.workspace.scratch import in_use

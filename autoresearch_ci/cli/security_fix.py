@@ -32,7 +32,7 @@ from autoresearch_ci.events import Note, Warning
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.investigate.program import bundled
 from autoresearch_ci.measure.diagnosis import OwnTarget
-from autoresearch_ci.measure.scanners.look import Seen
+from autoresearch_ci.measure.scanners.run_scanners import Seen
 from autoresearch_ci.measure.weakness_target import (
     MODEL,
     SCANNERS,

@@ -33,8 +33,8 @@ from autoresearch_ci.measure.scanners.exhibit import (
     gathered,
     steering,
 )
-from autoresearch_ci.measure.scanners.look import Room, Rules, Seen, look
 from autoresearch_ci.measure.scanners.registry import lookers
+from autoresearch_ci.measure.scanners.run_scanners import Room, Rules, Seen, look
 from autoresearch_ci.record.run_names import run_store
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.redaction import Redactor

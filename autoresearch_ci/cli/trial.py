@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_ci.cli.apart import apart_from_runs
 from autoresearch_ci.cli.assembly import make_policy, open_bench
+from autoresearch_ci.cli.temporary_run import apart_from_runs
 from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.config.value_types import FILE_BYTES

@@ -18,7 +18,7 @@ from autoresearch_ci.decide.weaknesses import Severity, Weakness
 from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.measure.outcome import Texts, identity
 from autoresearch_ci.measure.scanners.exhibit import steering
-from autoresearch_ci.measure.scanners.look import Seen
+from autoresearch_ci.measure.scanners.run_scanners import Seen
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 
 SCANNERS = "scanners"

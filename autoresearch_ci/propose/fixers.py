@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.decide.repair_order import Aim
-from autoresearch_ci.propose.asked_tool import Asked, asked
+from autoresearch_ci.propose.tool_command import Asked, asked
 
 SCRIPT, TEMPORARY = "{script}", "{tmp}"
 """Stand for places that are only known when a fixer is run."""

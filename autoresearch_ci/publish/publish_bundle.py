@@ -35,7 +35,7 @@ from autoresearch_ci.publish.verify_bundle import bring, refuse_shortcuts, verif
 from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.report.run_folder import measured_by, metric_name
 from autoresearch_ci.report.run_summary import Repairs, RunInfo
-from autoresearch_ci.workspace.asked import asking_file
+from autoresearch_ci.workspace.ai_disclosure import asking_file
 from autoresearch_ci.workspace.repository import Repository
 
 

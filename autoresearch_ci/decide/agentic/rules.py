@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from autoresearch_ci.config.reader import Path
-from autoresearch_ci.decide.agentic.agents import everything_allowed, reads_secrets
-from autoresearch_ci.decide.agentic.asked import (
+from autoresearch_ci.decide.agentic.agent_steps import (
     Asked,
     Read,
     all_asked,
@@ -19,6 +18,7 @@ from autoresearch_ci.decide.agentic.asked import (
     reads_strangers,
     strangers_in,
 )
+from autoresearch_ci.decide.agentic.agents import everything_allowed, reads_secrets
 from autoresearch_ci.decide.agentic.workflow import Step, parse
 from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
 

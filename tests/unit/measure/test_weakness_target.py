@@ -13,7 +13,7 @@ from autoresearch_ci.decide.security_gate import Base
 from autoresearch_ci.decide.weakness_failures import threshold, to_repair
 from autoresearch_ci.decide.weaknesses import Severity, Weakness
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.measure.scanners.look import Seen
+from autoresearch_ci.measure.scanners.run_scanners import Seen
 from autoresearch_ci.measure.weakness_target import ClaimedWeaknesses, ScannedCode
 from autoresearch_ci.workspace.repository import FileVersion
 

@@ -11,7 +11,7 @@ from autoresearch_ci.decide.findings import parsed
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.measure.scanners.exhibit import gathered
-from autoresearch_ci.measure.scanners.look import Room, Rules, Seen, look
+from autoresearch_ci.measure.scanners.run_scanners import Room, Rules, Seen, look
 from autoresearch_ci.workspace.repository import Repository
 from tests.conftest import Repo
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.workspace.asked import asking_file, asks_for_disclosure
+from autoresearch_ci.workspace.ai_disclosure import asking_file, asks_for_disclosure
 from autoresearch_ci.workspace.repository import FileVersion
 
 
