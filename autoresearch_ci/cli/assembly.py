@@ -45,8 +45,7 @@ from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.secret_values import declared_values, secret_values
-from autoresearch_ci.workspace.command_files import command_files
-from autoresearch_ci.workspace.command_text import command_text
+from autoresearch_ci.workspace.command_files import command_files, command_text
 from autoresearch_ci.workspace.earlier_change import EarlierChange
 from autoresearch_ci.workspace.file_history import FileHistory
 from autoresearch_ci.workspace.git import GitDirectory

@@ -21,8 +21,7 @@ from autoresearch_ci.execution.sandbox.users import first_words
 from autoresearch_ci.measure.built_programs import TASK
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import Unreadable
-from autoresearch_ci.workspace.command_files import command_files
-from autoresearch_ci.workspace.command_text import command_text
+from autoresearch_ci.workspace.command_files import command_files, command_text
 from autoresearch_ci.workspace.relocate import leads_into, names, spellings
 
 _LARGEST = 4 << 20

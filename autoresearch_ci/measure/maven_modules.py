@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import Unreadable
-from autoresearch_ci.workspace.command_text import command_text
+from autoresearch_ci.workspace.command_files import command_text
 
 _LARGEST = 1 << 20
 _CALL = re.compile(r"(?:^|[\s;&|(/])mvnw?\s+(?P<words>[^;&|\n]*)")

@@ -1,13 +1,20 @@
-"""Which files and folders of a repository a shell command names; nothing is run."""
+"""Which files of a repository shell commands name, and what those run as text; nothing is run.
+
+Of a Makefile or a package.json only the tasks count that are asked for: the benchmark of a
+repository that also has a task for its linter does not run the linter.
+"""
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import itertools
 import posixpath
 import re
 import shlex
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterable, Mapping
+
+from autoresearch_ci.decide.task_rules import scripts_of
 
 
 def command_files(command: str, paths: Container[str]) -> list[str]:
@@ -67,3 +74,105 @@ def command_words(command: str, depth: int = 0) -> tuple[str, ...]:
         if depth < 3 and re.search(r"[\s;|&()]", word):  # bash -c 'python bench/run.py'
             found += command_words(word, depth + 1)
     return tuple(found)
+
+
+_LIMIT = 500
+"""Of commands and scripts; what lies beyond is not read."""
+_BYTES_LIMIT = 256 * 1024
+"""Of one script."""
+_PYTEST = ("pytest.ini", ".pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini")
+_ADDED = re.compile(r"^[ \t]*addopts\b.*(?:\n(?:[ \t].*|[\]\"'].*))*", re.MULTILINE)
+_SETTINGS = {
+    "pytest": _PYTEST,
+    "jest": tuple(f"jest.config.{end}" for end in ("js", "ts", "mjs", "cjs")),
+    "vitest": tuple(f"vi{x}.config.{end}" for x in ("test", "te") for end in ("js", "ts", "mjs")),
+}
+"""Of runners of tests: where options stand that the command does not repeat."""
+_DATA = (".json", ".csv", ".txt", ".md", ".xml", ".html", ".toml", ".cfg", ".lock")
+_RULE = re.compile(
+    r"^(?P<names>[^\s:=#][^:=#\n]*)::?(?!=)(?P<text>.*(?:\n(?:\t.*|[ \t]*$))*)", re.MULTILINE
+)
+_VARIABLE = re.compile(
+    r"^[ \t]*(?:export[ \t]+)?(?P<names>[\w.-]+)[ \t]*[:?+!]{0,3}=(?P<text>(?:.*\\\n)*.*)",
+    re.MULTILINE,
+)
+
+
+def command_text(
+    commands: Iterable[str], tracked: Container[str], read: Callable[[str], bytes]
+) -> str:
+    """The commands, and the scripts that they, or those scripts, name; comments are left out.
+
+    `read` gives the content of one of `tracked`.
+    """
+    pending = [("", command) for command in commands]
+    told: dict[tuple[str, str], None] = {}
+    while pending and len(told) < _LIMIT:
+        folder, text = pending.pop(0)
+        if (folder, text) in told:
+            continue
+        told[folder, text] = None
+        for path in _named(text, folder, tracked):
+            content = read(path)[:_BYTES_LIMIT]
+            if b"\0" not in content:
+                below = posixpath.dirname(path)
+                parts = _parts(path, content.decode(errors="replace"), text)
+                pending += [(below, _uncommented(part)) for part in parts]
+    return "\n".join(text for _, text in told)
+
+
+def _named(text: str, folder: str, tracked: Container[str]) -> list[str]:
+    """Also as arguments in a list: `run(["bash", "lint.sh"])`."""
+    lines = [*text.splitlines(), *(re.sub(r"""[\[\]"',]""", " ", x) for x in text.splitlines())]
+    enter = f"cd {folder}; " if folder else ""
+    named = [path for line in lines for path in command_files(enter + line, tracked)]
+    named += [
+        path
+        for tool, names in _SETTINGS.items()
+        if re.search(rf"\b{tool}\b", text)
+        for path in (posixpath.join(place, name) for place in {"", folder} for name in names)
+        if path in tracked
+    ]
+    return list(dict.fromkeys(named))
+
+
+def _parts(path: str, text: str, command: str) -> list[str]:
+    """What of a file the command runs."""
+    name = posixpath.basename(path)
+    if name == "package.json":
+        return list(_asked(scripts_of(text), command).values())
+    if name.lower() in ("makefile", "gnumakefile"):
+        rules = _blocks(_RULE, text)
+        asked = _asked(_blocks(_VARIABLE, text) | rules, command)
+        return list(asked.values()) if asked.keys() & rules else [text]
+    if name in _PYTEST:
+        return [*_ADDED.findall(text), *([text] if name == "tox.ini" and "tox" in command else [])]
+    return [] if name.endswith(_DATA) and name != "tox.toml" else [text]
+
+
+def _asked(tasks: Mapping[str, str], command: str) -> dict[str, str]:
+    """The tasks that the command names, and those that they name in turn."""
+    wanted: dict[str, str] = {}
+    pending = [command]
+    while pending:
+        words = {
+            word for word in re.findall(r"[^\s\"'`$(){};&|,=@]+", pending.pop()) if word[0] != "*"
+        }
+        for name, text in tasks.items():
+            if name not in wanted and any(fnmatch.fnmatchcase(name, word) for word in words):
+                wanted[name] = text
+                pending += [text, f"pre{name} post{name}"]
+    return wanted
+
+
+def _blocks(kind: re.Pattern[str], text: str) -> dict[str, str]:
+    """Targets or variables of a Makefile, each with what stands behind it."""
+    found: dict[str, str] = {}
+    for match in kind.finditer(text):
+        for name in match["names"].split():
+            found[name] = f"{found.get(name, '')}\n{match['text']}"
+    return found
+
+
+def _uncommented(text: str) -> str:
+    return "\n".join(x for x in text.splitlines() if not x.lstrip().startswith(("#", "//")))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from autoresearch_ci.workspace.command_text import command_text
+from autoresearch_ci.workspace.command_files import command_text
 
 MAKE = """RUFF ?= .venv/bin/ruff
 CC = gcc
