@@ -41,7 +41,8 @@ class Reply:
     content: Sequence[Json] = ()
     """The blocks that a client must send back as they are."""
     ending: str = "whole"
-    """`whole`; `quiet`: ends as if nothing were missing; `reset`: the connection breaks."""
+    """`whole`; `quiet`: ends as if nothing were missing; `reset`: the connection breaks; `stalls`:
+    nothing more comes."""
     delay: float = 0.0
     """Seconds before the first byte, or until the server stops."""
 
@@ -303,7 +304,9 @@ def _handler(api: MessagesApi) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             for event in reply.events:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
-            if reply.ending == "reset":
+            if reply.ending == "stalls":
+                api.wait(60)
+            elif reply.ending == "reset":
                 self._reset()
             else:
                 self.wfile.write(b"0\r\n\r\n")

@@ -529,4 +529,6 @@ def _limits(config: Config) -> Limits:
         plateau=config.plateau,
         usd=config.budget.usd,
         tokens=config.budget.tokens,
+        iteration_usd=config.budget.iteration_usd,
+        iteration_tokens=config.budget.iteration_tokens,
     )

@@ -106,10 +106,12 @@ def _repairing(
         words += ["--minutes", f"{max(minutes - seconds / 60, 0.01):.2f}"]
     if usd := config.budget.usd:
         words += ["--budget-usd", f"{max(usd - report.cost_usd, 0.0001):.4f}"]
+    if tokens := config.budget.tokens:
+        words += ["--set", f"budget.tokens={max(tokens - report.tokens, 1)}"]
     return words
 
 
-_OF_DEBUG = ("iterations", "budget.minutes", "budget.usd", "scope")
+_OF_DEBUG = ("iterations", "budget.minutes", "budget.usd", "budget.tokens", "scope")
 
 
 def _for_fix(options: argparse.Namespace) -> list[tuple[str, Any]]:

@@ -15,7 +15,7 @@ from autoresearch_ci.cli.assembly import (
     measured_environment,
     tell_unknown_price,
 )
-from autoresearch_ci.config.proposers import Proposers
+from autoresearch_ci.config.proposers import Agent, Proposers
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Warning
@@ -166,7 +166,6 @@ def _claude(collaborators: Collaborators, ledger: Ledger, stack: ExitStack) -> C
     service.verify()
     return ClaudeProposer(
         claude,
-        collaborators.config.budget,
         collaborators.context.scope,
         service,
         redactor=collaborators.redactor,
@@ -221,6 +220,7 @@ def _agent(
     stack.callback(draft.remove)
     if missing := draft.sandbox.kept_root:
         collaborators.observe(Warning(message=str(missing)))
+    _tell_unknown_cost(collaborators, agent)
     logs = context.folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     return AgentCliProposer(
@@ -232,7 +232,26 @@ def _agent(
         note=collaborators.note,
         redactor=collaborators.redactor,
         logs=logs,
+        paid=ledger.pay,
     )
+
+
+def _tell_unknown_cost(collaborators: Collaborators, agent: Agent) -> None:
+    """Which limits cannot be kept, as the agent does not say what it uses up."""
+    from autoresearch_ci.propose.agent_presets import PRESETS
+
+    untold = ["usd", "iteration_usd"]
+    if agent.preset is None:
+        untold += ["tokens", "iteration_tokens"]
+    elif PRESETS[agent.preset].tells_usd:
+        return
+    budget = collaborators.config.budget
+    if lost := [f"budget.{name}" for name in untold if getattr(budget, name)]:
+        message = (
+            f"{agent.name} does not say what it uses up of {', '.join(lost)}, which cannot be "
+            "kept. Limit iterations or budget.minutes, or what its vendor takes."
+        )
+        collaborators.observe(Warning(message=message))
 
 
 def _material(collaborators: Collaborators, ledger: Ledger) -> Material:

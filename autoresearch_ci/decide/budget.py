@@ -37,6 +37,8 @@ class Limits:
     """Dollars of the whole run, earlier invocations included."""
     tokens: int | None = None
     """Tokens of the whole run, earlier invocations included."""
+    iteration_usd: float | None = None
+    iteration_tokens: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -156,8 +156,13 @@ class MessagesService:
         raise AssertionError("the last try raises")
 
     def _once(self, request: Mapping[str, Any], record: Record) -> Turn:
-        with self._translated():
-            return self._interruptible(lambda left: self._stream(request, record, left))
+        heard = _Heard()
+        try:
+            with self._translated():
+                return self._interruptible(lambda left: self._stream(request, heard, left))
+        finally:  # an answer that is given up has its price as well
+            if heard.usage:
+                record(heard.usage)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -176,12 +181,12 @@ class MessagesService:
             raise
 
     def _stream(
-        self, request: Mapping[str, Any], record: Record, abandoned: threading.Event
+        self, request: Mapping[str, Any], heard: _Heard, abandoned: threading.Event
     ) -> Turn:
         # Never `create`: without streaming the SDK refuses large `max_tokens`.
         with self._client.messages.stream(**request) as stream:
             try:
-                return _read(stream, record, abandoned)
+                return _read(stream, heard, abandoned)
             except _GARBLED as error:
                 text = line(str(error), 120) or type(error).__name__
                 raise _Passing(f"the server's answer made no sense ({text})") from error
@@ -268,18 +273,15 @@ def _why_lasting(error: anthropic.APIStatusError) -> str | None:
     return _USUAL.get(status, "the model or the server does not accept what we send")
 
 
-def _read(stream: anthropic.MessageStream[Any], record: Record, abandoned: threading.Event) -> Turn:
+def _read(stream: anthropic.MessageStream[Any], heard: _Heard, abandoned: threading.Event) -> Turn:
     """Read a stream to its end. Raises `_Passing` when it ends early: half an answer is none."""
-    heard = _Heard()
-    try:
-        for event in stream:
-            if abandoned.is_set():
-                break
-            heard.event(event)
-    finally:
-        if heard.started and not abandoned.is_set():
-            record(stream.current_message_snapshot.usage.to_dict(warnings=False))
-    if not (heard.started and heard.finished):
+    for event in stream:
+        if abandoned.is_set():
+            break
+        heard.event(event)
+        if event.type in ("message_start", "message_delta"):
+            heard.usage = stream.current_message_snapshot.usage.to_dict(warnings=False)
+    if not (heard.usage and heard.finished):
         raise _Passing("the answer broke off")
     return _turn(stream.current_message_snapshot, heard.arguments)
 
@@ -288,14 +290,14 @@ class _Heard:
     """What the events of a stream tell that the SDK's message does not."""
 
     def __init__(self) -> None:
-        self.started = self.finished = False
+        self.finished = False
+        self.usage: Mapping[str, Any] = {}
+        """As of the newest event that tells; empty: nothing has begun."""
         self.arguments: defaultdict[int, str] = defaultdict(str)
         """Of the tool call in each block, as they were sent."""
 
     def event(self, event: Any) -> None:
-        if event.type == "message_start":
-            self.started = True
-        elif event.type == "message_stop":
+        if event.type == "message_stop":
             self.finished = True
         elif event.type == "content_block_delta" and event.delta.type == "input_json_delta":
             self.arguments[event.index] += event.delta.partial_json

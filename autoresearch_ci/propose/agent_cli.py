@@ -20,7 +20,7 @@ from autoresearch_ci.config.proposers import Agent
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.execution.command import CommandResult, Stop, last_lines, run_command
 from autoresearch_ci.execution.environment import UNATTENDED, clean_environment
-from autoresearch_ci.experiment import Proposal, Tree
+from autoresearch_ci.experiment import Proposal, Spent, Tree
 from autoresearch_ci.propose.agent_presets import (
     DESCRIPTION_LENGTH,
     PRESETS,
@@ -36,6 +36,7 @@ from autoresearch_ci.propose.agent_presets import (
 from autoresearch_ci.propose.proposer import (
     Context,
     CostlyProposerError,
+    EditError,
     Request,
     nothing_to_do,
 )
@@ -86,8 +87,10 @@ class AgentCliProposer:
         note: Callable[[str], None] = lambda _: None,
         logs: Path | None = None,
         redactor: Redactor | None = None,
+        paid: Callable[[Spent], None] = lambda cost: None,
     ) -> None:
-        """`inherit`: our environment, the keys included. `logs`: gets `<iteration>.log`.
+        """`inherit`: our environment, the keys included. `logs`: gets `<iteration>.log`. `paid` is
+        told what each call cost, as soon as it is known.
 
         Raises `ProposerError` when the program, its key or its model is missing.
         """
@@ -101,19 +104,29 @@ class AgentCliProposer:
         self._note = note
         self._logs = logs
         self._redact = (redactor or Redactor(secret_values(self._passed))).redact
+        self._paid = paid
         self._failures = 0
         _refuse_missing_program(agent, self._preset, inherit)
 
     def propose(self, context: Context) -> Proposal:
         """What the agent changed; no edits when it changed nothing that counts.
 
-        Raises `ProposerError` when it fails again and again without doing anything.
+        Raises `EditError` when there is no money left to ask it, `ProposerError` when it fails
+        again and again without doing anything.
         """
+        left = context.remaining
+        if any(most is not None and most <= 0 for most in (left.most_usd, left.most_tokens)):
+            raise EditError(
+                "the budget of money or tokens is used up",
+                description="no proposal",
+                proposer=self._agent.name,
+            )
         previous = context.previous.edits if context.previous else ()
         self._draft.reset(previous if context.request is not Request.PROPOSE else ())
         result = self._run(context)
         drafted = Drafted() if result.timed_out else self._draft.collect()
         said = self._said(result, drafted)
+        self._paid(Spent(tokens=said.tokens, cost_usd=said.cost_usd))
         nothing = _nothing(context, result, drafted, said)
         useless = bool(_failure(result, said)) and not drafted.edits and not drafted.refusals
         self._report(context, result, drafted, said)
@@ -128,7 +141,7 @@ class AgentCliProposer:
         )
 
     def _run(self, context: Context) -> CommandResult:
-        draft = self._draft
+        draft, left = self._draft, context.remaining
         prompt_file = draft.exchange / "prompt.md"
         prompt_file.write_bytes((self._prompt(context) + closing(context)).encode(errors="replace"))
         for name, text in (self._preset.home_files if self._preset else {}).items():
@@ -140,7 +153,7 @@ class AgentCliProposer:
         call = Call(
             model=self._agent.model,
             max_usd=min(
-                (usd for usd in (self._agent.max_usd, context.remaining.usd) if usd is not None),
+                (usd for usd in (self._agent.max_usd, left.most_usd) if usd is not None),
                 default=None,
             ),
             tree=draft.tree,
@@ -156,7 +169,7 @@ class AgentCliProposer:
                 tmp=draft.temporary,
                 inherit=self._inherit,
             ),
-            timeout=self._timeout(context.remaining.seconds),
+            timeout=self._timeout(left.seconds),
             stop=self._stop,
             enter=draft.sandbox.enter(network=True),
             apart=True,
@@ -188,9 +201,10 @@ class AgentCliProposer:
 
     def _why_nothing(self, result: CommandResult, drafted: Drafted, said: Said) -> str:
         if result.timed_out:
+            cost = "" if said.tokens or said.cost_usd else ", and what it cost is not known"
             return (
                 f"{self._agent.name} timed out after {result.seconds:.0f} s; what it had edited "
-                "is discarded"
+                f"is discarded{cost}"
             )
         if drafted.refusals:
             return f"everything edited was refused: {_first(drafted.refusals)}"

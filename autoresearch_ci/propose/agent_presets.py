@@ -301,6 +301,8 @@ class Preset:
     """Reads the end of its output."""
     stdin: bool = True
     """Whether it reads the prompt from its standard input."""
+    tells_usd: bool = True
+    """Whether it says what a call cost; tokens all of them tell."""
 
 
 def keys_of(preset: Preset, model: str) -> tuple[str, ...]:
@@ -395,6 +397,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             install="npm install -g @openai/codex",
             keys=("OPENAI_API_KEY",),
             says=codex_says,
+            tells_usd=False,
         ),
         "gemini": Preset(  # 0.61.0
             program="gemini",
@@ -409,6 +412,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 )
             },
             says=gemini_says,
+            tells_usd=False,
         ),
         "opencode": Preset(  # 1.18.33
             program="opencode",

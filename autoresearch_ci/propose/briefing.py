@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.budget import Limits, stuck_level
 from autoresearch_ci.decide.past_changes import Past
@@ -96,10 +96,13 @@ class Briefing:
 
     def _remaining(self) -> Remaining:
         limits, experiments = self.limits, self.ledger.experiments
-        spent = self.ledger.spent
-        return Remaining(
+        run = Remaining(
             iterations=limits.iterations - ideas(experiments),
-            seconds=None if limits.seconds is None else limits.seconds - self.elapsed,
-            usd=None if limits.usd is None else limits.usd - spent.cost_usd,
-            tokens=None if limits.tokens is None else limits.tokens - spent.tokens,
+            seconds=limits.seconds,
+            usd=limits.usd,
+            tokens=limits.tokens,
+        ).after(self.ledger.spent, self.elapsed)
+        iteration = Remaining(usd=limits.iteration_usd, tokens=limits.iteration_tokens).after(
+            self.ledger.history.unfinished
         )
+        return replace(run, iteration_usd=iteration.usd, iteration_tokens=iteration.tokens)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from autoresearch_ci.config.proposers import Claude
-from autoresearch_ci.config.schema import Budget
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Proposal, Spent
 from autoresearch_ci.llm.conversation import Caps, Conversation, Declined, NoProposal, Record, Turn
@@ -41,7 +40,6 @@ class ClaudeProposer:
     def __init__(
         self,
         claude: Claude,
-        budget: Budget,
         scope: Scope,
         service: MessagesService,
         *,
@@ -51,7 +49,6 @@ class ClaudeProposer:
     ) -> None:
         """`paid` is told what each answer cost, as soon as it is known."""
         self._claude = claude
-        self._budget = budget
         self._scope = scope
         self._service = service
         self._redactor = redactor
@@ -81,15 +78,14 @@ class ClaudeProposer:
         if self._more and not again:
             self._more.new_iteration()
         draft = Draft(context.incumbent, self._scope, start=before, hidden=context.hidden)
-        budget, remaining = self._budget, context.remaining
         talk = Conversation(
             ask=self._ask,
             draft=draft,
             dialect=self._service.dialect,
             caps=Caps(
                 turns=self._claude.turns,
-                tokens=_least(budget.iteration_tokens, remaining.tokens),
-                usd=_least(budget.iteration_usd, remaining.usd),
+                tokens=context.remaining.most_tokens,
+                usd=context.remaining.most_usd,
             ),
             price=self._price,
             focused=not again,
@@ -143,10 +139,6 @@ class ClaudeProposer:
         if self._redactor.found_in_any(turn.content):
             raise NoProposal(WITHHELD)
         return turn
-
-
-def _least(*limits: float | None) -> float | None:
-    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _costly(error: ProposerError, cost: Spent) -> ProposerError:

@@ -8,11 +8,12 @@ its name in the journal stays its own.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.experiment import Proposal, Tree
+from autoresearch_ci.experiment import Proposal, Spent, Tree
 from autoresearch_ci.propose.proposer import (
     Context,
     CostlyProposerError,
@@ -126,27 +127,28 @@ class MixtureProposer:
         """
         if context.request is not Request.PROPOSE:
             return self._fixed(context)
-        bill = _Bill()
+        bill, began = Spent(), time.monotonic()
         refused: ModelRefused | None = None
         failed: Proposal | None = None
         for member in self._order(context.iteration):
             try:
-                proposal = member.proposer.propose(context)
+                left = context.remaining.after(bill, time.monotonic() - began)
+                proposal = member.proposer.propose(replace(context, remaining=left))
             except EditError as error:
-                error.proposal = bill.on(error.proposal)
+                error.proposal = _with(bill, error.proposal)
                 raise
             except ModelRefused as refusal:
-                bill = bill.plus(refusal.proposal.tokens, refusal.proposal.cost_usd)
+                bill += _cost(refusal.proposal)
                 refused = refusal
                 self._note(f"{member.name}: {refusal}; the next proposer takes its turn")
             except ProposerError as error:
                 self._lose(member, error)
-                bill = bill.plus_error(error)
+                bill += _cost_of(error)
             else:
                 if proposal is not None and not proposal.failed:
-                    return bill.on(proposal)
+                    return _with(bill, proposal)
                 if proposal:
-                    bill = bill.plus(proposal.tokens, proposal.cost_usd)
+                    bill += _cost(proposal)
                     failed = proposal
         if failed:
             return replace(failed, tokens=bill.tokens, cost_usd=bill.cost_usd)
@@ -168,7 +170,7 @@ class MixtureProposer:
         except ProposerError as error:
             self._lose(member, error)
             nothing = Proposal(description=f"{member.name} failed", edits=(), proposer=member.name)
-            return _Bill().plus_error(error).on(nothing)
+            return _with(_cost_of(error), nothing)
 
     def _author(self, context: Context) -> Member | None:
         """Who made the previous proposal; whose turn it is when no member has that name."""
@@ -207,24 +209,15 @@ def turns(weights: Sequence[int]) -> list[int]:
     return [index for _, index in sorted(due)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Bill:
-    """What members without a proposal have cost; whoever proposes has it in its row."""
+def _cost(proposal: Proposal) -> Spent:
+    return Spent(tokens=proposal.tokens, cost_usd=proposal.cost_usd)
 
-    tokens: int = 0
-    cost_usd: float = 0.0
 
-    def plus(self, tokens: int, cost_usd: float) -> _Bill:
-        return _Bill(tokens=self.tokens + tokens, cost_usd=self.cost_usd + cost_usd)
+def _cost_of(error: ProposerError) -> Spent:
+    return _cost(error.proposal) if isinstance(error, CostlyProposerError) else Spent()
 
-    def plus_error(self, error: ProposerError) -> _Bill:
-        if isinstance(error, CostlyProposerError):
-            return self.plus(error.tokens, error.cost_usd)
-        return self
 
-    def on(self, proposal: Proposal) -> Proposal:
-        return replace(
-            proposal,
-            tokens=proposal.tokens + self.tokens,
-            cost_usd=proposal.cost_usd + self.cost_usd,
-        )
+def _with(bill: Spent, proposal: Proposal) -> Proposal:
+    """What members without a proposal have cost, whoever proposes has it in its row."""
+    whole = bill + _cost(proposal)
+    return replace(proposal, tokens=whole.tokens, cost_usd=whole.cost_usd)

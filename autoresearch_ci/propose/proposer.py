@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from autoresearch_ci.decide.past_changes import Past
 from autoresearch_ci.decide.repair_order import NOTHING_TO_DO, Aim
@@ -15,6 +15,7 @@ from autoresearch_ci.experiment import (
     Experiment,
     PastRun,
     Proposal,
+    Spent,
     Tree,
     Trees,
 )
@@ -104,6 +105,37 @@ class Remaining:
     seconds: float | None = None
     usd: float | None = None
     tokens: int | None = None
+    iteration_usd: float | None = None
+    """Of this iteration, whatever else the run may cost."""
+    iteration_tokens: int | None = None
+
+    @property
+    def most_usd(self) -> float | None:
+        """What a proposal may cost."""
+        return _least(self.usd, self.iteration_usd)
+
+    @property
+    def most_tokens(self) -> float | None:
+        return _least(self.tokens, self.iteration_tokens)
+
+    def after(self, spent: Spent, seconds: float = 0.0) -> Remaining:
+        """What is left when that was used up of it."""
+
+        def less(limit: float | None, used: float) -> Any:
+            return None if limit is None else limit - used
+
+        return replace(
+            self,
+            seconds=less(self.seconds, seconds),
+            usd=less(self.usd, spent.cost_usd),
+            tokens=less(self.tokens, spent.tokens),
+            iteration_usd=less(self.iteration_usd, spent.cost_usd),
+            iteration_tokens=less(self.iteration_tokens, spent.tokens),
+        )
+
+
+def _least(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -23,9 +24,9 @@ from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.decide.repair_order import Aim
 from autoresearch_ci.errors import Interrupted, ProposerError, WorkspaceError
 from autoresearch_ci.execution.command import Stop
-from autoresearch_ci.experiment import Direction, FileEdit, Proposal
+from autoresearch_ci.experiment import Direction, FileEdit, Proposal, Spent
 from autoresearch_ci.propose.agent_cli import AgentCliProposer
-from autoresearch_ci.propose.proposer import Context, Remaining, Request
+from autoresearch_ci.propose.proposer import Context, EditError, Remaining, Request
 from autoresearch_ci.workspace import draft_tree
 from autoresearch_ci.workspace.draft_tree import DraftTree, Material
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
@@ -67,7 +68,7 @@ class Bed:
     def proposer(
         self, command: str | tuple[str, ...] | None = "true", **options: Any
     ) -> AgentCliProposer:
-        stop = options.pop("stop", None)
+        stop, paid = options.pop("stop", None), options.pop("paid", lambda cost: None)
         return AgentCliProposer(
             Agent(command=command, **options),
             prompt=lambda context: f"improve, attempt {context.attempt}: {context.feedback}",
@@ -76,6 +77,7 @@ class Bed:
             stop=stop,
             note=self.notes.append,
             logs=self.path,
+            paid=paid,
         )
 
     def context(self, **more: Any) -> Context:
@@ -428,6 +430,61 @@ def test_an_agent_gets_no_more_time_than_the_run_has_left(bed: Bed) -> None:
     late = bed.context(remaining=Remaining(seconds=-3.0))
     assert "timed out" in bed.proposer("sleep 60").propose(late).description
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("spent", ["usd", "tokens", "iteration_usd", "iteration_tokens"])
+def test_an_agent_is_not_called_once_its_budget_is_used_up(bed: Bed, spent: str) -> None:
+    context = bed.context(remaining=Remaining(**{"usd": 9, "tokens": 9, spent: 0}))
+    with pytest.raises(EditError, match="used up"):
+        bed.proposer("echo 9 > value").propose(context)
+    assert not (bed.path / "1.log").exists()
+
+
+def test_what_a_call_cost_is_paid_before_anybody_judges_it(
+    bed: Bed, install: Callable[[str, str], Path]
+) -> None:
+    install("claude", json.dumps(REPORTS["claude-code"][0]))
+    bed.inherit["ANTHROPIC_API_KEY"] = "k"
+    paid: list[Spent] = []
+    bed.proposer(None, preset="claude-code", paid=paid.append).propose(bed.context())
+    assert paid == [Spent(tokens=215, cost_usd=0.25)]
+
+
+def test_a_call_may_cost_what_the_iteration_has_left(
+    bed: Bed, install: Callable[[str, str], Path]
+) -> None:
+    seen = install("claude", "{}")
+    bed.inherit["ANTHROPIC_API_KEY"] = "k"
+    remaining = Remaining(usd=20, iteration_usd=0.5)
+    bed.proposer(None, preset="claude-code").propose(bed.context(remaining=remaining))
+    assert "--max-budget-usd\n0.5\n" in seen.read_text()
+
+
+@pytest.mark.parametrize(
+    ("proposer", "untold"),
+    [
+        ("{command: 'true'}", "budget.usd, budget.tokens"),
+        ("{preset: codex}", "budget.usd"),
+        ("{preset: claude-code}", ""),
+    ],
+)
+def test_a_limit_that_an_agent_does_not_let_us_keep_is_told(
+    run: Run, repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proposer: str, untold: str
+) -> None:
+    for name in ("codex", "claude"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    limits = ("--set", "budget.usd=1", "--set", "budget.tokens=9")
+    done = run("--iterations", "1", *limits, proposer=proposer)
+    told = re.findall(
+        r"does not say what it uses up of ([^,]+(?:, budget[^,]+)*), which", done.told
+    )
+    assert told == ([untold] if untold else [])
 
 
 def test_a_stop_request_ends_the_agent_at_once(bed: Bed) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.config.proposers import Claude, Prices
-from autoresearch_ci.config.schema import Budget
 from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.decide.repair_order import Aim
 from autoresearch_ci.errors import Interrupted, ProposerError
@@ -57,7 +56,6 @@ SSE = "text/event-stream"
 
 
 SERVICE = ("turn_seconds", "retries")
-BUDGET = ("iteration_tokens", "iteration_usd")
 TREE = Files({"a.py": b"x = 1\ny = 2\n", "b.py": b"z = 3\n"})
 
 
@@ -100,11 +98,9 @@ class Bench:
 
     def proposer(self, **settings: Any) -> ClaudeProposer:
         """`settings`: of the sections and of the service, told apart by their names."""
-        budget = {name: settings.pop(name) for name in BUDGET if name in settings}
         service = self.service(**settings)
         return ClaudeProposer(
             Claude(**{name: value for name, value in settings.items() if name not in SERVICE}),
-            Budget(**budget),
             Scope(include=["a.py", "b.py", "new/"]),
             service,
             redactor=Redactor([KEY]),
@@ -427,8 +423,8 @@ def test_the_users_own_price_wins_and_an_unknown_one_costs_nothing_but_counts(
 @pytest.mark.parametrize(
     ("settings", "remaining"),
     [
-        ({"iteration_tokens": 1050}, Remaining()),
-        ({"iteration_usd": 0.005}, Remaining()),
+        ({}, Remaining(tokens=9999, iteration_tokens=1050)),
+        ({}, Remaining(usd=9.0, iteration_usd=0.005)),
         ({}, Remaining(tokens=1050)),
         ({}, Remaining(usd=0.005)),
         ({"turns": 1}, Remaining()),
@@ -446,8 +442,9 @@ def test_a_cap_stops_the_next_request_and_the_spent_tokens_are_told(
 
 
 def test_broken_answers_count_towards_the_cap(bench: Bench) -> None:
+    context = asked(remaining=Remaining(iteration_tokens=1500))
     with pytest.raises(EditError, match="within 1500 tokens") as caught:
-        bench.propose(*[change().cut(5, "reset")] * 2, iteration_tokens=1500)
+        bench.propose(*[change().cut(5, "reset")] * 2, context=context)
     assert caught.value.proposal.tokens == 2002
 
 
@@ -515,6 +512,12 @@ def test_an_answer_cut_at_any_event_edits_nothing_and_is_asked_for_again(
 
 def test_the_tokens_of_a_cut_answer_are_counted(bench: Bench) -> None:
     assert bench.propose(change().cut(3, "quiet"), change()).tokens == 1001 + 1050
+
+
+def test_the_tokens_of_an_answer_that_is_given_up_are_counted(bench: Bench) -> None:
+    slow = promptly(3)
+    found = bench.propose(change().cut(3, "stalls"), change(), turn_seconds=slow)
+    assert found.tokens == 1001 + 1050
 
 
 def test_an_answer_cut_off_at_max_tokens_edits_nothing(bench: Bench) -> None:

@@ -178,9 +178,11 @@ def test_what_was_found_is_repaired_in_one_go(model: Model, repo: Repo) -> None:
         calls(script(control=CONTROL)),
         calls(report(ran(), quote())),
         calls(tool(editor, command="str_replace", **edit), submit("double what is taxed")),
-        flags=("--iterations", "9", "--fix"),
+        flags=("--iterations", "9", "--fix", "--set", "budget.tokens=9000"),
     )
     assert done.code == 0, done.err
+    spent = 3 * 1050
+    assert f"--set budget.tokens={9000 - spent}\n" in done.out
     assert "green: nothing is broken" in done.out
     asked = json.dumps(model.api.requests[-1])
     assert "shop.py:2: Tax adds instead of multiplying" in asked

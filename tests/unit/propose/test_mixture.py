@@ -16,6 +16,7 @@ from autoresearch_ci.propose.proposer import (
     CostlyProposerError,
     EditError,
     ModelRefused,
+    Remaining,
     Request,
 )
 from tests.memory_tree import Files
@@ -38,10 +39,12 @@ class Stub:
     def __init__(self, name: str, answer: Callable[[Context], Proposal | None]) -> None:
         self.name = name
         self.asked: list[Request] = []
+        self.left: Remaining | None = None
         self._answer = answer
 
     def propose(self, context: Context) -> Proposal | None:
         self.asked.append(context.request)
+        self.left = context.remaining
         return self._answer(context)
 
 
@@ -153,6 +156,18 @@ def test_the_turn_of_a_member_that_failed_is_the_next_ones_who_carries_its_cost(
     found = mixture(failed, empty("b")).propose(CONTEXT)
     assert found
     assert (found.proposer, found.failed, found.tokens) == ("a", True, 100)
+
+
+def test_who_stands_in_may_use_up_what_those_before_have_left() -> None:
+    failed = Stub("a", lambda _: replace(proposal("a", tokens=3), failed=True))
+    dear = raising("b", CostlyProposerError("lost", tokens=2, cost_usd=2))
+    last = willing("c")
+    remaining = Remaining(usd=9, tokens=8, iteration_usd=7, iteration_tokens=6, seconds=60)
+    mixture(failed, dear, last).propose(replace(CONTEXT, remaining=remaining))
+    assert last.left
+    assert (last.left.seconds or 60) < 60
+    assert (last.left.usd, last.left.tokens) == (4, 3)
+    assert (last.left.iteration_usd, last.left.iteration_tokens) == (2, 1)
 
 
 def test_a_model_that_refused_once_is_asked_again_at_its_next_turn() -> None:
