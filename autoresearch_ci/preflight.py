@@ -143,7 +143,10 @@ def _context(
     share = _shared(config, repository, files)
     below = folder_below(options.start, repository.root)
     scope = scope_of(config, options.config_path, repository, files, share, below)
-    scope = replace(scope, opened=frozenset(options.opened))
+    filtered = worktree_contents(repository, files, {p: m[0] for p, m in modules.items()})
+    # What is committed of these is a pointer: an edit would be committed in its place.
+    frozen = (*scope.frozen, *filtered)
+    scope = replace(scope, opened=frozenset(options.opened), frozen=frozen)
     absent = tuple(absent_files(config.commands, below, repository, files, share))
     folder = (options.output or repository.root / "autoresearch" / place.name).absolute()
     refuse_folder(folder, theirs=not options.resume and options.output is not None)
@@ -156,7 +159,7 @@ def _context(
         scope=scope,
         share=share,
         modules=modules,
-        filtered=worktree_contents(repository, files, {p: m[0] for p, m in modules.items()}),
+        filtered=filtered,
         run_store=place.store,
         scratch=scratch_of(place.store),
         folder=folder,

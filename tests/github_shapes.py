@@ -56,7 +56,7 @@ PULL = has(
     draft=YES_NO,
     title=TEXT,
     body={"type": ["string", "null"]},
-    user=PERSON,
+    user={"anyOf": [{"type": "null"}, PERSON]},
     head=has(ref=TEXT, label=TEXT),
     base=has(ref=TEXT),
     labels=some(LABEL),

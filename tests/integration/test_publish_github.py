@@ -94,6 +94,8 @@ def test_our_open_ones_are_found_by_what_they_are_for(connect: Connect, api: Git
     (made,) = api.pulls
     made["user"] = {"login": "somebody"}  # who copied our words
     assert connect().open_for("faster", "main") == []
+    made["user"] = None  # whose account was deleted since
+    assert connect().open_for("faster", "main") == []
     made["user"] = {"login": ACTIONS}
     made["body"] = made["body"].replace("begin", "begun")
     assert connect().open_for("faster", "main") == []

@@ -46,6 +46,15 @@ def test_the_content_of_a_pointer_is_measured(large: Repo, run: Run) -> None:
     assert "uncommitted changes" not in done.told
 
 
+def test_no_candidate_puts_content_in_the_place_of_a_pointer(
+    large: Repo, run: Run, script: Script
+) -> None:
+    script({"description": "less data", "files": {"data/m.bin": "1\n"}})
+    done = run("--scope", "data/", "value", metric="find . -type f -size +9 | wc -l")
+    assert done.column("status")[1:] == ["discard"], done.told
+    assert "out-of-scope: data/m.bin (frozen)" in done.column("reason")[1]
+
+
 def test_content_comes_from_the_lfs_store_when_the_checkout_has_the_pointer(
     large: Repo, run: Run
 ) -> None:

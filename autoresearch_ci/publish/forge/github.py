@@ -363,7 +363,7 @@ class GitHub:
         """By a bot it is enough that it is marked: one job reads with its own token what another
         opened with an app's, and who may edit the text may also push to the branch.
         """
-        author = pull.user.login
+        author = pull.user.login if pull.user else ""  # of a deleted account
         return is_marked(pull.body or "", branch) and (
             author.endswith(_OF_BOTS) or author == self._own_login()
         )
