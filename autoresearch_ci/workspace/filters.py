@@ -45,9 +45,11 @@ def worktree_contents(
     if lost:
         names = ", ".join(lost[:_SEVERAL]) + (", ..." if len(lost) > _SEVERAL else "")
         raise WorkspaceError(
-            f"the content of {names} is not here, only the pointers that Git LFS commits.\n"
+            f"the content of {names} is not here, only the pointers that Git LFS or git-annex "
+            "commits.\n"
             "usually: LFS files were not fetched, or such a file was changed and not committed.\n"
-            f"do: {_cure(modules, lost[0])}; for actions/checkout, lfs: true."
+            f"do: {_cure(modules, lost[0])}; for actions/checkout, lfs: true. git-annex: git annex "
+            "get ."
         )
     return found
 
@@ -86,13 +88,22 @@ def only_filtered(repository: Repository, changed: Collection[str], head: str) -
 def filtered_paths(repository: Repository, files: Mapping[str, FileVersion]) -> list[str]:
     """The regular files for which `.gitattributes` names a filter.
 
-    Only where a committed one does: what else a checkout says was never part of the commit.
+    Only where a committed one does, as what else a checkout says was never part of the commit, or
+    the clone's own, as git-annex writes it.
     """
     rules = [p for p in files if p.rpartition("/")[2] == ".gitattributes" and files[p].regular]
-    if not any(b"filter" in repository.read(files[path]) for path in rules):
+    texts = map(repository.read, (files[path] for path in rules))
+    if not any(b"filter" in text for text in (_own_rules(repository), *texts)):
         return []
     drivers = repository.attribute("filter", (p for p in files if files[p].regular))
     return [path for path, driver in drivers.items() if driver not in ("unspecified", "unset")]
+
+
+def _own_rules(repository: Repository) -> bytes:
+    try:
+        return (repository.common_dir / "info" / "attributes").read_bytes()
+    except OSError:
+        return b""
 
 
 def _content(repository: Repository, path: str, version: FileVersion) -> Path | None:
@@ -104,8 +115,9 @@ def _content(repository: Repository, path: str, version: FileVersion) -> Path | 
         known = repository.common_dir / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
         return next((p for p in (known, place) if _is_of(p, oid, size)), None)
     # A file that is changed in the checkout is as committed, like any other: that is said.
-    same = _holds(place, version) or not repository.untouched(path)
-    return Path() if same else place
+    if not _holds(place, version) and repository.untouched(path):
+        return place
+    return None if _is_annexed(repository, version) else Path()
 
 
 def _is_unchanged(repository: Repository, path: str, version: FileVersion) -> bool:
@@ -121,6 +133,12 @@ def _pointer(repository: Repository, version: FileVersion) -> tuple[str, int] | 
         return None
     match = _POINTER.fullmatch(repository.read(version))
     return (match["oid"].decode(), int(match["size"])) if match else None
+
+
+def _is_annexed(repository: Repository, version: FileVersion) -> bool:
+    """Whether the commit holds what git-annex writes in the place of a file."""
+    small = repository.size(version) <= _POINTER_BYTES
+    return small and repository.read(version).startswith(b"/annex/objects/")
 
 
 def _is_of(place: Path, oid: str, size: int) -> bool:

@@ -97,6 +97,23 @@ def test_what_another_filter_made_is_measured(repo: Repo, run: Run, script: Scri
     assert "uncommitted changes" in done.told
 
 
+def test_what_git_annex_keeps_is_measured_or_refused(repo: Repo, run: Run, script: Script) -> None:
+    """Its rule stands in the clone's own attributes alone."""
+    pointer = "/annex/objects/SHA256E-s51200--0123.bin"
+    repo.write("data/m.bin", f"{pointer}\n")
+    repo.commit("annexed")
+    repo.write(".git/info/attributes", "* filter=annex\n")
+    script({"description": "nine", "files": {"value": "9\n"}})
+    done = run(metric=SIZE)
+    assert done.code == 3, done.told
+    assert "git annex get" in done.err
+    repo.write("data/m.bin", CONTENT)
+    repo.git("-c", f"filter.annex.clean=sed -n '$c {pointer}'", "add", "data")
+    done = run(tag="u", metric=SIZE)
+    assert done.column("metric") == ["51210", "51209"], done.told
+    assert "uncommitted changes" not in done.told
+
+
 def test_a_changed_file_beside_a_filtered_one_is_told(large: Repo, run: Run) -> None:
     large.write("other", "changed\n")
     assert "uncommitted changes" in run(metric=SIZE).told
