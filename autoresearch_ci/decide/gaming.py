@@ -92,17 +92,28 @@ def loud(before: Texts, after: Texts, ruler: Ruler) -> list[str]:
     return found
 
 
+def knows_of_tests(before: Texts, after: Texts) -> Iterator[tuple[str, int, str]]:
+    """Path, line and words where code does something else when a test runs it."""
+    for path, line, what in _places(before, after, lambda _, text: _loud(text, Ruler())):
+        if what.partition(":")[0] in (ASKS, CALLER, PATCHES):
+            yield path, line, what
+
+
 _Look = Callable[[str, str], Iterable[tuple[int, str]]]
 
 
 def _new(before: Texts, after: Texts, look: _Look) -> list[str]:
+    return [f"{path}:{line} {what}" for path, line, what in _places(before, after, look)]
+
+
+def _places(before: Texts, after: Texts, look: _Look) -> list[tuple[str, int, str]]:
     """What stands in no file of `before`: code may move, and be refactored."""
     known = {what for path, content in before.items() for _, what in look(path, _text(content))}
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, int, str]] = {}
     for path, content in sorted(after.items()):
         for line, what in look(path, _text(content)):
             if what not in known:
-                found.setdefault(what, f"{path}:{line} {what}")
+                found.setdefault(what, (path, line, what))
     return list(found.values())
 
 
@@ -265,20 +276,25 @@ def _constant_answer(method: ast.AST) -> bool | None:
 
 # --- what is loud ---------------------------------------------------------------------------------
 
+ASKS = "asks whether it is measured"
+CALLER = "reaches into its caller"
+PATCHES = "patches what tests are judged by"
 ENDS = "ends the process as if all were well"
 RUNS_TESTS = "prints what a runner of tests prints"
 _LOUD: Mapping[str, re.Pattern[str]] = {
     what: re.compile(pattern)
     for what, pattern in {
-        "asks whether it is measured": (
+        ASKS: (
             r"[\"'](GITHUB_ACTIONS|GITLAB_CI|CONTINUOUS_INTEGRATION|PYTEST_CURRENT_TEST"
             r"|NODE_TEST_CONTEXT|JEST_WORKER_ID)[\"']|\bprocess\.env\.(CI|GITHUB_ACTIONS"
             r"|NODE_TEST_CONTEXT|JEST_WORKER_ID|VITEST)\b|\bsys\.orig_argv\b|\btesting\.Testing\("
             r"|(?i:env)\w*\W+(get\W+)?[\"']CI[\"']|[\"']CI[\"'] (not )?in os\.environ"
-            r"|\bcfg!\((not\()?test\)|[\"']pytest[\"'] (not )?in sys\.modules"
+            r"|\bcfg!\((not\()?test\)|[\"'](pytest|unittest)[\"'] (not )?in sys\.modules"
+            r"|\bNODE_ENV\W{1,6}[!=]==?\s*[\"']test\b|[\"']test\.v[\"']|os\.Args\[0\].{0,9}[\"']\.test[\"']"
         ),
-        "reaches into its caller": (
+        CALLER: (
             r"\bsys\._getframe\b|\binspect\.(stack|currentframe)\b|\.f_(back|globals)\b"
+            r"|\bgetStackTrace\(|\bruntime\.Callers?\("
             r"|\.__globals__\b|\bgc\.get_(objects|referrers)\b|\bimport __main__\b"
             r"|\bsys\.modules(\.get\(|\[)\s*[\"']__main__"
         ),
@@ -298,8 +314,9 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"\bsys\.(__)?std(out|err)(__)?\s*=(?!=)|\bbuiltins\.print\s*=(?!=)|\bSystem\.setOut\("
             r"|\bconsole\.\w+\s*=(?![=>])|\bprocess\.stdout\.write\s*=(?![=>])|\bConsole\.SetOut\("
         ),
-        "patches what tests are judged by": (
-            r"\b(_?pytest|unittest)\.[\w.]+\s*=(?!=)|\bassert\.\w+\s*=(?![=>])|\bdef pytest_\w+\("
+        PATCHES: (
+            r"\b(_?pytest|unittest|builtins)\.[\w.]+\s*=(?!=)"
+            r"|\bexpect\.extend\(\{\s*to[A-Z]|\bassert\.\w+\s*=(?![=>])|\bdef pytest_\w+\("
             r"|\brequire\(\s*[\"'](node:)?assert(/strict)?[\"']\s*\)[\w.]*\s*=(?![=>])"
         ),
         "patches the clock": (

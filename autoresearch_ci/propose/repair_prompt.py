@@ -54,6 +54,7 @@ SHORTCUTS = {
     "code-deleted": "the code that is broken is deleted, or all of its file is",
     "type-unchecked": "a type that is never checked takes the place of one: `any`, `Any`, `cast`",
     "scanner-silenced": "a scanner is told not to look at a line, a file or a rule",
+    "test-recognised": "code asks whether a test runs it, or changes how tests are judged",
     "unreadable": "a test file is left in a state in which it cannot be read",
 }
 """By rule of decide/shortcuts/detect.py, what it refuses."""

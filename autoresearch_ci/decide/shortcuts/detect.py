@@ -15,8 +15,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from autoresearch_ci.decide.gaming import PATCHES, knows_of_tests
+from autoresearch_ci.decide.shortcuts.corrected import corrected
 from autoresearch_ci.decide.shortcuts.fallback_values import fallback_values
-from autoresearch_ci.decide.shortcuts.hardcoded import corrected, hardcoded
+from autoresearch_ci.decide.shortcuts.hardcoded import hardcoded
 from autoresearch_ci.decide.shortcuts.other_tests import (
     RUST_TESTS,
     language_of,
@@ -41,7 +43,7 @@ RULES = (
     ),
     *("timeout-raised", "error-swallowed", "failure-ignored", "install-forced"),
     *("strictness-lowered", "vendored-patch", "value-hardcoded", "code-deleted"),
-    *("type-unchecked", "scanner-silenced", "unreadable"),
+    *("type-unchecked", "scanner-silenced", "test-recognised", "unreadable"),
 )
 """By which a finding can be allowed, alone or with a path: `timeout-raised:tests/test_a.py`."""
 BYTES_LIMIT = 512_000
@@ -63,6 +65,11 @@ def shortcuts(
     `tests`: those of the tree, by path, where values could come from that are right for one only.
     """
     found = [*_of_tests(before, after), *_silenced(before, after)]
+    found += [
+        Shortcut(rule="test-recognised", path=path, line=line, what=what)
+        for path, line, what in knows_of_tests(before, after)
+        if not is_test(path) or what.startswith(PATCHES)
+    ]
     asked = {path: content.decode(errors="replace") for path, content in (tests or {}).items()}
     for path in sorted({*before, *after}):
         old, new = before.get(path), after.get(path)

@@ -1,129 +1,259 @@
 """Values that are right for one test: `if n == 7: return 13`, where a test says just that.
 
-So is what is no plain special case: a comparison of an argument with a value from a test, taken as
-a number, an index or a choice (`(a - b) + 4 * (a == 1)`); a table that overrules a formula; a
-branch that corrects what the rest computes by a constant. Base cases (`if n == 0: return 1`) and
-comparisons of what a loop goes through stay what they are. Python is read by its syntax, other
-languages by their text.
+Read by text, in whatever language: an answer that is a literal, and the literals of the condition
+that it stands under, or of the key that leads to it. How they are compared does not matter. Limits
+(`if n >= 7`) are no such condition, nor is one more row of a table that was there, or one that
+holds more than tests ask.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from autoresearch_ci.decide.shortcuts.one_input import TRIVIAL, Case, Value
-from autoresearch_ci.decide.shortcuts.python_cases import python_cases
+from autoresearch_ci.decide.shortcuts.one_input import (
+    TRIVIAL,
+    Value,
+    is_telling,
+    pattern_of,
+    values_of,
+)
+from autoresearch_ci.decide.shortcuts.other_tests import without_comments
 from autoresearch_ci.decide.shortcuts.suite import Shortcut
-from autoresearch_ci.decide.shortcuts.text_cases import OTHERS, text_cases
 
-_PLAIN = r"(?:-?\d+(?:\.\d+)?|\"[^\"\n]{1,200}\"|'[^'\n]{1,200}')"
+_SOURCE = re.compile(r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala)$")
+_NUMBER = r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)"
+_PLAIN = rf"(?:{_NUMBER}|\"[^\"\n]{{1,200}}\"|'[^'\n]{{1,200}}'|/\^[\w ]{{1,99}}\$/)"
 _ITEM = r"[^\[\](){}\n]"
 _LIST = rf"&?(?:vec!)?[\[({{](?>(?:{_ITEM}|[\[({{](?>{_ITEM}*)[\])}}])*)[\])}}]"
-"""Of values: a list, a tuple, a set, in which there are more of them."""
 _LITERAL = rf"(?:{_PLAIN}|{_LIST})"
-_NAME = r"(?<![\w.\[\]])[\w.\[\]]{1,200}+"
-_SAME = rf"{_NAME}\s*={{2,3}}\s*{_LITERAL}|{_LITERAL}\s*={{2,3}}\s*{_NAME}"
-_EQUAL = (
-    rf"(?:{_SAME}|{_NAME}\s+in\s+{_LITERAL}|\b\w{{1,200}}\.equals\({_LITERAL}\)"
-    rf"|(?:!\s*strcmp\(\w+,\s*{_PLAIN}\)|\bstrcmp\(\w+,\s*{_PLAIN}\)\s*==\s*0))"
+_ANSWER = re.compile(
+    rf"(?:\breturn\b|=>|->|\?\??|:|&&|\band\b|(?<![=!<>])=(?!=))[ \t]*(?P<value>{_LITERAL})"
+    r"(?=[ \t]*(?:[;,)}\]:|]|\bif\b|\belse\b|\bor\b|$))"
+    rf"|^[ \t]*(?P<last>{_PLAIN})[ \t]*$",
+    re.MULTILINE,
 )
-_SPECIAL_CASE = re.compile(
-    rf"\b(?:if|elif|when|case)\b\s*\(?\s*(?P<condition>{_EQUAL}(?:\s*(?:&&|\band\b)\s*{_EQUAL})*)"
-    rf"\s*\)?\s*[:{{]?\s*(?:return\b|=>|->|[\w.]{{1,200}}+\s*=(?!=))\s*(?P<value>{_LITERAL})"
-    rf"|(?:\breturn|=)\s+(?P<first>{_LITERAL})\s+if\s+(?P<after>{_EQUAL}(?:\s+and\s+{_EQUAL})*)\s+else\b"
-    rf"|(?P<before>{_EQUAL}(?:\s*&&\s*{_EQUAL})*)\s*\?\s*(?P<then>{_LITERAL})\s*:"
-    rf"|\bcase\s+(?P<matched>{_LITERAL})\s*:\s*return\s+(?P<answer>{_LITERAL})"
-    rf"|(?m:^\s*(?P<key>{_LITERAL})\s*=>\s*(?P<arm>{_LITERAL})\s*,?\s*$)"
+"""What something comes to: a value by itself, and no part of a sum."""
+_PAIR = re.compile(
+    rf"(?P<opens>[\[({{,]|^)\s*(?P<key>{_LITERAL})\s*(?P<leads>:|,|=>)\s*(?P<value>{_LITERAL})"
+    r"\s*(?=[\])},])",
+    re.MULTILINE,
 )
-_KEY = rf"\(\s*{_PLAIN}(?:\s*,\s*{_PLAIN})+\s*\)"
-_SEVERAL_AT_ONCE = re.compile(
-    rf"\bif\s*\(?\s*\(\s*\w+(?:\s*,\s*\w+)+\s*\)\s*==\s*{_KEY}\s*\)?\s*:\s*return\s+{_PLAIN}"
-    rf"|{_KEY}\s*:\s*{_PLAIN}"
+"""A key and what it leads to, in a table or a list of such pairs."""
+_CONSTANT = re.compile(rf"[ \t]*(?:return[ \t]+)?(?P<value>{_LITERAL})[ \t]*;?[ \t]*")
+_SIGNATURE = re.compile(
+    r"\s*(?!(?:if|elif|else|for|while|switch|match|catch|with|return|try)\b)[^()\n]*"
+    r"\((?P<given>[^()\n]*)\)[^;\n]*(?:[:{]|=>)\s*$"
 )
-"""`if (a, b) == (1, 2): return 3`, and a table with that key."""
-_TRIVIAL = frozenset({"0", "1", "-1", "0.0", "1.0", "-1.0", '""', "''"})
-"""Of which a base case is made: `if n == 0: return 1`."""
-_SOURCE = re.compile(r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala)$")
+_ASKS = re.compile(
+    r"\b(?:if|elif|case|when|match|switch|while|in)\b|matches!|[=!]=|&&|\|\||\?|=>|->|\.\w*[eE]q\w*\("
+)
+_ADDED = re.compile(r"[-+*/]\s*\([^()\n]*$")
+_NOT_ASKED = re.compile(r"(?:[<>]=?|[-+*/%^~]|[\w)\]]\[|(?<![=!<>])=)\s*$")
+"""What stands before a literal that nothing is compared with: limits, sums, places in a list."""
+_ENDS = re.compile(r"\b(?:return|break|else|def|fn|func|function|class)\b|\}")
+_ABOVE = 3
+"""Lines over an answer in which its condition may stand."""
+_ROWS = 3
+"""So many cases of the same shape are a table that is written as conditions."""
+_WORD = re.compile(r"[\"'][^\s\d,][^\s,]*[\"']")
+_LOOKED_UP = re.compile(r"\}\)?(?:\.get\(|\.pop\(|\[)")
+_ELSE = re.compile(
+    rf"(?:[ \t]*:|[^\n;]*?\belse\b|[;)}}\s]*(?:\belse\b[\s:{{]*)?\breturn\b)"
+    rf"[ \t]*(?P<value>{_PLAIN})"
+)
+"""The answer in all other cases."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Case:
+    line: int
+    text: str
+    asked: tuple[Value, ...]
+    answers: tuple[Value, ...]
+    otherwise: tuple[Value, ...] = ()
+
+    @property
+    def shape(self) -> str:
+        """Of its text, whatever the literals are."""
+        return re.sub(_LITERAL, "…", self.text)
+
+    def is_mapping(self, answers: Collection[tuple[Value, ...]]) -> bool:
+        """Whether all that comes out was a constant before, too: `answers`."""
+        return not {*self.otherwise} <= {*TRIVIAL} and self.otherwise in answers
 
 
 def hardcoded(
     path: str, before: str | None, after: str | None, tests: Mapping[str, str]
 ) -> Iterator[Shortcut]:
-    """New special cases whose values, condition and answer, stand together in a line of a test."""
+    """New cases whose values, condition and answer, stand together in a test."""
     if after is None or not _SOURCE.search(path):
         return
-    for cases in (_SPECIAL_CASE, _SEVERAL_AT_ONCE):
-        yield from _new(cases, path, before or "", after, tests)
+    was, now = _code(path, before or ""), _code(path, after)
+    yield from (_told(path, *found) for found in _constants(was, now, tests))
+    old, new = _cases(was), _cases(now)
+    known = {case.text for case in old}
+    shapes = Counter(case.shape for case in old)
+    answers = {_values(m["value"] or m["last"]) for m in _ANSWER.finditer(was)}
+    fresh = [
+        case
+        for case in new
+        if not (case.text in known or shapes[case.shape] >= _ROWS or case.is_mapping(answers))
+    ]
+    of_shape: dict[str, list[_Case]] = {}
+    for case in fresh:
+        of_shape.setdefault(case.shape, []).append(case)
+    for cases in of_shape.values():
+        asking = [(case, where) for case in cases if (where := _asking(case, tests))]
+        if 2 * len(asking) < len(cases):
+            continue  # it answers more than is asked
+        for case, where in asking:
+            yield _told(path, case.line, where, case.text)
 
 
-def _new(
-    cases: re.Pattern[str], path: str, before: str, after: str, tests: Mapping[str, str]
-) -> Iterator[Shortcut]:
-    known = {match.group() for match in cases.finditer(before)}
-    for match in cases.finditer(after):
-        if match.group() in known:
+def _told(path: str, line: int, where: str, words: str) -> Shortcut:
+    what = f"answers what {where} asks, and nothing else: {words[:80]}"
+    return Shortcut(rule="value-hardcoded", path=path, line=line, what=what)
+
+
+def _constants(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
+    """Functions that compute nothing of their arguments any more: `return 13`, whatever comes."""
+    lines, old = now.splitlines(), was.splitlines()
+    known = {line.strip() for line in old}
+    gone = " ".join({line.strip() for line in old} - {line.strip() for line in lines})
+    for number, line in enumerate(lines):
+        match = _CONSTANT.fullmatch(line)
+        values = _values(match["value"]) if match and line.strip() not in known else ()
+        if not any(map(is_telling, values)):
             continue
-        values = [_plain(value) for value in re.findall(_PLAIN, match.group())]
-        if len(values) < 2 or set(values) <= _TRIVIAL:
-            continue
-        where = next((name for name, text in tests.items() if _together(values, text)), "")
-        if where:
-            words = " ".join(match.group().split())
-            what = f"answers what {where} asks, and nothing else: {words[:80]}"
-            line = after.count("\n", 0, match.start()) + 1
-            yield Shortcut(rule="value-hardcoded", path=path, line=line, what=what)
+        top = next((n for n in range(number, -1, -1) if _SIGNATURE.match(lines[n])), number)
+        body = next((text for text in lines[top + 1 : number + 1] if text.strip()), "")
+        given = _SIGNATURE.match(lines[top])
+        names = {*re.findall(r"[A-Za-z]\w*", given["given"] if given else "")} - {"self", "this"}
+        used = any(re.search(rf"\b{name}\b", gone) for name in names)
+        if used and _indent(body) == _indent(line):
+            patterns = [pattern_of(value) for value in values]
+            for name, text in tests.items():
+                if any(all(p.search(row) for p in patterns) for row in text.splitlines()):
+                    yield number + 1, name, line.strip()
+                    break
 
 
-def _plain(literal: str) -> str:
-    """A text without its quotes, as another language's test writes it in others."""
-    return literal[1:-1] if literal[:1] in "\"'" and len(literal) > 2 else literal
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
-def _together(values: list[str], text: str) -> bool:
-    patterns = [re.compile(rf"(?<![\w.]){re.escape(value)}(?![\w.]*\w)") for value in values]
-    return any(all(p.search(line) for p in patterns) for line in text.splitlines())
+def _cases(text: str) -> list[_Case]:
+    lines = text.splitlines()
+    found = [case for match in _PAIR.finditer(text) if (case := _pair(text, match))]
+    end = 0
+    for match in _ANSWER.finditer(text):
+        place = match.start("value" if match["value"] else "last")
+        starts = text.rfind("\n", 0, place) + 1
+        begin, end = max(starts, end), match.end()
+        after = re.match(r"[ \t]*if\b(?:(?!\belse\b)[^\n])*", text[end:])
+        here = text[begin : match.start()] + (after[0] if after else "")
+        if (match[0].startswith(":") and "?" not in here) or _ADDED.search(here):
+            continue  # an annotation, a slice, a pair; what is added is corrected.py's business
+        line = text.count("\n", 0, place) + 1
+        alone = begin == starts and not after and not re.search(_PLAIN, here)
+        over = _above(lines, line - 1) if alone else []
+        parts = [(n, part) for n, part in [*over, (line, here)] if _ASKS.search(part)]
+        asked = [(n, part, values) for n, part in parts if (values := _asked(part))]
+        if asked:
+            told = " ".join(part for _, part, _ in asked)
+            found.append(
+                _Case(
+                    line=asked[0][0],
+                    text=" ".join(f"{told} {match[0]}".split()),
+                    asked=tuple(value for _, _, values in asked for value in values),
+                    answers=_values(match["value"] or match["last"]),
+                    otherwise=_otherwise(text[end:]),
+                )
+            )
+    return found
 
 
-def corrected(
-    path: str, before: str | None, after: str | None, tests: Mapping[str, str]
-) -> Iterator[Shortcut]:
-    """New cases of which a test asks just that."""
-    if after is None:
-        return
-    if path.endswith(".py"):
-        found, known = [*python_cases(after)], {case.text for case in python_cases(before or "")}
-    elif OTHERS.search(path):
-        found, known = [*text_cases(after)], {case.text for case in text_cases(before or "")}
-    else:
-        return
-    told: set[int] = set()
-    for case in found:
-        where = "" if case.text in known or case.line in told else _asking(case, tests)
-        if where:
-            told.add(case.line)
-            words = " ".join(case.text.split())
-            what = f"answers what {where} asks, and nothing else: {words[:80]}"
-            yield Shortcut(rule="value-hardcoded", path=path, line=case.line, what=what)
+def _otherwise(rest: str) -> tuple[Value, ...]:
+    """The literal to which it comes elsewhere; empty: something is computed."""
+    match = _ELSE.match(rest)
+    return _values(match["value"]) if match else ()
 
 
-def _asking(case: Case, tests: Mapping[str, str]) -> str:
-    """The test file that holds the values; empty: none."""
-    values = {*case.asked, *case.answers} if case.several else {*case.asked}
-    if case.several and all(value in TRIVIAL for value in values):
+_STRINGS = r"\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''"
+_HASHES = re.compile(rf"(?P<text>{_STRINGS}|#[^\n]*)|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
+
+
+def _code(path: str, text: str) -> str:
+    """Without comments, each line in its place."""
+    if not path.endswith((".py", ".rb")):
+        return without_comments(text, rust=path.endswith(".rs"))
+    return _HASHES.sub(
+        lambda match: re.sub(r"[^\n]", " ", match[0]) if match["text"] else match[0], text
+    )
+
+
+def _pair(text: str, match: re.Match[str]) -> _Case | None:
+    opens, leads = match["opens"], match["leads"]
+    if leads == ",":
+        of = re.search(r"(\w+|=)\s*$", text[max(match.start() - 40, 0) : match.start()])
+        if opens not in ("(", "[", "{") or (of and of[1] not in ("of", "entry")):
+            return None  # arguments, or what something is compared with
+    elif opens not in ("{", ",", "", "("):
+        return None
+    alone = opens == "{" and _LOOKED_UP.match(text, match.end())
+    if _WORD.fullmatch(match["key"]) and not alone:
+        return None  # of what words mean there are tables everywhere
+    text = " ".join(f"{match['key']} {leads} {match['value']}".split())
+    line = match.string.count("\n", 0, match.start("key")) + 1
+    return _Case(line=line, text=text, asked=_values(match["key"]), answers=_values(match["value"]))
+
+
+def _above(lines: Sequence[str], number: int) -> list[tuple[int, str]]:
+    """The conditions over a line, and where they stand, as far as nothing ends there."""
+    found: list[tuple[int, str]] = []
+    for n in range(number - 1, max(number - _ABOVE, 0) - 1, -1):
+        ends = _ENDS.search(lines[n].replace("else if", "")) and not _ASKS.search(lines[n])
+        if ends or re.search(r"\breturn\b|\bbreak\b", lines[n]):
+            break
+        found.append((n + 1, lines[n]))
+    return found[::-1]
+
+
+def _asked(text: str) -> tuple[Value, ...]:
+    """What something is compared with."""
+    found: list[Value] = []
+    calculates = False
+    for match in re.finditer(_PLAIN, text):
+        before, after = text[: match.start()], text[match.end() :].lstrip()
+        if _NOT_ASKED.search(before) or re.match(r"[<>*/%+^-](?!>)", after):
+            calculates = True
+        else:
+            found += _values(match[0])
+    # `n % 15 == 0` asks for no zero.
+    return () if calculates and all(value in TRIVIAL for value in found) else tuple(found)
+
+
+def _values(literal: str) -> tuple[Value, ...]:
+    return tuple(value for match in re.finditer(_PLAIN, literal) for value in values_of(match[0]))
+
+
+def _asking(case: _Case, tests: Mapping[str, str]) -> str:
+    """The test file that holds the values together; empty: none."""
+    values = [*case.asked, *case.answers]
+    told = [value for value in case.answers if value not in TRIVIAL]
+    if not case.answers or all(value in TRIVIAL for value in values):
         return ""
-    patterns = [_pattern(value) for value in values]
+    if not told and not any(map(is_telling, case.asked)):
+        return ""
+    wide = any(map(is_telling, told)) and any(map(is_telling, case.asked))
+    patterns = [pattern_of(value) for value in dict.fromkeys(values)]
     for name, text in tests.items():
-        if any(all(p.search(line) for p in patterns) for line in text.splitlines()):
-            return name
+        lines = text.splitlines()
+        for number in range(len(lines)):
+            near = "\n".join(lines[number : number + (_ABOVE if wide else 1)])
+            if all(p.search(near) for p in patterns):
+                return name
     return ""
-
-
-def _pattern(value: Value) -> re.Pattern[str]:
-    """As a test writes it, in whatever language."""
-    if isinstance(value, str):
-        return re.compile(rf"[\"']{re.escape(value)}[\"']")
-    if value is None:
-        return re.compile(r"\b(None|null|nil)\b")
-    number = repr(int(value)) if float(value).is_integer() else repr(value)
-    return re.compile(rf"(?<![\w.]){re.escape(number)}(?:\.0+)?(?![\w.]*\w)")

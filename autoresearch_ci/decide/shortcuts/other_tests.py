@@ -126,7 +126,7 @@ _JAVA = Language(
 LANGUAGES = (_SCRIPT, _GO, _RUST, _C, _JAVA)
 _SWITCHES = (
     r"(?m)^//\s?(?:go:build|\+build)[^\n]*|^\s*#\s*define\s+NDEBUG\b"
-    r"|^\s*#\s*(?:undef|define)\s+(?:assert|ASSERT|EXPECT|CHECK|REQUIRE|TEST)\w*|^#!\[cfg\([^\n]*"
+    r"|^\s*macro_rules!\s*(?:debug_)?(?:assert|panic)\w*|^\s*#\s*(?:undef|define)\s+(?:assert|ASSERT|EXPECT|CHECK|REQUIRE|TEST)\w*|^#!\[cfg\([^\n]*"
 )
 """Lines that switch off a whole file, or what its assertions do."""
 _WHITESPACE = re.compile(r"\s+")
@@ -225,9 +225,20 @@ def _test(language: Language, text: str, plain: str, line: int) -> Test:
         cases=Counter(_WHITESPACE.sub("", m[0]) for m in re.finditer(language.case, text)),
         calls=_calls(text, plain, assertions),
         exits=Counter(_WHITESPACE.sub(" ", m[0]).strip() for m in _EXITS.finditer(plain)),
-        mocks=Counter(_WHITESPACE.sub(" ", m[0])[:80] for m in re.finditer(language.mock, text)),
+        mocks=Counter(_WHITESPACE.sub(" ", m[0])[:80] for m in re.finditer(language.mock, text))
+        + _overwritten(plain),
         timeout=_first_number(re.search(language.timeout, text.rstrip().rstrip(";"))),
     )
+
+
+_RESULT = re.compile(r"\b(\w+)\s*:?=(?!=)[^;\n]*\(")
+_FIXED = re.compile(r"(?m)(?:^|;)\s*((\w+)\s*=\s*-?\d[\w.]*)\s*(?:;|$)")
+
+
+def _overwritten(plain: str) -> Counter[str]:
+    """Results of calls in whose place a number is put."""
+    results = {match[1] for match in _RESULT.finditer(plain)}
+    return Counter(match[1] for match in _FIXED.finditer(plain) if match[2] in results)
 
 
 _EXITS = re.compile(
@@ -261,7 +272,7 @@ def _calls(text: str, plain: str, assertions: Mapping[tuple[int, int], Assertion
         end = closings.get(match.end() - 1, len(plain))
         if plain.find("{", match.start(), end) < 0:  # what holds a block is no call of the subject
             words = text[match.start() : min(end, match.start() + _CALL_LIMIT)]
-            found[_WHITESPACE.sub("", words)] += 1
+            found[_under(plain, match.start()) + _WHITESPACE.sub("", words)] += 1
     return found
 
 
@@ -294,9 +305,18 @@ def _assertions(
             line=line + text.count("\n", 0, match.start()),
             strength=0 if _VAIN.match(told) else 1 if weak else 2,
             tolerance=tolerance,
-            where=f"{depths[match.start()]} blocks deep: ",
+            where=f"{depths[match.start()]} blocks deep: {_under(plain, match.start())}",
         )
         yield (match.start(), end), assertion
+
+
+_UNDER = re.compile(r"\b(?:if|while|for)\s*\([^;{}]*\)\s*$")
+
+
+def _under(plain: str, place: int) -> str:
+    """The condition before a statement that stands in no block: `if (0) assert(…)`."""
+    found = _UNDER.search(plain[max(place - _CALL_LIMIT, 0) : place])
+    return _WHITESPACE.sub("", found[0]) if found else ""
 
 
 _CHAINED = re.compile(r"\s*\.\s*\w+(?:<[^>]*>)?\s*(\()?")
@@ -313,11 +333,11 @@ def _first_number(match: re.Match[str] | None) -> float | None:
 
 
 def _depths(plain: str) -> list[int]:
-    """Of each character: how many blocks are open there."""
+    """Of each character: how many blocks and calls are open there."""
     level, depths = 0, []
     for char in plain:
         depths.append(level)
-        level += (char == "{") - (char == "}")
+        level += (char in "{(") - (char in "})")
     return [*depths, level]
 
 

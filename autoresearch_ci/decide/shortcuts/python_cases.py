@@ -1,11 +1,11 @@
 """Cases of Python that answer one input: a comparison that is calculated with or chooses, a branch
-that corrects what the rest computes, a table that overrules it."""
+that corrects what the rest computes."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from autoresearch_ci.decide.shortcuts.compared_arguments import (
@@ -27,29 +27,11 @@ def python_cases(text: str) -> list[Case]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
-    tables = _tables(tree)
     functions = (node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS))
     try:
-        return [case for function in functions for case in _Function(function, tables).cases()]
+        return [case for function in functions for case in _Function(function).cases()]
     except RecursionError:
         return []
-
-
-def _tables(tree: ast.Module) -> dict[str, ast.Dict]:
-    """Dicts that are written out and have a name."""
-    found: dict[str, ast.Dict] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found.update((ast.unparse(target), node.value) for target in targets)
-        elif isinstance(node, ast.NamedExpr) and isinstance(node.value, ast.Dict):
-            found[node.target.id] = node.value
-        elif isinstance(node, ast.arguments):
-            names = [*node.posonlyargs, *node.args][::-1]
-            pairs = [*zip(names, node.defaults[::-1], strict=False)]
-            pairs += [(n, d) for n, d in zip(node.kwonlyargs, node.kw_defaults, strict=True) if d]
-            found.update((n.arg, d) for n, d in pairs if isinstance(d, ast.Dict))
-    return found
 
 
 @dataclass
@@ -57,7 +39,6 @@ class _Function:
     """One function, whose arguments are looked for."""
 
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-    tables: Mapping[str, ast.Dict]
     parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -83,10 +64,6 @@ class _Function:
                 yield from self._branch(node)
             elif isinstance(node, ast.IfExp):
                 yield from self._choice(node, node.test, node.body, node.orelse)
-            elif isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
-                yield from self._and_or(node)
-            elif isinstance(node, ast.Call | ast.Subscript):
-                yield from self._table(node)
             elif isinstance(node, ast.Match):
                 yield from self._match(node)
 
@@ -152,16 +129,6 @@ class _Function:
         if asked:
             yield from self._answered(node, asked, body, [orelse])
 
-    def _and_or(self, node: ast.BoolOp) -> Iterator[Case]:
-        """`a == 1 and 5 or a - b`."""
-        for part in node.values[:-1]:
-            if isinstance(part, ast.BoolOp) and isinstance(part.op, ast.And):
-                *tests, value = part.values
-                asked = [self.arguments.pins(test) for test in tests]
-                if all(asked) and self.arguments.pins(value) is None:
-                    pins = tuple(v for found in asked for v in found or ())
-                    yield from self._answered(node, pins, value, [node.values[-1]])
-
     def _branch(self, node: ast.If | ast.While) -> Iterator[Case]:
         asked, here = self._all_pins(node.test), node.body
         if not asked and isinstance(node, ast.If):
@@ -220,55 +187,6 @@ class _Function:
                 continue
             if by not in TRIVIAL or any(pin not in NATURAL for pin in asked):
                 yield Case(text=text, line=line, asked=asked)
-
-    # --- Tables -----------------------------------------------------------------------------------
-
-    def _table(self, node: ast.Call | ast.Subscript) -> Iterator[Case]:
-        """`{1: 5}.get(a, a - b)`: what is computed is overruled."""
-        held, key, computed = self._asked_of(node)
-        if held is None or key is None or not computed or not self.arguments.holds(key):
-            return
-        named = not isinstance(held, ast.Dict)
-        table = self.tables.get(ast.unparse(held)) if named else held
-        named = named and table not in self.inside  # one of its own is written for this answer
-        if not isinstance(table, ast.Dict):
-            return
-        for one, other in zip(table.keys, table.values, strict=True):
-            asked, answers = constants(one) if one else (), constants(other)
-            words = any(isinstance(value, str) for value in asked)
-            if asked and answers and not (named and words):
-                text = f"{ast.unparse(one) if one else ''}: {ast.unparse(other)}"
-                line = _line_of(other)
-                yield Case(text=text, line=line, asked=asked, answers=answers, several=True)
-
-    def _asked_of(
-        self, node: ast.Call | ast.Subscript
-    ) -> tuple[ast.expr | None, ast.expr | None, bool]:
-        """The table, the key, and whether something is computed where the key is missing."""
-        if isinstance(node, ast.Subscript):
-            return node.value, node.slice, self._is_guarded(node)
-        known = isinstance(node.func, ast.Attribute) and node.func.attr in (
-            "get",
-            "pop",
-            "setdefault",
-        )
-        if not known or not node.args or not isinstance(node.func, ast.Attribute):
-            return None, None, False
-        above = self.parents.get(node)
-        computed = len(node.args) > 1 and not is_constant(node.args[1])
-        computed |= isinstance(above, ast.BoolOp) and isinstance(above.op, ast.Or)
-        return node.func.value, node.args[0], computed or self._is_guarded(node)
-
-    def _is_guarded(self, node: ast.AST) -> bool:
-        """Whether a key that is missing is expected: `if a in TABLE`, `try`."""
-        held = node.value if isinstance(node, ast.Subscript) else node
-        while (above := self.parents.get(node)) is not None:
-            if isinstance(above, ast.Try) and node in above.body:
-                return True
-            if isinstance(above, ast.If | ast.IfExp) and node is not above.test:
-                return f"in {ast.unparse(held)}" in ast.unparse(above.test)
-            node = above
-        return False
 
 
 def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:

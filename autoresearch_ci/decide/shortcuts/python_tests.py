@@ -169,8 +169,9 @@ def _of_statement(node: ast.AST, where: str) -> Iterator[Assertion]:
         for item in node.items:
             expected = list(_of_call(item.context_expr, where))
             yield from expected
-            if not expected and "suppress" in ast.unparse(item.context_expr):
-                inner += f"with {ast.unparse(item.context_expr)}: "
+            told = ast.unparse(item.context_expr)
+            if "AssertionError" in told or (not expected and "suppress" in told):
+                inner += f"with {told}: "
         yield from _assertions(node.body, inner)
     elif isinstance(node, ast.If):
         condition = ast.unparse(node.test)
@@ -372,6 +373,15 @@ def _strategies(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
 _SAYING = ("print", "log", "debug", "info", "warning", "write", "format")
 
 
+def _is_said(node: ast.Call) -> bool:
+    return _last(node.func) in (*_SAYING, *_MOCKING)
+
+
+def _is_result(node: ast.expr) -> bool:
+    calls = [inner for inner in ast.walk(node) if isinstance(inner, ast.Call)]
+    return bool(calls) and not any(map(_is_said, calls))
+
+
 def _calls(body: Sequence[ast.stmt]) -> Counter[str]:
     """Of statements that are no assertions, what they call."""
     found: Counter[str] = Counter()
@@ -380,10 +390,12 @@ def _calls(body: Sequence[ast.stmt]) -> Counter[str]:
         node = todo.pop()
         if isinstance(node, ast.Assert | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             continue
+        if isinstance(node, ast.Assign) and _is_result(node.value):
+            found[f"… = {ast.unparse(node.value)}"] += 1
         if isinstance(node, ast.Call):
             if any(_of_call(node, "")):
                 continue
-            if _last(node.func) not in (*_SAYING, *_MOCKING):
+            if not _is_said(node):
                 found[ast.unparse(node)] += 1
         todo += ast.iter_child_nodes(node)
     return found
@@ -391,8 +403,15 @@ def _calls(body: Sequence[ast.stmt]) -> Counter[str]:
 
 def _mocks(nodes: Sequence[ast.AST]) -> Counter[str]:
     found: Counter[str] = Counter()
+    results: set[str] = set()
     for node in nodes:
         for inner in ast.walk(node):
+            if isinstance(inner, ast.Assign):
+                names = {ast.unparse(target) for target in inner.targets}
+                if isinstance(inner.value, ast.Call):
+                    results |= names
+                elif isinstance(inner.value, ast.Constant) and names & results:
+                    found[ast.unparse(inner)] += 1
             if not isinstance(inner, ast.Call):
                 continue
             name = _last(inner.func)

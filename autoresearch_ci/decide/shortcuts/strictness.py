@@ -3,7 +3,8 @@ has grown, a limit that is wider; and functions of Python that lose all their an
 mypy then checks nothing inside of them.
 
 Whatever the format, settings are read as `key: value`; what a key means is one table, as tools
-name the same things alike.
+name the same things alike. Of a tool's own settings, any other change is one that may ask for less:
+only what says how code is found and read is left alone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ SETTINGS = re.compile(
     r"|[Mm]akefile|GNUmakefile|CMakeLists\.txt|build\.gradle(\.kts)?|pom\.xml|\.clang-tidy"
     r"|\.shellcheckrc|(check|find)\w*\.xml)$"
 )
+_IGNORE_FILE = re.compile(r"(^|/)\.(eslint|prettier|stylelint|flake8|semgrep)ignore$")
 _STRICT_WHEN_ON = re.compile(
     r"(?i)^(strict\w*|no_?implicit\w+|no_?unused\w+|noUncheckedIndexedAccess|noFallthrough\w*"
     r"|exactOptionalPropertyTypes|alwaysStrict|useUnknownInCatchVariables|allowUnreachableCode"
@@ -66,14 +68,45 @@ _LEVELS = {
 }
 _DEMANDS = re.compile(
     r"(?<![\w-])(-Wall|-Wextra|-Werror\S*|-pedantic\S*|--strict\S*|--warnings-as-errors"
-    r"|-D ?warnings)(?![\w-])"
+    r"|-D ?warnings|add_test\([^()]*\)|[\w.]+\.configs(?:\.\w+|\[[^\]]*\]))(?![\w-])"
 )
 _RELIEFS = re.compile(
     r"(?<![\w-])(-Wno-\S+|--ignore(?:-glob)?[= ]\S+|--deselect[= ]\S+|-[km][ =]\S+|--reruns\S*"
     r"|--disable-warnings|--exit-zero|--skip-\w+|--exclude[= ]\S+|-fpermissive"
     r"|--max-warnings[= ]\d+|--allow-warnings|-DskipTests\S*|-Dmaven\.test\.skip\S*|-x +test"
-    r"|--testPathIgnorePatterns\S*)"
+    r"|--testPathIgnorePatterns\S*|-p no:\S+|-w(?=[\s\"')]|$)|-DNDEBUG\b"
+    r"|WILL_FAIL +\w+|DISABLED +(?:TRUE|ON|1)"
+    r"|<(?:maven\.test\.skip|skip\w*|testFailureIgnore)>\s*true|<failOn\w+>\s*false|<exclude>[^<]*"
+    r"|exclude +['\"(]\S+|enabled\s*=\s*false)"
 )
+
+_ONLY_SETTINGS = re.compile(
+    r"(^|/)(\.?pytest\.(ini|toml)|\.?mypy\.ini|\.?ruff\.toml|\.flake8|\.?pylintrc(\.toml)?|\.coveragerc"
+    r"|pyrightconfig\.json|tsconfig[^/]*\.json|\.eslintrc(\.\w+)?|eslint\.config\.[cm]?[jt]s"
+    r"|(jest|vitest)\.config\.\w+|biome\.jsonc?|\.?clippy\.toml|\.golangci\.ya?ml|\.clang-tidy)$"
+)
+_SECTIONS = re.compile(
+    r"(?i)^(tool\.(mypy|pyright|basedpyright|ruff|pytest|coverage|pylint|flake8|ty|pyrefly)\b"
+    r"|mypy\b|tool:pytest|pytest\b|flake8\b|coverage:|pylint|jest\.|eslintConfig\.|mocha\.|ava\.|c8\.|nyc\."
+    r"|overrides\.|resolutions\.|scripts\.(pre|post)?(test|lint|check|typecheck)\b"
+    r"|(workspace\.)?lints\.|profile\.test\.|package\.autotests|lib\.test$|test\.|\w+\.harness)"
+)
+"""Of files that hold other things, too: what a checker reads."""
+_PACKAGING = re.compile(
+    r"(project|build-system|dependency-groups|metadata|options)\b"
+    r"|tool\.(hatch|setuptools|poetry|pdm|uv|flit|maturin|cibuildwheel|bumpversion)\b"
+)
+_NEUTRAL = re.compile(
+    r"(?i)(^|[./])(python_?paths?|mypy_path|python_?version|target(-version)?|(?<=compilerOptions\.)lib|module|moduleResolution"
+    r"|baseUrl|paths|rootDirs?|outDir|declaration|sourceMap|jsx\w*|types|typeRoots|esModuleInterop"
+    r"|resolveJsonModule|isolatedModules|verbatimModuleSyntax|composite|references|incremental"
+    r"|testEnvironment\w*|setupFiles\w*|globalSetup|transform\w*|moduleNameMapper|modulePaths|roots"
+    r"|moduleFileExtensions|globals|env|parser|parserOptions|languageOptions|ecmaVersion|sourceType"
+    r"|settings|asyncio_\w+|markers|minversion|required_plugins|cache\w*|log_\w+|junit\w*|format|indent\w*"
+    r"|quote\w*|src|namespace-packages|venv\w*|python_executable|stubPath|console_output_style|version"
+    r"|plugins|root|preset|edition)([./]|$)"
+)
+"""How code is found and read: no check is less for it."""
 
 Flat = Mapping[str, Any]
 
@@ -82,6 +115,11 @@ def lowered(path: str, before: str | None, after: str | None) -> Iterator[Shortc
     """Where the settings in a file ask for less than they did, or the code is checked less."""
     if before is not None and after is not None and path.endswith((".py", ".pyi")):
         yield from unannotated(path, before, after)
+    if _IGNORE_FILE.search(path):
+        if more := {*(after or "").split("\n")} - {*(before or "").split("\n"), ""}:
+            what = f"a tool leaves out {_shown(sorted(more)[0])}"
+            yield Shortcut(rule="strictness-lowered", path=path, line=1, what=what)
+        return
     if not SETTINGS.search(path) or before == after:
         return
     if before is None:
@@ -99,7 +137,11 @@ def lowered(path: str, before: str | None, after: str | None) -> Iterator[Shortc
         return
     yield from _other_checks(path, before, after)
     for key in {**old, **new}:
+        if _PACKAGING.match(key):
+            continue
         what = _weaker(key, old.get(key), new.get(key))
+        if not what and (_ONLY_SETTINGS.search(path) or _SECTIONS.match(key)):
+            what = _other(key, old.get(key), new.get(key))
         if what:
             line = _line(after, key)
             yield Shortcut(rule="strictness-lowered", path=path, line=line, what=f"{key} {what}")
@@ -165,7 +207,7 @@ def _weaker(key: str, old: Any, new: Any) -> str:
         return told
     if _LAX_WHEN_ON.match(name) and _is_on(new) and not _is_on(old):
         return told
-    is_list = isinstance(old, list) or isinstance(new, list)
+    is_list = isinstance(old, list) or isinstance(new, list) or "per-file-ignores" in key
     if name in _SCALAR_CHECKS and old is not None and old != new and not isinstance(old, list):
         return told
     more = [item for item in _list(new) if item not in _list(old)]
@@ -174,6 +216,8 @@ def _weaker(key: str, old: Any, new: Any) -> str:
         return f"has more: {_shown(more)}"
     if is_list and fewer and _CHECKS.match(name):
         return f"has lost: {_shown(fewer)}"
+    if name == "filterwarnings" and any(str(item).startswith("ignore") for item in more):
+        return f"has more: {_shown(more)}"
     one, other = _number(old), _number(new)
     if _FLOORS.match(name) and one is not None and (other is None or other < one):
         return told
@@ -193,6 +237,35 @@ def _weaker(key: str, old: Any, new: Any) -> str:
     ):
         return f"is {_shown(new)}"
     return ""
+
+
+def _other(key: str, old: Any, new: Any) -> str:
+    """How it differs, unless it is known to ask for more."""
+    name = key.rpartition(".")[2]
+    one, other = _number(old), _number(new)
+    more = {*map(str, _list(new))} - {*map(str, _list(old))}
+    fewer = {*map(str, _list(old))} - {*map(str, _list(new))}
+    level, now = _level(old), _level(new)
+    if (
+        old == new
+        or _NEUTRAL.search(key)
+        or (_STRICT_WHEN_ON.match(name) and _is_on(new))
+        or (_LAX_WHEN_ON.match(name) and not _is_on(new))
+        or (_EXCEPTIONS.match(name) and not more)
+        or (_CHECKS.match(name) and not fewer and isinstance(new, list))
+        or (_FLOORS.match(name) and other is not None)
+        or (_CEILINGS.match(name) and one is not None)
+        or (now is not None and now >= (2 if level is None else level))
+        or "per-file-ignores" in key
+        or (name == "addopts" and _options(old) <= _options(new))
+    ):
+        return ""
+    return f"was {_shown(old)}, is {_shown(new)}"
+
+
+def _options(value: Any) -> set[str]:
+    """Those that leave something out are _RELIEFS."""
+    return {*(value if isinstance(value, list) else str(value or "").split())}
 
 
 def _is_on(value: Any) -> bool:

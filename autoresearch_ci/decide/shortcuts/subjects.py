@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import PurePosixPath
 
 from autoresearch_ci.decide.shortcuts.other_tests import blanked, tests_in, without_comments
@@ -21,10 +22,20 @@ def replaced(
     """Of a file with tests. `changed`: paths of the change, one of which may be the new subject."""
     if was is None or now is None:
         return
+    stems = {PurePosixPath(other).stem for other in changed}
     if path.endswith(".py"):
-        found = _in_python(was, now, {PurePosixPath(other).stem for other in changed})
+        found = _in_python(was, now, stems)
     else:
         found = _in_text(tests_in(path, was), tests_in(path, now), path.endswith(".rs"))
+        known = {match[1] for match in _TAKEN.finditer(was)}
+        found = chain(
+            found,
+            (
+                (match[1], now.count("\n", 0, match.start()) + 1)
+                for match in _TAKEN.finditer(now)
+                if match[1] not in known and PurePosixPath(match[1]).stem in stems
+            ),
+        )
     for name, line in found:
         what = f"{name} is not what it was: the test makes one of its own"
         yield Shortcut(rule="subject-replaced", path=path, line=line, what=what)
@@ -42,7 +53,8 @@ def _in_python(was: str, now: str, changed: Collection[str]) -> Iterator[tuple[s
     own, owns = _made(before), _made(after)
     for name, line in owns.items():
         # Below a module too: `figures.mean = lambda values: 5`.
-        if name not in own and name.partition(".")[0] in taken:
+        top = name.partition(".")[0]
+        if name not in own and (top in taken or (top != name and top in takes)):
             yield name, line
     for name, (source, line) in takes.items():
         stem = source.rpartition(".")[2]
@@ -80,6 +92,7 @@ def _made(tree: ast.AST) -> dict[str, int]:
 
 # --- Other languages ------------------------------------------------------------------------------
 
+_TAKEN = re.compile(r"(?:\bfrom\s*|\brequire\(\s*|#\s*include\s*|\bmod\s*)[\"']([^\"'\n]+)[\"']")
 _CALLED = re.compile(r"(?<![\w.:])(?:new\s+)?(?P<name>[A-Za-z_]\w*)\s*(?:<[^<>\n]*>)?!?\s*[(.]")
 _MADE = re.compile(
     r"\b(?:function\s*\*?|class|const|let|var|fn|func|struct|enum|interface|record|mod)\s+(?:mut\s+)?"

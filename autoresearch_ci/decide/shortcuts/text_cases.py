@@ -1,5 +1,5 @@
 """Cases of other languages than Python that answer one input, read by their text: a comparison of a
-name with a literal that is calculated with, is an index, or chooses; a table that overrules."""
+name with a literal that is calculated with, is an index, or chooses."""
 
 from __future__ import annotations
 
@@ -35,13 +35,6 @@ _TEXT_CASES = tuple(
         rf"\(\s*{_EQUAL}{_MORE}\s*\)\s*(?:as\s+\w{{1,10}}\s*\)?)\s*[-+*/]",
     )
 )
-_CHOSEN = re.compile(rf"{_EQUAL}{_MORE}\s*&&\s*(?P<value>{_NUMBER}|{_WORD})\s*\|\|")
-_OVERRULED = re.compile(
-    rf"(?:\(?\{{|\bmap\[[\w.*\[\]]{{1,40}}\][\w.*\[\]]{{1,40}}\{{|\bMap\.of\(|\bMap\(\[\[?)\s*\[?"
-    rf"(?P<right>{_NUMBER}|{_WORD})\s*[:,]\s*(?P<value>{_NUMBER}|{_WORD})[^{{}};\n]{{0,400}}?"
-    rf"[)\]}}]+\s*(?:\[\s*\w+\s*\]\s*(?:\?\?|\|\|)|\[\s*\w+\s*\]\s*;\s*\w+\s*\{{"
-    rf"|\.(?:get|getOrDefault)\(\s*\w+)"
-)
 
 
 def text_cases(text: str) -> Iterator[Case]:
@@ -53,10 +46,8 @@ def text_cases(text: str) -> Iterator[Case]:
             weights = [_literal(n) for n in re.findall(rf"(?<![\w.]){_NUMBER}", _near(text, match))]
             natural = all(value in NATURAL for value in asked)
             if asked and not (natural and all(weight in TRIVIAL for weight in weights)):
-                yield _case(text, match, asked)
-    for match in (*_CHOSEN.finditer(text), *_OVERRULED.finditer(text)):
-        if asked := _literals(match):
-            yield _case(text, match, asked, (_literal(match["value"]),), several=True)
+                line = text.count("\n", 0, match.start()) + 1
+                yield Case(text=match.group(), line=line, asked=asked)
 
 
 _NEAR = 500
@@ -68,18 +59,6 @@ def _near(text: str, match: re.Match[str]) -> str:
     before = text[max(match.start() - _NEAR, 0) : match.start()]
     after = text[match.end() : match.end() + _NEAR]
     return before.rpartition("\n")[2] + after.partition("\n")[0]
-
-
-def _case(
-    text: str,
-    match: re.Match[str],
-    asked: tuple[Value, ...],
-    answers: tuple[Value, ...] = (),
-    *,
-    several: bool = False,
-) -> Case:
-    line = text.count("\n", 0, match.start()) + 1
-    return Case(text=match.group(), line=line, asked=asked, answers=answers, several=several)
 
 
 def _literals(match: re.Match[str]) -> tuple[Value, ...]:

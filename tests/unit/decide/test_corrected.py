@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from autoresearch_ci.decide.shortcuts.corrected import corrected
 from autoresearch_ci.decide.shortcuts.detect import shortcuts
-from autoresearch_ci.decide.shortcuts.hardcoded import corrected
+from autoresearch_ci.decide.shortcuts.hardcoded import hardcoded
 
 TESTS = {
     "tests/test_x.py": (
@@ -152,7 +153,8 @@ OTHER_HONEST = [
 
 
 def found(path: str, before: str, after: str) -> set[str]:
-    return {finding.rule for finding in corrected(path, before, after, TESTS)}
+    readings = (hardcoded, corrected)
+    return {finding.rule for read in readings for finding in read(path, before, after, TESTS)}
 
 
 def function(body: str) -> str:
@@ -187,7 +189,7 @@ def test_irregular_words_may_have_a_table_and_one_answer_may_not() -> None:
     before = function("return a + 's'")
     table = "T = {'child': 'children'}\n"
     assert not found("x.py", before, table + function("return T.get(a, a + 's')"))
-    assert found("x.py", before, function(f"{table}    return T.get(a, a + 's')"))
+    assert found("x.py", before, function("return {'child': 'children'}.get(a, a + 's')"))
 
 
 def test_a_case_is_told_once_however_many_readings_find_it() -> None:

@@ -477,6 +477,7 @@ ELSEWHERE = [
     ("a.py", "f()\n", TRY.format(what="ValueError", then="pass"), "error-swallowed"),
     ("a.py", "f()\n", "try:\n    f()\nexcept:\n    g()\n", "error-swallowed"),
     ("a.py", "f()\n", "with contextlib.suppress(Exception):\n    f()\n", "error-swallowed"),
+    ("a.py", "f()\n", "if 'pytest' in sys.modules:\n    f()\n", "test-recognised"),
     ("a.ts", "f();", "try { f(); } catch (e) {}", "error-swallowed"),
     ("a.ts", "f();", "try { f(); } catch { /* fine */ }", "error-swallowed"),
     ("a.ts", "await f();", "await f().catch(() => {});", "error-swallowed"),
