@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.config.security import Security
+from autoresearch_ci.decide.harmless import is_rehearsal
 from autoresearch_ci.decide.line_map import lines_of, unchanged_lines
 from autoresearch_ci.measure.scanners.exhibit import Exhibit, gathered
 from autoresearch_ci.measure.scanners.scanner import Scanner, Subject
@@ -34,7 +35,7 @@ class BaseFiles:
 
     def version(self, subject: Subject) -> FileVersion | None:
         """What a file was. Of one that was moved, too: but where other scanners look, it is new,
-        and so it is when nobody was to look where it stood."""
+        and so it is when nobody was to look where it stood, or less was made of it there."""
         path = subject.path
         if path in self.files:
             return self.files[path]
@@ -43,7 +44,8 @@ class BaseFiles:
             return None
         was = Subject(path=source, first_line=subject.first_line)
         same = all(s.takes(was) == s.takes(subject) for s in self.scanners.values())
-        return self.files[source] if same else None
+        rehearsed = is_rehearsal(source) and not is_rehearsal(path)
+        return self.files[source] if same and not rehearsed else None
 
     def is_asked_about(self, path: str) -> bool:
         """Whether somebody would look there."""

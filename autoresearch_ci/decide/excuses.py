@@ -247,12 +247,13 @@ def _others(name: str, weaknesses: Iterable[Weakness]) -> Iterator[str]:
 
 
 def _quoting_the_same(name: str, head: Sequence[Weakness]) -> Iterator[str]:
-    """Of what the trusted commit does not have yet: the same lines, of the same kind."""
+    """Of what the trusted commit does not have yet: the same lines, of the same kind, no worse."""
     told = [w for w in head if name in w.fingerprints and w.evidence]
     for weakness in head:
         if any(
             (w.path, w.line, w.family, w.evidence[0].text)
             == (weakness.path, weakness.line, weakness.family, text)
+            and w.severity.reaches(weakness.severity)
             for w in told
             for text in [weakness.evidence[0].text if weakness.evidence else None]
         ):

@@ -10,14 +10,15 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide.agentic.rules import checks_out_head
 from autoresearch_ci.decide.agentic.workflow import parse
-from autoresearch_ci.decide.findings import parsed
+from autoresearch_ci.decide.findings import Evidence, parsed
 from autoresearch_ci.decide.line_map import lines_of
 from autoresearch_ci.decide.weaknesses import Severity, Weakness
 from autoresearch_ci.errors import ConfigError
@@ -36,7 +37,7 @@ def weighed(weakness: Weakness, content: str) -> Weakness:
         least, why = _no_secret(weakness, rule, content)
     elif tool == "bandit":
         least, why = _of_python(weakness, rule, content)
-    elif weakness.rule in _OF_REHEARSALS and _REHEARSED.search(weakness.path):
+    elif weakness.rule in _OF_REHEARSALS and is_rehearsal(weakness.path):
         least, why = Severity.LOW, "it stands in tests or examples"
     elif weakness.rule == "zizmor/dangerous-triggers":
         least, why = Severity.LOW, _fetches_nothing(weakness.path, content)
@@ -65,10 +66,14 @@ _PLACE = re.compile(
 )
 """A path or an address, of short words: what is long and looks random may be the secret itself."""
 _WORD = re.compile(r"[A-Za-z]+(?:[-_. /][A-Za-z]+)*")
+_CALL = re.compile(r"[\w.$]+[(\[]")
 _OF_HASHES = re.compile(
     r"(?i)sha\d*|digest|checksum|hash|commit|revision|integrity|fingerprint|etag"
 )
 _KEY_BEGINS = re.compile(r"BEGIN [A-Z\d ]*PRIVATE KEY|PuTTY-User-Key-File")
+_KEY_ENDS = re.compile(r"END [A-Z\d ]*PRIVATE KEY")
+_KEY_LINES = 8
+"""What belongs to a key of which no end is seen."""
 _BODY = re.compile(r"[\w+/=\\]{24,}")
 _SECRETS = re.compile(
     r"(?i)pass(?:wor[dt]|wd|phrase|code)|[_-]pass$|pwd|secret|token|credential|(?:api|access|auth"
@@ -82,6 +87,11 @@ _ABOUT = (
 _IS_ABOUT = re.compile(rf"{_ABOUT}$")
 
 
+def is_rehearsal(path: str) -> bool:
+    """Whether a file is for tests, examples or documentation, where some things are milder."""
+    return _REHEARSED.search(path) is not None
+
+
 def names_a_secret(name: str) -> bool:
     """Whether what is called so is a secret, rather than where one lies or what it must be like."""
     return _SECRETS.search(name) is not None and _IS_ABOUT.search(name) is None
@@ -92,28 +102,37 @@ def _no_secret(weakness: Weakness, rule: str, content: str) -> tuple[Severity, s
     lines = lines_of(content)
     line = lines[weakness.line - 1] if 0 < weakness.line <= len(lines) else ""
     if rule == "private-key":
-        return Severity.INFO, "" if _holds_key(lines, line) else "no key follows these words"
+        key = [line.partition("PRIVATE KEY")[2], *lines[weakness.line : weakness.end_line]]
+        held = _BODY.search("\n".join(key))
+        return Severity.INFO, "" if held else "no key follows these words"
     value = _value(line, weakness.key)
     if _PLACEHOLDER.search(value):
         return Severity.INFO, _FILL_IN
     if rule in _GUESSED and (why := _stands_for_another(value)):
         return Severity.INFO, why
+    quoted = re.search(rf"[\"'`]{re.escape(value)}", line)
+    if rule == "secret-keyword" and _CALL.match(value) and not quoted:
+        return Severity.INFO, "it is what a call gives"
     if rule in _RANDOM:
         return Severity.INFO, "it is called a hash" if _OF_HASHES.search(line) else ""
-    if rule in _GUESSED and _REHEARSED.search(weakness.path):
+    if rule in _GUESSED and is_rehearsal(weakness.path):
         return Severity.LOW, "a guess in tests, examples or documentation"
     return Severity.LOW, ""
 
 
-def _holds_key(lines: Sequence[str], told: str) -> bool:
-    """Whether a key follows anywhere: only the first place of a file is told, as `told`, and it may
-    be a comment above the key."""
-    for number, line in enumerate(lines):
-        if line == told or _KEY_BEGINS.search(line):
-            after = "\n".join([line.partition("PRIVATE KEY")[2], *lines[number + 1 : number + 9]])
-            if _BODY.search(after):
-                return True
-    return False
+def each_key(weakness: Weakness, content: str) -> Iterator[Weakness]:
+    """A private key with its lines. Only the first words of a file that look like one are told, by
+    their line alone: others may follow, and the key below may be another than it was."""
+    lines = lines_of(content)
+    begins = [n for n, line in enumerate(lines, start=1) if _KEY_BEGINS.search(line)]
+    if weakness.rule != "detect-secrets/private-key" or weakness.line not in begins:
+        yield weakness
+        return
+    for line, following in itertools.pairwise([*begins, len(lines) + 1]):
+        ends = (n for n in range(line, following) if _KEY_ENDS.search(lines[n - 1]))
+        quote = Evidence(kind="quote", path=weakness.path, line=line, text=lines[line - 1])
+        last = next(ends, min(following - 1, line + _KEY_LINES))
+        yield replace(weakness, line=line, end_line=last, evidence=(quote,))
 
 
 _FILL_IN = "it stands for a value that somebody is to fill in"
@@ -236,7 +255,7 @@ def _of_python(weakness: Weakness, rule: str, content: str) -> tuple[Severity, s
         return Severity.INFO, "it says that something is used, not that anything is wrong"
     if rule == "B413":
         return Severity.LOW, "pycryptodome, which is maintained, is imported by the same name"
-    if rule in _OF_DEPLOYMENT and _REHEARSED.search(weakness.path):
+    if rule in _OF_DEPLOYMENT and is_rehearsal(weakness.path):
         return Severity.INFO, "it stands in tests or examples"
     if rule in _PASSWORDS:
         value = weakness.title.partition("'")[2].rpartition("'")[0]

@@ -6,7 +6,9 @@ CORE: pure.
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -14,6 +16,19 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _DEFINED = (ast.FunctionDef, ast.AsyncFunctionDef)
 LookedAt = Callable[[ast.Call], Iterable[ast.expr]]
 """Of a call, the arguments that the function which is called has a look at."""
+
+
+def other_code(content: bytes, text: str) -> str:
+    """The encoding that a file names, where Python reads other code there than `text`, which is
+    what everybody else reads; empty: it is the same, or none that Python reads."""
+    try:
+        lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(lines).readline)
+        read = content.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError):
+        return ""
+    same = read.encode("ascii", "ignore") == text.encode("ascii", "ignore")
+    return "" if encoding.startswith("utf-8") or same else encoding
 
 
 def own_nodes(function: ast.AST) -> Iterator[ast.AST]:

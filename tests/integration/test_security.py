@@ -32,6 +32,8 @@ from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
 HOLE = "import subprocess\n\n\ndef run(name):\n    subprocess.call('ls ' + name, shell=True)\n"
 DOC = '"""'
 SHELL = f'import os\n\n\ndef run(name):\n    {DOC}Say.{DOC}\n    os.system("ls " + name)\n'
+CLIENT = "import requests\n\ns = requests.Session()\ns.get('https://a.org', verify=False)\n"
+KEY = f"-----BEGIN EC PRIVATE KEY-----\n{'a' * 64}\n-----END EC PRIVATE KEY-----\n"
 HARMLESS = "def run(name):\n    return name\n"
 WORKFLOW = """\
 on: issues
@@ -300,6 +302,15 @@ def renamed_with_it(repo: Repo) -> None:
     repo.write("renamed.py", f"{text}\n\n{HOLE}")
 
 
+def moved_out_of_tests(repo: Repo) -> None:
+    (repo.path / "src").mkdir()
+    repo.git("mv", "tests/client.py", "src/client.py")
+
+
+def another_key_in_its_place(repo: Repo) -> None:
+    repo.write("tests/key.pem", KEY.replace("a", "b"))
+
+
 def a_name_that_is_no_text(repo: Repo) -> None:
     repo.write(os.fsdecode(b"a\xff\xfe.py"), HOLE)
 
@@ -335,7 +346,8 @@ TRICKS = [
         a_malformed_workflow_beside,
         moved_to_where_it_runs,
     ),
-    *(renamed_with_it, a_name_that_is_no_text, accepted_by_itself),
+    *(renamed_with_it, a_name_that_is_no_text, accepted_by_itself, moved_out_of_tests),
+    another_key_in_its_place,
     *(named_as_what_bandit_leaves_out, a_secret_where_none_is_looked_for, by_lines_that_are_none),
 ]
 INCOMPLETE = {
@@ -350,6 +362,8 @@ def test_no_trick_gets_past_the_gate(repo: Repo, scan: Scan, trick: Callable[[Re
     repo.write("docs/example.yml", WORKFLOW)
     repo.write("long.py", "".join(f"value_{n} = {n}\n" for n in range(50)))
     repo.write("shell.py", SHELL)
+    repo.write("tests/client.py", CLIENT)
+    repo.write("tests/key.pem", KEY)
     repo.commit()
     repo.git("switch", "--quiet", "-c", "topic")
     trick(repo)

@@ -17,7 +17,8 @@ from pathlib import Path
 from autoresearch_ci.decide import python_rules
 from autoresearch_ci.decide.agentic import rules as agentic
 from autoresearch_ci.decide.agentic.workflow import is_action, is_workflow
-from autoresearch_ci.decide.harmless import weighed
+from autoresearch_ci.decide.harmless import each_key, weighed
+from autoresearch_ci.decide.python_syntax import other_code
 from autoresearch_ci.decide.weaknesses import Weakness, identified
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.command import Stop, run_command
@@ -185,12 +186,17 @@ def _identified(
     unparsed = {}
     for path in sorted(python | told.keys()):
         text = _text(exhibit, repository, path)
+        shown = text or ""
         if path in python:
             try:
-                told[path] += python_rules.scan(path, text or "")
+                if other := other_code(repository.read(exhibit.versions[path]), shown):
+                    shown = ""
+                    raise SyntaxError(f"it says that it is {other}, and is other code as that")
+                told[path] += python_rules.scan(path, shown)
             except SyntaxError as error:
                 unparsed[path] = f"{python_rules.TOOL}: {error.msg}"
-        weighty = [weighed(weakness, text or "") for weakness in told[path]]
+        parts = (part for weakness in told[path] for part in each_key(weakness, shown))
+        weighty = [weighed(weakness, shown) for weakness in parts]
         found += identified(weighty, {path: text}.get)
     return tuple(found), unparsed
 

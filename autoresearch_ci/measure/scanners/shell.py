@@ -79,13 +79,13 @@ def read_hadolint(said: Said) -> Scan:
 def _read(said: Said, tool: str, told: list[dict[str, Any]], ends: tuple[int, ...]) -> Scan:
     found, unseen = {}, {}
     for comment in told:
-        path = said.path(text_at(comment, "file").removesuffix(_RETOLD))
+        path = said.path(text_at(comment, "file"))
         code = _code(comment)
         words = said.words(text_at(comment, "message"))
         if _BROKEN.match(code) and text_at(comment, "level") == "error":
             unseen[path] = f"{tool}: {words[:200]}"
         for weakness in _weakness(tool, code, path, comment, words):
-            found[path, code, weakness.line] = weakness
+            found[path.removesuffix(_RETOLD), code, weakness.line] = weakness
     return scan(tool, found.values(), stopped(said, tool, ends), unseen=unseen)
 
 
@@ -121,6 +121,7 @@ SCANNERS = (
         takes=is_shell,
         argv=_shellcheck,
         parse=read_shellcheck,
+        called=lambda path: f"{path}{_RETOLD}" if path.endswith(_RETOLD) else path,
         retold=_unsilenced,
         splits=True,
     ),

@@ -142,6 +142,21 @@ def test_an_accepted_risk_is_one_for_all_tools_that_tell_of_it() -> None:
     assert other[0].fingerprint not in excuses(Trusted(accepted=one), other).of
 
 
+def test_an_accepted_risk_is_none_for_what_a_change_makes_worse_on_its_line() -> None:
+    code = CODE.replace("  # nosec", "")
+    known, worse = identified(
+        [
+            weakness("bandit/B608", cwe=89, severity=Severity.MEDIUM),
+            weakness("python/request-query", cwe=89),
+        ],
+        lambda path: code,
+    )
+    one = accepted({"accepted": [{**RISK, "fingerprint": known.fingerprint}]}, TODAY, "f")
+    found = excuses(Trusted(weaknesses=[known], accepted=one), [known, worse])
+    assert found.get(known)
+    assert not found.get(worse)
+
+
 def test_a_second_line_just_like_an_accepted_one_is_not_accepted() -> None:
     code = "def f():\n    call()\n\n\ndef g():\n    call()\n"
     pair = [weakness("bandit/B602", line, cwe=78) for line in (2, 6)]

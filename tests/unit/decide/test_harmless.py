@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.decide.harmless import names_a_secret, weighed
-from autoresearch_ci.decide.weaknesses import Severity, Weakness
+from autoresearch_ci.decide.harmless import each_key, names_a_secret, weighed
+from autoresearch_ci.decide.weaknesses import Severity, Weakness, identified
 
 HIGH, MEDIUM, LOW, INFO = Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.INFO
 
@@ -170,6 +170,10 @@ def secret(rule: str, value: str, line: str, **facts: Any) -> Severity:
         ("secret-keyword", "/x" + "9fK3" * 9, f'secret = "/x{"9fK3" * 9}"', MEDIUM),
         ("secret-keyword", "https://x.org/?t=1", 'secret = "https://x.org/?t=1"', MEDIUM),
         ("slack-token", "https://hooks.slack.com/a", "S=https://hooks.slack.com/a", MEDIUM),
+        ("secret-keyword", "read_password(", 'password = read_password("Password: ")', INFO),
+        ("secret-keyword", "process.env[", 'token: process.env["TOKEN"]', INFO),
+        ("secret-keyword", "hunter(2", 'connect(password="hunter(2")', MEDIUM),
+        ("secret-keyword", "hunter2", 'db = connect(password="hunter2")', MEDIUM),
         ("hex-high-entropy-string", "9fceb02d0ae5", 'COMMIT = "9fceb02d0ae5"', INFO),
         ("hex-high-entropy-string", "9fceb02d0ae5", 'KEY = "9fceb02d0ae5"', MEDIUM),
     ],
@@ -182,9 +186,41 @@ def test_what_stands_for_a_secret_is_none(
 
 def test_the_words_of_a_key_are_none_where_no_key_follows() -> None:
     begin, body = "-----BEGIN RSA PRIVATE KEY-----", "MIIEpAIBAAKCAQEA7bq0"
-    assert severity("detect-secrets/private-key", f'if text == "{begin}":\n', line=1) is INFO
-    assert severity("detect-secrets/private-key", f"{begin}\n{body * 3}\n", line=1) is HIGH
-    assert severity("detect-secrets/private-key", f'"{begin}\\n{body * 3}"', line=1) is HIGH
+    assert keys(f'if text == "{begin}":\n') == [(1, 1, INFO)]
+    assert keys(f"{begin}\n{body * 3}\n") == [(1, 2, HIGH)]
+    assert keys(f'"{begin}\\n{body * 3}"') == [(1, 1, HIGH)]
+
+
+def keys(content: str) -> list[tuple[int, int, Severity]]:
+    """First line, last line and severity of each, where the first one is told of."""
+    told = Weakness(
+        rule="detect-secrets/private-key", path="a.pem", line=1, severity=HIGH, title="t"
+    )
+    found = [weighed(key, content) for key in each_key(told, content)]
+    return [(w.line, w.last_line, w.severity) for w in found]
+
+
+PEM = "-----BEGIN {0} KEY-----\n{1}\n-----END {0} KEY-----\n"
+
+
+def test_each_private_key_of_a_file_is_told_with_its_own_lines() -> None:
+    first, second = (PEM.format("EC PRIVATE", letter * 64) for letter in "ab")
+    assert keys(first + PEM.format("PUBLIC", "c" * 64) + second) == [(1, 3, HIGH), (7, 9, HIGH)]
+    assert keys("PuTTY-User-Key-File-2: ssh-rsa\nEncryption: none\n" + "a" * 64) == [(1, 3, HIGH)]
+
+
+def test_another_private_key_in_the_place_of_one_is_another() -> None:
+    told = Weakness(
+        rule="detect-secrets/private-key", path="a.pem", line=1, severity=HIGH, title="t"
+    )
+
+    def known(letter: str) -> str:
+        content = PEM.format("RSA PRIVATE", letter * 64)
+        (one,) = identified(each_key(told, content), {"a.pem": content}.get)
+        assert [piece.text for piece in one.evidence] == ["-----BEGIN RSA PRIVATE KEY-----"]
+        return one.fingerprint
+
+    assert known("a") == known("a") != known("b")
 
 
 def test_a_guess_in_tests_or_documentation_is_milder_than_a_known_form() -> None:
@@ -227,8 +263,8 @@ def test_a_trigger_is_mild_where_nothing_of_a_strangers_is_fetched(
 def test_a_private_key_below_a_line_that_only_names_one_is_a_key() -> None:
     words = "# BEGIN RSA PRIVATE KEY is how it starts\n" + "#\n" * 12
     key = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEA7fQ9xa8Zk3\n" * 3
-    assert severity("detect-secrets/private-key", words, line=1) is INFO
-    assert severity("detect-secrets/private-key", words + key, line=1) is HIGH
+    assert keys(words) == [(1, 9, INFO)]
+    assert keys(words + key) == [(1, 9, INFO), (14, 17, HIGH)]
 
 
 def test_what_tests_may_do_with_certificates_and_chance_is_milder_there() -> None:

@@ -7,6 +7,7 @@ documentation of what it writes.
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from autoresearch_ci.execution.command import CommandResult, Printed
 from autoresearch_ci.measure.diagnostics.adapter import Said
 from autoresearch_ci.measure.scanners.code import read_sarif_of
 from autoresearch_ci.measure.scanners.registry import SCANNERS
-from autoresearch_ci.measure.scanners.scanner import LIMIT, Scan, Subject, Task, scan
+from autoresearch_ci.measure.scanners.scanner import LIMIT, Scan, Scanner, Subject, Task, scan
 
 DATA = Path(__file__).parent / "data"
 RECORDINGS = {path.stem: json.loads(path.read_bytes()) for path in sorted(DATA.glob("*.json"))}
@@ -98,7 +99,7 @@ HIGH, MEDIUM, LOW = Severity.HIGH, Severity.MEDIUM, Severity.LOW
                 ("SC2086", "a.sh", 3, Severity.INFO),
                 ("SC2091", "a.sh", 4, MEDIUM),
                 ("SC2156", "a.sh", 5, MEDIUM),
-                ("SC2294", "a.sh", 7, MEDIUM),
+                ("SC2294", "a.sh.as-told", 7, MEDIUM),
             ],
         ),
         (
@@ -405,6 +406,16 @@ def test_shellcheck_is_shown_what_its_comments_would_hide_line_by_line(told: str
     retold = SCANNERS["shellcheck"].retold("a.sh", text)
     assert retold == ("a.sh.as-told", text.replace("# shell", "#- shell"))
     assert SCANNERS["shellcheck"].retold("a.sh", "cp $1 /tmp\n") is None
+
+
+@pytest.mark.parametrize("scanner", SCANNERS.values(), ids=lambda scanner: scanner.name)
+def test_no_file_is_shown_in_the_place_of_another(scanner: Scanner) -> None:
+    endings = ("", ".as-text", ".as-lines", ".as-told")
+    shown: dict[str, str] = {}
+    for path in ("a.sh", *map("".join, itertools.product(("a.sh", "b.css"), endings, endings))):
+        retold = scanner.retold(path, "# shellcheck disable=SC2115\npassword = x\n")
+        for name in (scanner.called(path), *(retold or ())[:1]):
+            assert shown.setdefault(name, path) == path
 
 
 def test_npm_is_asked_where_versions_are_pinned() -> None:

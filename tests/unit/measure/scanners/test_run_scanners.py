@@ -50,6 +50,21 @@ def test_a_file_with_findings_is_parsed_once(repo: Repo, tmp_path: Path) -> None
     assert parsed.cache_info().misses - before == 7
 
 
+@pytest.mark.parametrize(
+    ("first", "hidden"),
+    [
+        ("# coding: utf-7", "# +AAo-import jwt+AAo-jwt.decode(t, verify=False)"),
+        ("#\r# -*- coding: unicode_escape -*-", "# \\nimport jwt\\njwt.decode(t, verify=False)"),
+    ],
+)
+def test_python_that_reads_as_other_code_than_its_text_is_not_looked_at(
+    repo: Repo, tmp_path: Path, first: str, hidden: str
+) -> None:
+    repo.write("a.py", f"{first}\n{hidden}\n")
+    repo.write("b.py", b"# coding: latin-1\nname = '\xc3\xa9'\n")
+    assert [*seen(repo, tmp_path).unseen] == ["a.py"]
+
+
 def test_python_that_cannot_be_parsed_is_named_beside_what_can(repo: Repo, tmp_path: Path) -> None:
     repo.write("a.py", WEAK.format(name="a"))
     repo.write("b.py", "import jwt\nprint 'x'\n")

@@ -99,6 +99,26 @@ def test_no_line_is_passed_over_in_which_a_detector_could_find_something() -> No
         assert re.search(dull, line), line
 
 
+def told(folder: Path, *names: str) -> list[tuple[str, int]]:
+    """What detect-secrets itself says of these files."""
+    program = str(Path(sys.executable).with_name("detect-secrets"))
+    argv = SCANNER.argv(Task(program=program, files=[f"./{name}" for name in names]))
+    report = subprocess.run(argv, cwd=folder, capture_output=True, check=True).stdout
+    said = Said(result=CommandResult(command="x", exit_code=0, output="", tail=""), report=report)
+    found = SCANNER.parse(said).weaknesses
+    return sorted((w.rule.partition("/")[2], w.line) for w in found)
+
+
+def test_a_secret_that_is_handed_to_a_call_is_told(tmp_path: Path) -> None:
+    mixed = string.ascii_letters + string.digits
+    token, word = ("".join(random.Random(n).choices(mixed, k=36)) for n in range(2))
+    code = f'api = connect("ghp_{token}")\ndb = connect(password="{word}")\n'
+    (tmp_path / "a.py").write_text(code)
+    (tmp_path / "a.ts").write_text(code)
+    assert {("github-token", 1), ("secret-keyword", 2)} <= {*told(tmp_path, "a.py")}
+    assert {("github-token", 1), ("secret-keyword", 2)} <= {*told(tmp_path, "a.ts")}
+
+
 def test_what_is_told_twice_of_a_file_is_one_and_stands_in_its_own_line(tmp_path: Path) -> None:
     mixed = string.ascii_letters + string.digits
     first, second, third = ("".join(random.Random(n).choices(mixed, k=20)) for n in range(3))
@@ -109,12 +129,7 @@ def test_what_is_told_twice_of_a_file_is_one_and_stands_in_its_own_line(tmp_path
     name, brought = SCANNER.retold("a.yml", text) or ("", "")
     (tmp_path / "a.yml").write_text(text)
     (tmp_path / name).write_text(brought)
-    program = str(Path(sys.executable).with_name("detect-secrets"))
-    argv = SCANNER.argv(Task(program=program, files=["./a.yml", f"./{name}"]))
-    report = subprocess.run(argv, cwd=tmp_path, capture_output=True, check=True).stdout
-    said = Said(result=CommandResult(command="x", exit_code=0, output="", tail=""), report=report)
-    found = SCANNER.parse(said).weaknesses
-    assert sorted((w.rule.partition("/")[2], w.line) for w in found) == [
+    assert told(tmp_path, "a.yml", name) == [
         ("private-key", 4),
         ("secret-keyword", 1),
         ("secret-keyword", 6),
