@@ -73,10 +73,19 @@ def gate(
     `unread`: kinds of code of which no scanner knows the language, to how many files: that decides
     nothing, and is a part of what the verdict says, as silence about them would look clean.
     """
-    known = _Known(base) if base else None
+    known = _Known(base, head) if base else None
     parts = {w.fingerprint: (w, known.age(w) if known else Age.NEW) for w in head}
     worse = {w.fingerprint for w in head if known and known.got_worse(w)}
-    held = replace(excuses, of={n: e for n, e in excuses.of.items() if n not in worse})
+    # What a comment of the base excuses stands there; a copy of it does not.
+    copies = {name for name, (_, age) in parts.items() if known and age is Age.NEW}
+    held = replace(
+        excuses,
+        of={
+            name: excuse
+            for name, excuse in excuses.of.items()
+            if name not in worse and not (excuse.kind == "comment" and name in copies)
+        },
+    )
     items = [_judged(one, parts, held, threshold) for one in merge(head)]
     order = [*Age]
     items.sort(
@@ -105,29 +114,42 @@ def _silent_about(unread: Mapping[str, int]) -> str:
 
 
 class _Known:
-    """What stands at the base."""
+    """What stands at the base, each for one of the head's: one that is copied is there once."""
 
-    def __init__(self, base: Base) -> None:
+    def __init__(self, base: Base, head: Sequence[Weakness]) -> None:
         self._base = base
-        self._names = {w.fingerprint: w.severity for w in base.weaknesses}
-        self._places = defaultdict[tuple[str, str], dict[tuple[int, int], Severity]](dict)
+        self._places = defaultdict[tuple[str, str], dict[tuple[int, int], Weakness]](dict)
         for weakness in worst_first(base.weaknesses)[::-1]:
             place = (weakness.line, weakness.last_line)
-            self._places[weakness.rule, weakness.path][place] = weakness.severity
+            self._places[weakness.rule, weakness.path][place] = weakness
+        self._were: dict[str, Weakness] = {}
+        taken: dict[str, str] = {}
+        for weakness in head:
+            if was := self._stood_there(weakness):
+                self._were[weakness.fingerprint] = was
+                taken[was.fingerprint] = weakness.fingerprint
+        names = {w.fingerprint: w for w in base.weaknesses}
+        for name in [w.fingerprint for w in head if w.fingerprint not in self._were]:
+            other = name
+            while other in taken:  # who stands where it stood has a name of its own to give
+                other = taken[other]
+            if other in names:
+                self._were[name] = names[other]
+                taken[other] = name
 
     def age(self, weakness: Weakness) -> Age:
         if self._base.missing:
             return Age.UNKNOWN
-        were = (self._names.get(weakness.fingerprint), self._stood_there(weakness))
-        return Age.OLD if any(was and was.reaches(weakness.severity) for was in were) else Age.NEW
+        was = self._were.get(weakness.fingerprint)
+        return Age.OLD if was and was.severity.reaches(weakness.severity) else Age.NEW
 
     def got_worse(self, weakness: Weakness) -> bool:
         """Whether it stood there and was not as bad: the same words, that more people reach now."""
-        was = self._names.get(weakness.fingerprint)
-        return was is not None and not was.reaches(weakness.severity)
+        was = self._were.get(weakness.fingerprint)
+        return was is not None and not was.severity.reaches(weakness.severity)
 
-    def _stood_there(self, weakness: Weakness) -> Severity | None:
-        """How bad it was when the same rule spoke of the same lines, and those are as they were."""
+    def _stood_there(self, weakness: Weakness) -> Weakness | None:
+        """What it was when the same rule spoke of the same lines, and those are as they were."""
         lines = self._base.lines.get(weakness.path, {})
         marked = range(weakness.line, weakness.last_line + 1)
         were = [lines.get(line, 0) for line in marked]

@@ -11,7 +11,7 @@ from autoresearch_ci.decide.excuses import Excuse, Excuses
 from autoresearch_ci.decide.gates import Age, Ruling, Verdict
 from autoresearch_ci.decide.line_map import unchanged_lines
 from autoresearch_ci.decide.security_gate import Base, gate, held_open, threshold_of
-from autoresearch_ci.decide.weaknesses import Severity, Weakness
+from autoresearch_ci.decide.weaknesses import Severity, Weakness, identified
 
 
 def weakness(name: str, line: int = 1, **facts: Any) -> Weakness:
@@ -101,6 +101,24 @@ def test_with_no_base_to_compare_with_nobody_can_say_what_is_new() -> None:
 
 BEFORE = "def f(x):\n    run(x)\n"
 AFTER = "import os\n\n\ndef g(x):\n    run(x)\n"
+
+
+@pytest.mark.parametrize("comment", ["", "  # nosec"])
+def test_a_copy_above_what_was_there_is_new_and_no_comment_excuses_it(comment: str) -> None:
+    block = f"def f(x):\n    run(x){comment}\n"
+    before, after = f"import os\n{block}", f"import sys\n{block}{block}"
+
+    def told(content: str, *lines: int) -> tuple[Weakness, ...]:
+        found = [weakness("", line=n) for n in lines]
+        return identified(found, {"a.py": content}.get)
+
+    was = told(before, 3)
+    base = Base(weaknesses=was, lines={"a.py": unchanged_lines(before, after)})
+    excuse = Excuse(kind="comment", why="# nosec")
+    excuses = Excuses(of={was[0].fingerprint: excuse} if comment else {})
+    found = judged(*told(after, 3, 5), base=base, excuses=excuses)
+    assert [j.age for j in found.items if j.blocks] == [Age.NEW]
+    assert judged(*told(before, 3), base=base, excuses=excuses).ruling is Ruling.PASS
 
 
 def test_lines_that_are_as_they_were_are_old_though_what_is_around_has_another_name() -> None:
