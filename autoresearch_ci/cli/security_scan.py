@@ -36,6 +36,7 @@ from autoresearch_ci.measure.scanners.exhibit import (
 from autoresearch_ci.measure.scanners.registry import lookers
 from autoresearch_ci.measure.scanners.run_scanners import Room, Rules, Seen, look
 from autoresearch_ci.record.run_names import run_store
+from autoresearch_ci.report.run_summary import count
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.repository import Repository
@@ -219,7 +220,8 @@ class _Scanning:
 
     def _look(self, name: str, exhibit: Exhibit, everything: Files) -> Seen:
         running = self.lookers.running(exhibit)
-        told = f"looking at {len(exhibit.subjects)} files of the {name} with {', '.join(running)}"
+        files = count(len(exhibit.subjects), "file")
+        told = f"looking at {files} of the {name} with {', '.join(running)}"
         self.scan.observe(Note(message=told if running else f"nothing to look at in the {name}"))
         return self.seen(name, exhibit, self.contents, everything)
 

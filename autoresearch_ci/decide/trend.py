@@ -16,6 +16,7 @@ from statistics import fmean, median, quantiles
 from autoresearch_ci.decide.noise import NORMAL
 from autoresearch_ci.decide.taken_back import stands, told
 from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.safety.wording import share
 
 WINDOW = 8
 """Experiments at the end of which none may be kept before anything is called a plateau."""
@@ -196,7 +197,7 @@ def evaluate(
         tokens=sum(e.tokens for e in rows),
         cost_usd=math.fsum(e.cost_usd for e in rows),
         doubted=sum(bool(e.doubt) for e in tried if e.status is Status.KEEP),
-        anomalies=tuple(_anomalies(moved)),
+        anomalies=tuple(_anomalies(moved, direction)),
         notes=tuple(notes),
     )
     return _advised(found, tried, window)
@@ -379,7 +380,7 @@ def _calibration(moved: Moved) -> Calibration | None:
     )
 
 
-def _anomalies(moved: Moved) -> Iterator[str]:
+def _anomalies(moved: Moved, direction: Direction) -> Iterator[str]:
     """What a person should look at."""
     sizes = [abs(gain) for _, gain in moved if gain]
     usual = median(sizes) if len(sizes) >= _LEAST else 0.0
@@ -388,6 +389,8 @@ def _anomalies(moved: Moved) -> Iterator[str]:
             yield f"#{e.iteration} moved the metric more than ten times as far as usual"
         if e.doubt and e.status is Status.KEEP:
             yield f"#{e.iteration} was kept, and is {e.doubt}"
+        if e.status is Status.KEEP and _better(e, direction) < 0:
+            yield f"#{e.iteration} was kept, and is worse than what it was held against"
     for failed, group in groupby(moved, lambda each: each[0].status in _FAILED):
         rows = [e for e, _ in group]
         if failed and len(rows) >= 3:
@@ -432,8 +435,8 @@ def _advice(found: Evaluation, tried: Sequence[Experiment], window: int) -> tupl
         return Advice.CHANGE, "candidates get worse from one to the next, and none was kept lately"
     if found.fading is not None and found.fading < _FADING:
         return Advice.CHANGE, (
-            f"an experiment of the second half gained {found.fading:.0%} of what one of the first "
-            "half did"
+            f"an experiment of the second half gained {share(found.fading)} of what one of the "
+            "first half did"
         )
     return Advice.CONTINUE, _still(found, window)
 

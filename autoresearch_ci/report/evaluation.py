@@ -11,7 +11,7 @@ from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.report.run_summary import count
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.markdown_text import inline
-from autoresearch_ci.safety.wording import commit_name, duration, number, percent, shortened
+from autoresearch_ci.safety.wording import commit_name, duration, number, percent, share, shortened
 
 _FILES = 5
 _PROPOSERS = 5
@@ -33,7 +33,7 @@ def _rows(found: Evaluation) -> Iterator[Row]:
     yield "trend", _trend(found)
     yield "plateau", "no" if found.plateau is None else f"since #{found.plateau}"
     if found.fading is not None:
-        yield "returns", f"second half gained {found.fading:.0%} of the first, per experiment"
+        yield "returns", f"second half gained {share(found.fading)} of the first, per experiment"
     yield "streaks", ", ".join(f"{n} {name}" for name, n in found.longest.items() if n)
     yield "guards", _guards(found)
     for title, ranked in (("biggest wins", found.wins), ("biggest losses", found.losses)):
@@ -58,7 +58,7 @@ def forecast_words(found: Forecast | None) -> str:
         parts.append(f"${found.cost_usd[0]:.2f} to ${found.cost_usd[1]:.2f}")
     return (
         f"{count(found.experiments, 'more experiment')}: {', '.join(parts)}; "
-        f"{found.chance:.0%} likely to keep something (by {found.based_on} past ones)"
+        f"{share(found.chance)} likely to keep something (by {found.based_on} past ones)"
     )
 
 
@@ -73,7 +73,7 @@ def _statuses(found: Evaluation) -> str:
     if not found.iterations:
         return "none"
     others = [f"{n} {name}" for name, n in found.statuses.items() if name != "keep"]
-    kept = f"{found.kept} kept ({found.keep_rate:.0%})"
+    kept = f"{found.kept} kept ({share(found.keep_rate)})"
     doubted = [f"{found.doubted} of them to look at twice"] if found.doubted else []
     return f"{found.iterations}: {', '.join([kept, *doubted, *others])}"
 
@@ -111,7 +111,7 @@ def _calibration(found: Evaluation) -> str:
     if (known := found.calibration) is None:
         return ""
     return (
-        f"{count(known.foreseen, 'gain')} foreseen: the median came to {known.ratio:.0%} of it, "
+        f"{count(known.foreseen, 'gain')} foreseen: the median came to {share(known.ratio)} of it, "
         f"{known.right_way} went the right way"
     )
 

@@ -33,6 +33,11 @@ def percent(fraction: float | None) -> str:
     return f"{fraction * 100 + 0.0:+.{decimals}f} %"  # -0.0 + 0.0 is 0.0
 
 
+def share(part: float) -> str:
+    """Of a whole: `0.2` is `20 %`."""
+    return f"{part * 100:.0f} %"
+
+
 def duration(seconds: float) -> str:
     """`8 s`, `3 min 20 s`, `7 h 05 min`."""
     if not math.isfinite(seconds):

@@ -47,6 +47,7 @@
   });
   const bars = (u) => {
     const { ctx } = u;
+    const room = u.bbox.width / (u.scales.x.max - u.scales.x.min + 1);
     ctx.save();
     ctx.beginPath();
     ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
@@ -54,7 +55,7 @@
     for (const p of points) {
       if (p[4] === null || !visible(p)) continue;
       ctx.strokeStyle = colour(p[2] === 1 ? "kept" : "other");
-      ctx.globalAlpha = 0.55;
+      ctx.globalAlpha = Math.max(0.1, Math.min(0.55, room / 8));
       ctx.beginPath();
       const x = u.valToPos(p[0], "x", true);
       ctx.moveTo(x, u.valToPos(p[4], "y", true));

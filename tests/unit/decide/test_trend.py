@@ -139,6 +139,7 @@ def test_what_is_worse_than_the_baseline_is_a_regression() -> None:
     found = said([(KEEP, 110.0)])  # a foreign journal: we would not keep it
     assert found.regressed
     assert found.advice is Advice.CHANGE
+    assert found.anomalies == ("#1 was kept, and is worse than what it was held against",)
 
 
 @pytest.mark.parametrize("better", Direction)
