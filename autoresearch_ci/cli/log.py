@@ -261,7 +261,8 @@ def _facts(e: Experiment, direction: Direction) -> Iterator[tuple[str, str]]:
         gain = relative(direction, rival, e.metric)
         yield "metric", f"{number(e.metric)}, incumbent {number(rival)}, gain {percent(gain)}"
     if e.ci_low is not None:
-        yield "delta", f"{signed(e.delta)}, 95 % CI of it {interval(e, direction)}"
+        spread = "the same in every run:" if e.ci_low == e.ci_high else "95 % CI of it"
+        yield "delta", f"{signed(e.delta)}, {spread} {interval(e, direction)}"
     yield "expected", "" if e.expected is None else f"a gain of {percent(e.expected)}"
     yield "guard", e.guard if e.guard != "-" else ""
     yield "holdout", str(e.holdout) if e.holdout is not HoldoutVerdict.NONE else ""

@@ -58,8 +58,15 @@ def forecast_words(found: Forecast | None) -> str:
         parts.append(f"${found.cost_usd[0]:.2f} to ${found.cost_usd[1]:.2f}")
     return (
         f"{count(found.experiments, 'more experiment')}: {', '.join(parts)}; "
-        f"{share(found.chance)} likely to keep something (by {found.based_on} past ones)"
+        f"{_likely(found.chance)} likely to keep something (by {found.based_on} past ones)"
     )
+
+
+def _likely(chance: float) -> str:
+    """Nothing that lies ahead is certain."""
+    if chance > 0.99:
+        return "more than 99 %"
+    return share(chance) if chance >= 0.01 else "less than 1 %"
 
 
 def _gain(found: Evaluation) -> str:

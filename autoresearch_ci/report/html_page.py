@@ -205,10 +205,8 @@ def _noise(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[tuple[s
         )
     if (again := info.confirmation) is not None:
         _, low, high = change_interval(info.direction, again.gain, again.ci_low, again.ci_high)
-        yield (
-            "measured again at the end",
-            f"{again.n_base} + {again.n_head} runs, 95 % CI {percent(low)} to {percent(high)}",
-        )
+        spread = f"95 % CI {percent(low)} to {percent(high)}" if low != high else "all the same"
+        yield "measured again at the end", f"{again.n_base} + {again.n_head} runs, {spread}"
     doubted = [e for e in told(experiments) if e.doubt and e.status is Status.KEEP]
     if doubted:
         yield "to look at twice", ", ".join(f"#{e.iteration}" for e in doubted[:20])

@@ -147,7 +147,13 @@ class Display:
         row = Table.grid(padding=(0, 1))
         row.add_row(
             Text(f"iteration {min(done, run.iterations)}/{run.iterations}", style="bold"),
-            ProgressBar(total=max(1, run.iterations), completed=done, width=_BAR),
+            ProgressBar(
+                total=max(1, run.iterations),
+                completed=done,
+                width=_BAR,
+                complete_style="cyan",  # what is red has gone wrong
+                finished_style="cyan",
+            ),
             Text(_clock_face(self._clock() - self._begun), style="dim"),
             Text(self._left(run, done), style="dim"),
         )

@@ -77,6 +77,7 @@ def test_an_attempt_is_shown_with_its_reason_measurement_and_diff(log: Any) -> N
     assert code == 0
     assert "experiment 2 of t: discard" in out
     assert "metric     11, incumbent 9, gain -22.2 %" in out
+    assert "delta      +2, the same in every run: +22.2 %" in out
     assert "-9\n+11" in out
     assert "logs/2.log" in out
     assert "no diff is left" in log("show", "3", "t")[1]

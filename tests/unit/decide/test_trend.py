@@ -10,6 +10,7 @@ import pytest
 
 from autoresearch_ci.decide.trend import Advice, Evaluation, evaluate, forecast
 from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
+from autoresearch_ci.report.evaluation import forecast_words
 from tests import journal_rows
 
 ROW = journal_rows.row(
@@ -217,6 +218,7 @@ def test_a_forecast_is_of_what_was_and_never_certain() -> None:
     assert found is not None
     assert found.seconds == (100.0, 100.0)
     assert 0.9 < found.chance < 1
+    assert "more than 99 % likely" in forecast_words(forecast(tried, 500))
     assert forecast(tried[:3], 10) is None
     none = forecast(journal([(DISCARD, 101.0)] * 30), 5)
     assert none is not None

@@ -233,6 +233,13 @@ def test_a_line_stays_of_each_candidate_and_fits_the_terminal(
     assert re.search(r"\x1b\[31mcrash ", text)
 
 
+def test_how_far_it_is_is_not_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    shades = set(re.findall(r"\x1b\[([0-9;]*)m(?=━|╺|╸)", on_a_terminal(RUN)))
+    cyan, grey = "36", "38;5;237"
+    assert shades == {cyan, grey}
+
+
 def test_how_long_it_may_take_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     begun = replace(RUN[0], iterations=4, minutes=5)

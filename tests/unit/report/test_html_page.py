@@ -19,7 +19,7 @@ from autoresearch_ci.report.html_pieces import assets, markdown
 from autoresearch_ci.report.html_repairs import repairs_list
 from autoresearch_ci.report.html_table import Attempt
 from autoresearch_ci.report.run_summary import Remaining, Repairs
-from tests.unit.report.test_summary import experiment, run_info
+from tests.unit.report.test_summary import confirmed, experiment, run_info
 
 KEEP, DISCARD, BASELINE = Status.KEEP, Status.DISCARD, Status.BASELINE
 HOSTILE = (
@@ -78,6 +78,13 @@ def test_every_row_is_in_the_table_without_any_script() -> None:
         assert f"change number {number}" in text
     for words in ("it came out so", "-old\n+new", "it ran", "Noise", "autoresearch-ci log"):
         assert words in text
+
+
+def test_an_exact_result_has_no_interval() -> None:
+    again = confirmed(ci_low=0.056, ci_high=0.056, n_base=1, n_head=1)
+    text = Elements(made(night(3), confirmation=again)).text
+    assert "1 + 1 runs, all the same" in text
+    assert "95 % CI -5.6 %" not in text
 
 
 def test_nothing_of_the_page_is_elsewhere_and_only_its_own_script_may_run() -> None:
