@@ -200,6 +200,8 @@ class Bench:
         found = self.tree.sandbox.protection
         hint = found.setup_hint if setup else found.hint
         network = "allow" if setup else found.network
+        if network == "deny" and not found.loopback:
+            network = "loopback"  # which is no cure here
         lines = [f"note: {hint}."] if hint else []
         lines += [f"note: {words}" for words in self._absent]
         lines += cures(output, network=network, noexec=self.tree.noexec)

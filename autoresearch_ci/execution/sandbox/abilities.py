@@ -100,6 +100,8 @@ class Protection:
     off: tuple[Missing, ...]
     network: Network
     """What is enforced, whatever was asked for."""
+    loopback: bool
+    """Whether it could have that."""
     hint: str
     """What a command that fails may have missed; empty when nothing was taken from it."""
     setup_hint: str
@@ -145,6 +147,7 @@ def describe(
         on=tuple(on),
         off=tuple(off),
         network=enforced,
+        loopback=view or not found.why_no_loopback,
         hint=_sentence(hints),
         setup_hint=_sentence([hint for hint in hints if "network" not in hint]),
     )
@@ -168,8 +171,9 @@ def enforced_network(asked: Sandbox, found: Abilities) -> Network:
     """What measured code gets."""
     if gives_view(asked, found):
         return asked.network
-    missing = found.why_no_loopback if asked.network == "loopback" else found.filters
-    return "allow" if missing else asked.network
+    if found.filters:
+        return "allow"
+    return "deny" if asked.network == "loopback" and found.why_no_loopback else asked.network
 
 
 def _missing(
@@ -195,14 +199,18 @@ def _missing(
             why=_no_view(found),
             cure=_CURE_OF_VIEW,
         )
-    if asked.network != given:
-        failed = found.filters or found.why_no_loopback
+    if given == "allow" != asked.network:
         yield Missing(
             what=f"measured code has the network, although sandbox.network is {asked.network}",
-            why=f"{_no_view(found)} and seccomp fails ({failed})",
-            cure="Run where the container's security profile allows either."
-            if found.filters
-            else "sandbox.network: deny works here.",
+            why=f"{_no_view(found)} and seccomp fails ({found.filters})",
+            cure="Run where the container's security profile allows either.",
+        )
+    elif given != asked.network:
+        yield Missing(
+            what="measured code has no network at all, although sandbox.network is loopback",
+            why=f"{_no_view(found)} and {found.why_no_loopback}",
+            cure="Give the container CAP_NET_ADMIN (--cap-add NET_ADMIN), or let it have the "
+            "machine's network (sandbox.network: allow).",
         )
     if found.filters:
         yield _unfiltered(found)

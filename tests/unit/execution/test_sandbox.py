@@ -320,9 +320,10 @@ def test_a_container_keeps_the_network_out_and_may_end_it_at_the_loopback() -> N
     assert shared.network == "loopback"
     assert any("127.0.0.1 answers measured code" in str(missing) for missing in shared.off)
     found = describe(asked, replace(CONTAINER, why_no_loopback="no"), None, None, [])
-    assert found.network == "allow"
-    assert any("has the network, although" in str(missing) for missing in found.off)
-    assert "network" not in found.hint
+    assert found.network == "deny", "less than was asked for, and never more"
+    assert not found.loopback
+    assert any("has no network at all, although" in str(missing) for missing in found.off)
+    assert "has no network" in found.hint
 
 
 def test_what_is_missing_is_said_once_with_its_reason_and_cure() -> None:
