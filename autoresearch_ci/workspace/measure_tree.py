@@ -212,6 +212,7 @@ class MeasureTree:
                 fresh = self.sandbox.fresh(self.layout.temporary, keep=not changes)
                 self.seen = replace(self.layout, scratch=stack.enter_context(fresh))
             else:
+                settle(self.layout.scratch, [folder.root for folder in self._below])
                 stack.callback(self._restore, built=not changes)
             try:
                 with undisturbed(self.layout.tree):
@@ -271,7 +272,6 @@ class MeasureTree:
             self._keep_built(self._below[0])
         for folder in self._below:
             folder.undo(functools.partial(self._rewrite, folder))
-        settle(scratch, [folder.root for folder in self._below])
 
     def _rewrite(self, folder: Snapshot, paths: Sequence[str]) -> None:
         pristine = self.layout.pristine / folder.root.name

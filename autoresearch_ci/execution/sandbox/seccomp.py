@@ -84,6 +84,7 @@ _NUMBERS = {
     "clone3": (435, 435),
     "pidfd_getfd": (438, 438),
     "mount_setattr": (442, 442),
+    "cachestat": (451, 451),
     "open_tree_attr": (467, 467),
 }
 _OF_SCHEDULING = {

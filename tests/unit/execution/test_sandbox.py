@@ -278,6 +278,7 @@ def test_the_filter_refuses_what_it_says_and_nothing_else(machine: str) -> None:
         assert call(code, READ[machine], 1, 2, 3) == 0
         assert call(code, BPF[machine]) == 1
         assert call(code, 425) == 1
+        assert call(code, 451) == 1, "which files others have read lately"
         assert call(code, 435) == 38
         assert call(code, UNSHARE[machine], 0x10000000 | 0x20000) == 1
         assert call(code, UNSHARE[machine], 0x400) == 0
