@@ -24,9 +24,10 @@ from autoresearch_ci.record.run_names import (
 from autoresearch_ci.record.run_records import peek_base
 from autoresearch_ci.workspace.checkout_files import absent_files, folder_below
 from autoresearch_ci.workspace.command_files import command_files
+from autoresearch_ci.workspace.compared_commits import no_commit
 from autoresearch_ci.workspace.difference import Difference, difference
 from autoresearch_ci.workspace.filters import filtered_paths, only_filtered, worktree_contents
-from autoresearch_ci.workspace.repository import SHALLOW, FileVersion, Repository
+from autoresearch_ci.workspace.repository import FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope, build_scope
 from autoresearch_ci.workspace.scratch import scratch_of
 
@@ -57,7 +58,7 @@ class RunContext:
     """The run folder."""
     hidden: tuple[str, ...]
     """Files that no proposer may read."""
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     """Where the keys lie that sign commits, and who signs with them: nothing that we start may use
     them."""
@@ -139,7 +140,6 @@ def _context(
 ) -> RunContext:
     repository.refuse_partial(place.base)
     files = repository.files(place.base)
-    modules = _modules(repository, files)
     share = _shared(config, repository, files)
     below = folder_below(options.start, repository.root)
     scope = scope_of(config, options.config_path, repository, files, share, below)
@@ -150,6 +150,22 @@ def _context(
     absent = tuple(absent_files(config.commands, below, repository, files, share))
     folder = (options.output or repository.root / "autoresearch" / place.name).absolute()
     refuse_folder(folder, theirs=not options.resume and options.output is not None)
+    found = _found(config, options.config_path, repository, place, files, share, scope, folder)
+    warnings = _warnings(repository, files, found.modules, options.resume)
+    return replace(found, warnings=(*warnings, *absent), absent=absent)
+
+
+def _found(
+    config: Config,
+    config_path: str | None,
+    repository: Repository,
+    place: _Place,
+    files: Mapping[str, FileVersion],
+    share: tuple[str, ...],
+    scope: Scope,
+    folder: Path,
+) -> RunContext:
+    modules = _modules(repository, files)
     return RunContext(
         repository=repository,
         tag=place.tag,
@@ -163,9 +179,7 @@ def _context(
         run_store=place.store,
         scratch=scratch_of(place.store),
         folder=folder,
-        hidden=_hidden(config, options.config_path, files),
-        warnings=(*_warnings(repository, files, modules, options.resume), *absent),
-        absent=absent,
+        hidden=_hidden(config, config_path, files),
     )
 
 
@@ -182,32 +196,18 @@ def comparison_context(
     for name in (base, head):
         commit = repository.ref(name) if not name.startswith("-") else None
         if commit is None:
-            raise ConfigError(_no_commit(repository, name))
+            raise ConfigError(no_commit(repository, name))
         commits.append(commit)
     for commit in commits:
         repository.refuse_partial(commit)
     files, others = repository.files(commits[0]), repository.files(commits[1])
-    modules = _modules(repository, files)
     share = _shared(config, repository, files)
     scope = _built_scope(config, config_path, repository, files, share)
     tag = f"compare-{commits[0][:7]}-{commits[1][:7]}"
     store = run_store(repository, f"{tag}-{os.getpid()}")
-    context = RunContext(
-        repository=repository,
-        tag=tag,
-        branch=None,
-        base=commits[0],
-        files=files,
-        scope=scope,
-        share=share,
-        modules=modules,
-        filtered=worktree_contents(repository, files, {p: m[0] for p, m in modules.items()}),
-        run_store=store,
-        scratch=scratch_of(store),
-        folder=repository.root / "autoresearch" / tag,
-        hidden=_hidden(config, config_path, files),
-        warnings=(),
-    )
+    place = _Place(tag=tag, base=commits[0], store=store, name=tag)
+    folder = repository.root / "autoresearch" / tag
+    context = _found(config, config_path, repository, place, files, share, scope, folder)
     made = {*filtered_paths(repository, files), *filtered_paths(repository, others)}
     return context, difference(files, others, scope).without(
         made, "a filter such as Git LFS makes its content, which the checkout has of one commit"
@@ -254,100 +254,6 @@ def at_commit(context: RunContext, commit: str) -> RunContext:
     modules = _modules(repository, files)
     filtered = worktree_contents(repository, files, {p: m[0] for p, m in modules.items()})
     return replace(context, base=commit, files=files, modules=modules, filtered=filtered)
-
-
-_NOTHING = re.compile(r"0{40}|0{64}")
-"""What git and the forges write for "there is no commit"."""
-_TRUNKS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
-"""Where a branch was left, where nobody says; a clone names the remote's default first."""
-
-
-def compared_commits(
-    start: Path, base: str, head: str, environment: Mapping[str, str]
-) -> tuple[str, str]:
-    """What `compare` is to measure: names of commits. Raises `ConfigError`.
-
-    `ONE...OTHER` means what it does to `git diff`: from where they parted. Without a `base`, or
-    with the zeros of a first push, that is where the head left the default branch. Without a
-    `head` it is HEAD. GitLab's jobs are told the default branch's name, their clones are not.
-    """
-    repository = Repository.open(start)
-    trunk, dots, other = base.partition("...")
-    if other and head:
-        raise ConfigError(f"{base} names both commits, so {head} is one too many.")
-    head = other or head or "HEAD"
-    named = bool(base) and not _NOTHING.fullmatch(base)
-    if dots:
-        trunk = trunk or "HEAD"
-    elif not named:
-        trunk = default_branch(repository, environment)
-    for name in (trunk, head):
-        if name and repository.ref(name) is None:
-            raise ConfigError(_no_commit(repository, name))
-    if named and not dots:
-        return base, head
-    parted = repository.merge_base(trunk, head) if trunk else None
-    contained = parted is not None and parted == repository.ref(head)
-    # A clone of one branch and one commit takes that branch for the default one.
-    if parted is None or (contained and repository.is_shallow()):
-        main = environment.get("CI_DEFAULT_BRANCH") or "main"
-        where = f"where {head} and {trunk} parted" if trunk else "the default branch"
-        raise ConfigError(
-            f"what to compare {head} with is not known: {where} is not in this clone.\n"
-            "usually: a shallow clone, or one of a single branch (actions/checkout fetches one "
-            "commit by default).\n"
-            "do: fetch-depth: 0 (GitLab: GIT_DEPTH: 0), or git fetch --unshallow; where one branch "
-            "alone was fetched, as GitLab does: "
-            f"git fetch origin {main}:refs/remotes/origin/{main}; or "
-            "name the commit: autoresearch-ci compare BASE HEAD"
-        )
-    if contained and not base:
-        raise ConfigError(
-            f"there is nothing to compare {head} with: {trunk} contains it.\n"
-            "do: name the commit before it: autoresearch-ci compare HEAD~1 HEAD"
-        )
-    return parted, head
-
-
-def default_branch(repository: Repository, environment: Mapping[str, str]) -> str:
-    """What this clone calls it; empty: it has none."""
-    default = environment.get("CI_DEFAULT_BRANCH", "")
-    known = (f"origin/{default}", default) if default else _TRUNKS
-    return next((name for name in known if repository.ref(name)), "")
-
-
-def changed_since(repository: Repository, commit: str) -> str:
-    """Where what is new in a commit begins: where it left the default branch, else its parent.
-
-    Empty: it is the first one.
-    """
-    for name in _TRUNKS:
-        trunk = repository.ref(name)
-        parted = repository.merge_base(trunk, commit) if trunk else None
-        if parted and parted != commit:
-            return parted
-    return next(iter(repository.parents(commit)), "")
-
-
-def _no_commit(repository: Repository, name: str) -> str:
-    """What an unknown commit means here; a cure for a shallow clone helps no other."""
-    what = f"{name!r} is no commit of this repository.\n"
-    is_hash = re.fullmatch(r"[0-9a-f]{7,64}", name)
-    forced = "the branch was force-pushed since, so no branch holds that commit any more"
-    fetch = f"git fetch origin {name} (most forges keep it for a while)"
-    other = "compare origin/main...HEAD instead"
-    if repository.is_shallow():
-        also = f"; or {forced}" if is_hash else ""
-        return f"{what}usually: {SHALLOW}{also}.\ndo: git fetch --unshallow, or fetch-depth: 0." + (
-            f" If it is still missing then: {fetch}, or {other}." if is_hash else ""
-        )
-    if is_hash:
-        return f"{what}usually: {forced}.\ndo: {fetch}, or {other}."
-    return (
-        f"{what}usually: a misspelt name, or a branch that is on the forge only.\n"
-        f"do: git fetch origin, then name it origin/{name.removeprefix('origin/')}; git branch -a "
-        "lists what there is."
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.preflight import default_branch
+from autoresearch_ci.workspace.compared_commits import default_branch
 from autoresearch_ci.workspace.repository import Repository
 
 _SOURCE = "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"

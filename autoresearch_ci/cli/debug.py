@@ -34,13 +34,13 @@ from autoresearch_ci.investigate.differential import Differential, differential
 from autoresearch_ci.investigate.experiments import Experiments
 from autoresearch_ci.investigate.groundwork import Symptom, inventory, reproduce, told
 from autoresearch_ci.measure.commands import OutOfTime
-from autoresearch_ci.preflight import changed_since
 from autoresearch_ci.record.handoff import Handed
 from autoresearch_ci.record.investigation_history import Item, Step
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.finding_pages import Finding, Report, handoff
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.prompt_text import line
+from autoresearch_ci.workspace.compared_commits import changed_since
 from autoresearch_ci.workspace.repository import Repository
 
 

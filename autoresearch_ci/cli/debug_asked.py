@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.cli.open_investigation import EVERYTHING
+from autoresearch_ci.cli.open_investigation import EVERYTHING, iterations_of, place_of
 from autoresearch_ci.config.resolve import Setting
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError
@@ -21,12 +21,6 @@ from autoresearch_ci.investigate.program import Program, bundled, from_file
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.handoff import Handed, read_handoff
 from autoresearch_ci.record.investigation_history import Known, Started
-from autoresearch_ci.record.investigation_records import peek
-from autoresearch_ci.record.run_names import (
-    chosen_investigation,
-    refuse_vanished_base,
-    run_store,
-)
 from autoresearch_ci.workspace.repository import Repository
 
 NAME = "debug"
@@ -89,30 +83,19 @@ def task_of(options: argparse.Namespace, repository: Repository) -> Task:
     """Raises `ConfigError`, `WorkspaceError`."""
     program = from_file(Path(options.program)) if options.program else bundled(NAME)
     asked = _asked(options)
-    tag = chosen_investigation(repository, NAME, options.tag, resume=options.resume)
-    before = peek(run_store(repository, f"{NAME}-{tag}")) if options.resume else Known()
-    known = before.start
-    asked = _continued(asked, known)
+    place, known = place_of(options, NAME, repository)
+    asked = _continued(asked, known.start)
     _refuse_unknown(asked, program)
-    program = program.at_depth(asked.depth)
-    base = known.base if known else repository.head()
-    refuse_vanished_base(repository, base)
+    program, base = program.at_depth(asked.depth), place.base or ""
     config, path = _configured(options, program, asked, repository, base)
     return Task(
         asked=asked,
         program=program,
-        place=Options(
-            start=Path.cwd(),
-            config_path=path,
-            tag=tag,
-            resume=options.resume,
-            output=options.output,
-            base=base,
-        ),
+        place=replace(place, config_path=path),
         config=config,
-        iterations=program.facts.defaults.iterations if _is_open(options) else config.iterations,
+        iterations=iterations_of(options, program, config),
         good=refuse_unrelated(repository, asked.good, base) if asked.good else "",
-        handed=_handed(asked, before),
+        handed=_handed(asked, known),
     )
 
 
@@ -132,14 +115,6 @@ def _asked(options: argparse.Namespace) -> Asked:
         technique=options.technique or "",
         depth=options.depth or "",
         severity=options.severity or "",
-    )
-
-
-def _is_open(options: argparse.Namespace) -> bool:
-    """Whether nobody has typed how many iterations there may be."""
-    return not any(
-        key == "iterations" or (key == "set" and words.startswith("iterations="))
-        for key, words in getattr(options, "typed", [])
     )
 
 

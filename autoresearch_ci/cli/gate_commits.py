@@ -21,8 +21,8 @@ from autoresearch_ci.decide.failures import Category
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.measure.diagnosis import adapter_of
 from autoresearch_ci.measure.diagnostics.concerned import concerned
-from autoresearch_ci.preflight import compared_commits
 from autoresearch_ci.publish.forge.git_remote import Remote
+from autoresearch_ci.workspace.compared_commits import compared_commits
 from autoresearch_ci.workspace.repository import SHALLOW, Repository
 
 SETTLED = "AUTORESEARCH_CI_COMPARED"

@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.cli.open_investigation import EVERYTHING, Desk, opened_desk
+from autoresearch_ci.cli.open_investigation import (
+    EVERYTHING,
+    Desk,
+    iterations_of,
+    opened_desk,
+    place_of,
+)
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Setting
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.finding_gate import Ruled, ruled
-from autoresearch_ci.decide.gates import Ruling
+from autoresearch_ci.decide.finding_gate import ruled
+from autoresearch_ci.decide.gates import Ruling, Verdict
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.investigate.program import Program, bundled, from_file
 from autoresearch_ci.investigate.stepped import focused
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.investigation_history import Started
-from autoresearch_ci.record.investigation_records import peek
-from autoresearch_ci.record.run_names import (
-    chosen_investigation,
-    refuse_vanished_base,
-    run_store,
-)
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.finding_pages import Report, handoff
 from autoresearch_ci.safety.log_text import json_text
@@ -71,7 +71,6 @@ def main(options: argparse.Namespace) -> int:
             command=task.program.facts.name,
             asked=task.asked,
             iterations=task.iterations,
-            severity="",
             observe=observe,
             stop=obey_signals(),
             environment=options.environment,
@@ -101,7 +100,7 @@ def investigate(desk: Desk, task: Task) -> None:
         desk.missing += work.incomplete(desk.records.known)
 
 
-def _verdict(report: Report, options: argparse.Namespace) -> Ruled:
+def _verdict(report: Report, options: argparse.Namespace) -> Verdict[str]:
     open_ones = [finding for finding in report.findings if finding.finding == "open"]
     severities = [str(finding.answer.get("severity", "")) for finding in open_ones]
     return ruled(
@@ -112,7 +111,7 @@ def _verdict(report: Report, options: argparse.Namespace) -> Ruled:
     )
 
 
-def _ending(report: Report, verdict: Ruled, fail_on: str) -> Iterator[str]:
+def _ending(report: Report, verdict: Verdict[str], fail_on: str) -> Iterator[str]:
     for finding in report.findings:
         if finding.finding == "open":
             severity = line(str(finding.answer.get("severity", "")), 20)
@@ -131,29 +130,18 @@ def _ending(report: Report, verdict: Ruled, fail_on: str) -> Iterator[str]:
 def task_of(options: argparse.Namespace, repository: Repository) -> Task:
     """Raises `ConfigError`, `WorkspaceError`."""
     program = bundled(options.name) if options.name else from_file(Path(options.program))
-    name = program.facts.name
-    tag = chosen_investigation(repository, name, options.tag, resume=options.resume)
-    known = peek(run_store(repository, f"{name}-{tag}")).start if options.resume else None
-    base = known.base if known else repository.head()
-    refuse_vanished_base(repository, base)
+    place, known = place_of(options, program.facts.name, repository)
     config, path = _configured(options)
-    asked = _asked(options, program, config, known)
+    asked = _asked(options, program, config, known.start)
     program = _shaped(program, asked, options)
     program, words = focused(program, asked.get("focus", ""))
     return Task(
         program=program,
         asked=asked,
         facts=(*_facts(program, asked), *words),
-        place=Options(
-            start=Path.cwd(),
-            config_path=path,
-            tag=tag,
-            resume=options.resume,
-            output=options.output,
-            base=base,
-        ),
+        place=replace(place, config_path=path),
         config=config,
-        iterations=config.iterations if _is_typed(options) else program.facts.defaults.iterations,
+        iterations=iterations_of(options, program, config),
     )
 
 
@@ -165,14 +153,6 @@ def _configured(options: argparse.Namespace) -> tuple[Config, str | None]:
         forced=[Setting(at=("metric",), value={"command": "true"}, flag="(this command)")],
     )
     return resolved.config, path
-
-
-def _is_typed(options: argparse.Namespace) -> bool:
-    """Whether somebody has typed how many iterations there may be."""
-    return any(
-        key == "iterations" or (key == "set" and words.startswith("iterations="))
-        for key, words in getattr(options, "typed", [])
-    )
 
 
 _OF_ALL = ("depth", "focus", "adversarial", "personas", "rounds")

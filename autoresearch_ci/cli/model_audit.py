@@ -96,7 +96,6 @@ def audit_commit(
         command=COMMAND,
         asked=asked,
         iterations=_iterations(program, changes) if iterations is None else iterations,
-        severity="",
         observe=observe,
         stop=stop,
         environment=environment,

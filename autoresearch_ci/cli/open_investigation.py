@@ -6,10 +6,12 @@ is `investigate.investigation`.
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import autoresearch_ci
@@ -38,9 +40,15 @@ from autoresearch_ci.llm.credentials import credential
 from autoresearch_ci.llm.draft import Draft
 from autoresearch_ci.measure.commands import MeasuredCommands
 from autoresearch_ci.preflight import Options, at_commit, investigation_context
-from autoresearch_ci.record.investigation_history import Ended, Started
-from autoresearch_ci.record.investigation_records import InvestigationRecords
+from autoresearch_ci.record.investigation_history import Ended, Known, Started
+from autoresearch_ci.record.investigation_records import InvestigationRecords, peek
+from autoresearch_ci.record.run_names import (
+    chosen_investigation,
+    refuse_vanished_base,
+    run_store,
+)
 from autoresearch_ci.report.finding_pages import Report
+from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.scratch import in_use
 from autoresearch_ci.workspace.store import CommitTree, opened
@@ -192,6 +200,32 @@ class Desk:
         return [*facts, ("Where to look first", "\n".join(scope))] if scope else facts
 
 
+def place_of(
+    options: argparse.Namespace, name: str, repository: Repository
+) -> tuple[Options, Known]:
+    """Which commit a program looks at, under which tag, and what an earlier process has found.
+
+    Raises `ConfigError`, `WorkspaceError`.
+    """
+    tag = chosen_investigation(repository, name, options.tag, resume=options.resume)
+    known = peek(run_store(repository, f"{name}-{tag}")) if options.resume else Known()
+    base = known.start.base if known.start else repository.head()
+    refuse_vanished_base(repository, base)
+    place = Options(
+        start=Path.cwd(), tag=tag, resume=options.resume, output=options.output, base=base
+    )
+    return place, known
+
+
+def iterations_of(options: argparse.Namespace, program: Program, config: Config) -> int:
+    """The program's own, unless somebody has typed how many there may be."""
+    typed = any(
+        key == "iterations" or (key == "set" and words.startswith("iterations="))
+        for key, words in getattr(options, "typed", [])
+    )
+    return config.iterations if typed else program.facts.defaults.iterations
+
+
 @contextmanager
 def opened_desk(
     config: Config,
@@ -201,7 +235,7 @@ def opened_desk(
     command: str,
     asked: Mapping[str, str],
     iterations: int,
-    severity: str,
+    severity: str = "",
     observe: Observer,
     stop: Stop,
     environment: Mapping[str, str],

@@ -84,7 +84,6 @@ def _desk(scan: Scan, tag: str) -> AbstractContextManager[Desk]:
         command="verify",
         asked={},
         iterations=1,
-        severity="",
         observe=scan.observe,
         stop=scan.stop,
         environment=scan.environment,

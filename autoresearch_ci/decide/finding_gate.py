@@ -3,23 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from autoresearch_ci.decide.findings import SEVERITIES
-from autoresearch_ci.decide.gates import Ruling
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ruled:
-    """The verdict on one commit."""
-
-    ruling: Ruling
-    reason: str
-    """One sentence."""
-
-    @property
-    def exit_code(self) -> int:
-        return 0 if self.ruling is Ruling.PASS else 1
+from autoresearch_ci.decide.gates import Ruling, Verdict
 
 
 def ruled(
@@ -28,21 +14,21 @@ def ruled(
     *,
     fail_on: str,
     allow_incomplete: bool = False,
-) -> Ruled:
+) -> Verdict[str]:
     """`severities`: of all that is open; `missing`: what was not looked at.
 
     An open finding that tells no severity counts as the worst.
     """
     if fail_on == "never":
-        return Ruled(ruling=Ruling.PASS, reason="nothing that is found fails it")
+        return Verdict(ruling=Ruling.PASS, reason="nothing that is found fails it")
     worst = [_rank(severity) for severity in severities]
     reached = sum(rank <= SEVERITIES.index(fail_on) for rank in worst)
     if reached:
         reason = f"{reached} open from {fail_on} on"
-        return Ruled(ruling=Ruling.FAIL, reason=reason)
+        return Verdict(ruling=Ruling.FAIL, reason=reason)
     if missing and not allow_incomplete:
-        return Ruled(ruling=Ruling.INCOMPLETE, reason=f"not looked at: {missing[0]}")
-    return Ruled(ruling=Ruling.PASS, reason=f"nothing open from {fail_on} on")
+        return Verdict(ruling=Ruling.INCOMPLETE, reason=f"not looked at: {missing[0]}")
+    return Verdict(ruling=Ruling.PASS, reason=f"nothing open from {fail_on} on")
 
 
 def _rank(severity: str) -> int:
