@@ -151,6 +151,8 @@ class ForgePublisher:
         if self._record is None:
             return Published()
         any_kept = self._may_show(self._record)
+        if not (any_kept or hurry):
+            self._tell_unopened()
         pushed = _known(self._record).get(self._branch_ref) == self._record.incumbent
         there = pushed or self._start_point.there or self._branch_ref in _known(self._record)
         pull = self._pull or self._resolver.found
@@ -164,6 +166,25 @@ class ForgePublisher:
             refused=str(self._refused) if refused else "",
             nothing="" if any_kept else self._why_nothing(self._record),
         )
+
+    def _tell_unopened(self) -> None:
+        """An earlier run's branch is there, and its pull request was refused or got lost."""
+        branch = self._start_point.branch
+        if not (self._forge.tells and self._start_point.base):
+            return
+        try:
+            pulls = self._forge.pull_requests(branch)
+        except ForgeRefused:
+            return
+        if not pulls:
+            self._observe(
+                Warning(
+                    message=f"{branch} holds what earlier runs kept, and there is no pull request "
+                    "from it.\n"
+                    "usually: it was refused, or the network failed, when the branch was pushed.\n"
+                    f"do: open it by hand: {self._compare_link()}"
+                )
+            )
 
     def _why_nothing(self, record: RunRecord) -> str:
         if record.history.kept and (url := self._holds_refused(record)):

@@ -240,6 +240,19 @@ def test_a_forge_that_refuses_pull_requests_ends_with_6_and_a_link(world: World)
     assert "Allow GitHub Actions to create and approve pull requests" in done.err
 
 
+def test_a_night_that_keeps_nothing_tells_of_a_branch_that_never_got_its_pull_request(
+    world: World, tmp_path: Path
+) -> None:
+    link = f"{world.server.url}/{SLUG}/compare/main...autoresearch/t?expand=1"
+    world.api.actions_may_open = False
+    assert go(world, 9).code == 6
+    done = go(world.clone(tmp_path, "night2"), 12)
+    assert done.code == 0, done.told
+    assert f"do: open it by hand: {link}" in done.told
+    world.api.open_pull("writer", "autoresearch/t")
+    assert link not in go(world.clone(tmp_path, "night3"), 13).told
+
+
 def test_a_protected_branch_loses_nothing_and_stops_nothing(world: World) -> None:
     world.bare.refuse(PROTECTED)
     done = go(world, 9, 8)
