@@ -7,6 +7,7 @@ was to look at. What is counted and how is measure/scorers' business.
 from __future__ import annotations
 
 import argparse
+import ast
 import glob
 import gzip
 import os
@@ -173,10 +174,18 @@ def _lines(options: argparse.Namespace) -> Numbers:
     if result.exit_code not in well or result.timed_out:
         raise BaselineError(f"{result.reason or 'exit code 0'}: {result.command}")
     _refuse_cut(result.output, result.command)
+    if result.exit_code and (crash := _CRASH.search(result.output)):
+        raise BaselineError(f"it crashed ({defuse(crash[0])[:200]}): {result.command}")
     pattern = regex.compile(options.regex)
     found = [line for line in result.output.splitlines() if pattern.search(line, timeout=10)]
     _show(found)
     return {"lines": len(found)}
+
+
+_CRASH = re.compile(
+    r"^Traceback \(most recent call last\):$|^\S*python\S*: No module named .*", re.MULTILINE
+)
+"""Python ends with the code by which linters say that they have found something."""
 
 
 def _refuse_cut(output: str, command: str) -> None:
@@ -273,16 +282,28 @@ def _marks(options: argparse.Namespace) -> Numbers:
 def _complexity(options: argparse.Namespace) -> Numbers:
     import lizard
 
-    found = [
-        function.cyclomatic_complexity
-        for path in _files(options)
-        for function in lizard.analyze_file(str(path)).function_list
-    ]
+    found: list[int] = []
+    for path in _files(options):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if path.suffix == ".py":  # of `def f(): ...` in one line Lizard sees nothing
+            text = _spread(text, path)
+        seen = lizard.analyze_file.analyze_source_code(str(path), text)
+        found += [function.cyclomatic_complexity for function in seen.function_list]
+    if not found:  # a score of nothing would be the best one
+        raise BaselineError("score complexity: no function was found")
     return {
         "complexity": sum(found),
         "worst_complexity": max(found, default=0),
         "functions": len(found),
     }
+
+
+def _spread(text: str, path: Path) -> str:
+    """The same Python with a line for each statement."""
+    try:
+        return ast.unparse(ast.parse(text))
+    except (SyntaxError, ValueError) as error:
+        raise BaselineError(f"{path} is no Python: {error}") from error
 
 
 def _sql(options: argparse.Namespace) -> Numbers:
@@ -292,10 +313,14 @@ def _sql(options: argparse.Namespace) -> Numbers:
 
     prepare = [Path(path).read_text(encoding="utf-8") for path in options.load]
     queries = "\n".join(text for _, text in _texts(options))
+    if not (prepare or options.database == ":memory:" or Path(options.database).is_file()):
+        raise ConfigError(f"score sql: --database {options.database} is not there")
     try:
         found = cost(prepare, queries, options.database)
     except sqlite3.Error as error:
         raise BaselineError(f"SQLite: {error}") from error
+    if not (found.vm_steps or found.rows):
+        raise BaselineError("score sql: the queries do nothing that could be counted")
     return asdict(found)
 
 

@@ -85,6 +85,44 @@ def test_lines_that_match_are_counted_where_the_exit_code_is_known(
     assert score(capfd, "lines", "--exit-codes", "0", "--", line)[0] == 4
 
 
+@pytest.mark.parametrize("words", [("-m", "no_such_linter"), ("-c", "raise ValueError")])
+def test_a_tool_that_crashed_is_no_tool_that_found_nothing(
+    capfd: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    code, numbers, told = score(capfd, "lines", "--regex", "E501", "--", sys.executable, *words)
+    assert (code, numbers) == (4, {})
+    assert "it crashed" in told
+
+
+def test_a_function_on_one_line_is_as_complex_as_on_several(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.py").write_text("def f(x):\n    return 1 if x else 2\n")
+    several = score(capfd, "complexity", "a.py")[1]
+    (tmp_path / "a.py").write_text("def f(x): return 1 if x else 2\n")
+    assert score(capfd, "complexity", "a.py")[1] == several
+    assert several["complexity"] == 2
+
+
+@pytest.mark.parametrize("text", ["def f(:\n", "x = 1\n", ""])
+def test_a_file_without_a_function_is_not_the_simplest(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str
+) -> None:
+    (tmp_path / "a.py").write_text(text)
+    assert score(capfd, "complexity", "a.py")[:2] == (4, {})
+
+
+def test_queries_that_do_nothing_have_no_cost(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "q.sql").write_text("-- SELECT 1;\n")
+    assert score(capfd, "sql", "q.sql")[:2] == (4, {})
+    (tmp_path / "q.sql").write_text("SELECT 1;\n")
+    assert score(capfd, "sql", "q.sql")[1]["rows"] == 1
+    assert score(capfd, "sql", "q.sql", "--database", "gone.db")[:2] == (2, {})
+    assert not (tmp_path / "gone.db").exists()
+
+
 def test_problems_are_read_as_fix_reads_them(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
