@@ -46,15 +46,15 @@ def _failure(failure: Failure, moved: Mapping[str, str], modules: Mapping[str, s
 
 def _test(test: str, moved: Mapping[str, str], modules: Mapping[str, str]) -> str:
     holder, found, name = test.partition("::")
-    if not found:
-        return test
+    if not found:  # unittest writes dots only, and the values of a subtest after a space
+        holder, found, name = test.partition(" ")
     if holder in moved:
-        return f"{moved[holder]}::{name}"
+        return f"{moved[holder]}{found}{name}"
     parts = holder.split(".")
     for count in range(len(parts), 0, -1):  # the rest are classes
         module = ".".join(parts[:count])
         if module in modules:
-            return f"{'.'.join([modules[module], *parts[count:]])}::{name}"
+            return f"{'.'.join([modules[module], *parts[count:]])}{found}{name}"
     return test
 
 
