@@ -302,6 +302,11 @@ def renamed_with_it(repo: Repo) -> None:
     repo.write("renamed.py", f"{text}\n\n{HOLE}")
 
 
+def named_as_one_that_is_known(repo: Repo) -> None:
+    repo.write("known.py", f"{HOLE}\n# more\n")
+    repo.write("known\u200b.py", HOLE.replace("ls", "rm"))
+
+
 def moved_out_of_tests(repo: Repo) -> None:
     (repo.path / "src").mkdir()
     repo.git("mv", "tests/client.py", "src/client.py")
@@ -348,11 +353,13 @@ TRICKS = [
     ),
     *(renamed_with_it, a_name_that_is_no_text, accepted_by_itself, moved_out_of_tests),
     another_key_in_its_place,
+    named_as_one_that_is_known,
     *(named_as_what_bandit_leaves_out, a_secret_where_none_is_looked_for, by_lines_that_are_none),
 ]
 INCOMPLETE = {
     *("latin_1", "utf_16", "with_a_zero", "large", "a_link", "a_submodule", "broken"),
     *("in_large_files", "a_picture_that_is_none", "a_song_that_is_a_program"),
+    "named_as_one_that_is_known",
 }
 """Where it cannot be looked at, and that is said."""
 
@@ -363,6 +370,7 @@ def test_no_trick_gets_past_the_gate(repo: Repo, scan: Scan, trick: Callable[[Re
     repo.write("long.py", "".join(f"value_{n} = {n}\n" for n in range(50)))
     repo.write("shell.py", SHELL)
     repo.write("tests/client.py", CLIENT)
+    repo.write("known.py", HOLE)
     repo.write("tests/key.pem", KEY)
     repo.commit()
     repo.git("switch", "--quiet", "-c", "topic")

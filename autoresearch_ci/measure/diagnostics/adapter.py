@@ -73,6 +73,11 @@ class Said:
         return without_hidden(told.strip()[:MESSAGE_LIMIT])
 
 
+def as_told(path: str) -> str:
+    """What `Said.path` makes of the name of a file of the tree: in one line, nothing hidden."""
+    return _relative(path, "", "")
+
+
 @functools.lru_cache(maxsize=4096)  # tools name the same files again and again
 def _relative(told: str, root: str, folder: str) -> str:
     path = told.strip().removeprefix("file://")

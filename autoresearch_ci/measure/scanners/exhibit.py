@@ -164,8 +164,9 @@ _CODE = re.compile(
     r"\.(?:[cm]?[jt]sx?|vue|svelte|astro|coffee|go|java|kts?|scala|groovy|gradle|clj[cs]?|rb|erb|php|phtml"
     r"|rs|c|cc|cpp|cxx|h|hpp|hxx|m|mm|cs|vb|fsx?|swift|dart|lua|pl|pm|exs?|erl|hs|mli?|r|jl|nim|zig|sol"
     r"|sh|bash|zsh|ksh|fish|awk|ps1|psm1|bat|cmd|sql|tf|hcl|bicep|ipynb|pyx|html?|jinja2?|j2|ejs|hbs"
-    r"|jsp|aspx?|cshtml|razor|twig|mako)$|(?:^|/)(?:Docker|Container)file(?:\.[\w-]+)?$"
-    r"|(?:^|/)(?:Make|Jenkins|Vagrant)file$",
+    r"|jsp|aspx?|cshtml|razor|twig|mako|pth|bzl|mk|cmake|tcl|vbs|el|lisp|scm|rkt|cr|pas|f90)$"
+    r"|(?:^|/)(?:(?:Docker|Container)file(?:\.[\w-]+)?|CMakeLists\.txt|wscript|SCons(?:truct|cript))$"
+    r"|(?:^|/)(?:Make|Jenkins|Vagrant|Rake|Gem|Pod|Snake|just)file$",
     re.IGNORECASE,
 )
 _SCRIPT = re.compile(r"#!\s*\S*/(?:env\s+(?:-S\s*)?)?([\w.+-]+)")

@@ -24,7 +24,7 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.command import Stop, run_command
 from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.execution.sandbox.jail import Jail
-from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.diagnostics.adapter import Said, as_told
 from autoresearch_ci.measure.scanners.code import is_python
 from autoresearch_ci.measure.scanners.exhibit import Contents, Exhibit, lay_out, steering
 from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, Task
@@ -36,6 +36,7 @@ REPORT_BYTES = 64 * MIB
 _ASKED_ALONE = 200
 """Files that are asked about one by one, when one of them keeps a scanner from all others."""
 _TO_FILE = 'ulimit -f "$1"; shift; exec "$@" >"$0"'
+_AMBIGUOUS = "a scanner's words on it cannot be told from those on a file that looks alike by name"
 _CORES = max(2, len(os.sched_getaffinity(0)))
 _A_PART = 100
 """Files that are worth a start of their own."""
@@ -282,6 +283,8 @@ def _prepared(
     (own[2] / "settings").write_text(scanner.settings, encoding="utf-8")
     jail = room.jail(place, own, program)
     jail.own_all(place)
+    alike = Counter(map(as_told, names))
+    refused |= {name: _AMBIGUOUS for name in names if alike[as_told(name)] > 1}
     return Order(
         scanner=scanner,
         program=program,
@@ -297,12 +300,14 @@ def _prepared(
 def _asked(order: Order, room: Room) -> Scan:
     """All that it says."""
     scans = []
-    for batch in order.scanner.batches([f"./{path}" for path in order.files]):
+    for batch in (
+        order.scanner.batches([f"./{path}" for path in order.files]) if order.files else ()
+    ):
         scan, _ = _run(order, room, batch)
         if scan.incomplete and order.scanner.alone and len(batch) <= _ASKED_ALONE:
             scan = _one_by_one(order, room, batch, scan)
         scans.append(scan)
-    return _together(scans).named(order.names)
+    return _together(scans).named({as_told(name): path for name, path in order.names.items()})
 
 
 def _one_by_one(order: Order, room: Room, batch: Sequence[str], told: Scan) -> Scan:
