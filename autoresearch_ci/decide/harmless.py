@@ -120,12 +120,35 @@ def _no_secret(weakness: Weakness, rule: str, content: str) -> tuple[Severity, s
     return Severity.LOW, ""
 
 
-def each_key(weakness: Weakness, content: str) -> Iterator[Weakness]:
-    """A private key with its lines. Only the first words of a file that look like one are told, by
-    their line alone: others may follow, and the key below may be another than it was."""
+def each_secret(weakness: Weakness, content: str) -> Iterator[Weakness]:
+    """What is told, and what is not told beside it: detect-secrets knows these by their first
+    letters alone, so of all that begin alike it tells the first one of a file."""
+    yield from _each_key(weakness, content) if weakness.rule == _KEY else [weakness]
+    tokens = _TOKENS.get(weakness.rule)
+    found = tokens.finditer(content) if tokens else ()
+    for token in found:
+        line = len(lines_of(content[: token.start()] + "."))
+        if _digest(token[1]) == weakness.key and line != weakness.line:
+            yield replace(weakness, line=line, key=_digest(token[0]))
+
+
+_KEY = "detect-secrets/private-key"
+_TOKENS = {
+    "detect-secrets/github-token": re.compile(r"(gh[pousr])_\w{36}"),
+    "detect-secrets/gitlab-token": re.compile(r"(glpat|gldt|glft|glsoat|glrt)-[\w-]{20,50}(?!\w)"),
+}
+
+
+def _digest(word: str) -> str:
+    """As detect-secrets tells it instead of a secret."""
+    return hashlib.sha1(word.encode(), usedforsecurity=False).hexdigest()
+
+
+def _each_key(weakness: Weakness, content: str) -> Iterator[Weakness]:
+    """Each private key with its lines: told is the one that begins it, whatever stands below."""
     lines = lines_of(content)
     begins = [n for n, line in enumerate(lines, start=1) if _KEY_BEGINS.search(line)]
-    if weakness.rule != "detect-secrets/private-key" or weakness.line not in begins:
+    if weakness.line not in begins:
         yield weakness
         return
     for line, following in itertools.pairwise([*begins, len(lines) + 1]):
@@ -158,13 +181,11 @@ def _value(line: str, digest: str) -> str:
     for ends in _ENDS:
         for part in re.split(ends, line[:2_000]):
             word = part.strip(" \t,;\"'`")
-            if word and hashlib.sha1(word.encode(), usedforsecurity=False).hexdigest() == digest:
-                whole = re.search(rf"\b{re.escape(word)}_\w+", line)
-                return whole[0] if whole and len(word) < _SHORT else word
+            if word and _digest(word) == digest:
+                whole = re.findall(rf"\b{re.escape(word)}_\w+", line) if len(word) < 5 else []
+                # The first one may be an example beside the other.
+                return next((w for w in whole if not _PLACEHOLDER.search(w)), [*whole, word][0])
     return ""
-
-
-_SHORT = 5
 
 
 # --- Workflows ------------------------------------------------------------------------------------

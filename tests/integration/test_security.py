@@ -312,6 +312,11 @@ def moved_out_of_tests(repo: Repo) -> None:
     repo.git("mv", "tests/client.py", "src/client.py")
 
 
+def another_token_beside_one(repo: Repo) -> None:
+    text = (repo.path / "tests/tokens.txt").read_text()
+    repo.write("tests/tokens.txt", f"{text}\nghp_{'d4E5f6' * 6}\n")
+
+
 def another_key_in_its_place(repo: Repo) -> None:
     repo.write("tests/key.pem", KEY.replace("a", "b"))
 
@@ -353,6 +358,7 @@ TRICKS = [
     ),
     *(renamed_with_it, a_name_that_is_no_text, accepted_by_itself, moved_out_of_tests),
     another_key_in_its_place,
+    another_token_beside_one,
     named_as_one_that_is_known,
     *(named_as_what_bandit_leaves_out, a_secret_where_none_is_looked_for, by_lines_that_are_none),
 ]
@@ -372,6 +378,7 @@ def test_no_trick_gets_past_the_gate(repo: Repo, scan: Scan, trick: Callable[[Re
     repo.write("tests/client.py", CLIENT)
     repo.write("known.py", HOLE)
     repo.write("tests/key.pem", KEY)
+    repo.write("tests/tokens.txt", f"ghp_{'a1B2c3' * 6}\n")
     repo.commit()
     repo.git("switch", "--quiet", "-c", "topic")
     trick(repo)

@@ -17,7 +17,7 @@ from pathlib import Path
 from autoresearch_ci.decide import python_rules
 from autoresearch_ci.decide.agentic import rules as agentic
 from autoresearch_ci.decide.agentic.workflow import is_action, is_workflow
-from autoresearch_ci.decide.harmless import each_key, weighed
+from autoresearch_ci.decide.harmless import each_secret, weighed
 from autoresearch_ci.decide.python_syntax import other_code
 from autoresearch_ci.decide.weaknesses import Weakness, identified
 from autoresearch_ci.errors import ConfigError
@@ -196,7 +196,7 @@ def _identified(
                 told[path] += python_rules.scan(path, shown)
             except SyntaxError as error:
                 unparsed[path] = f"{python_rules.TOOL}: {error.msg}"
-        parts = (part for weakness in told[path] for part in each_key(weakness, shown))
+        parts = (part for weakness in told[path] for part in each_secret(weakness, shown))
         weighty = [weighed(weakness, shown) for weakness in parts]
         found += identified(weighty, {path: text}.get)
     return tuple(found), unparsed

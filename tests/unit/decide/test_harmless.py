@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.decide.harmless import each_key, names_a_secret, weighed
+from autoresearch_ci.decide.harmless import each_secret, names_a_secret, weighed
 from autoresearch_ci.decide.weaknesses import Severity, Weakness, identified
 
 HIGH, MEDIUM, LOW, INFO = Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.INFO
@@ -164,6 +164,7 @@ def secret(rule: str, value: str, line: str, **facts: Any) -> Severity:
         ("aws-access-key", "AKIAIOSFODNN7EXAMPLE", "id=AKIAIOSFODNN7EXAMPLE", INFO),
         ("github-token", "ghp", "TOKEN=ghp_" + "x" * 36, INFO),
         ("github-token", "ghp", "TOKEN=ghp_" + "a1B2c3D4e5F6" * 3, MEDIUM),
+        ("github-token", "ghp", f"[ghp_{'x' * 36}, ghp_{'a1B2c3D4e5F6' * 3}]", MEDIUM),
         ("basic-auth-credentials", "password", "postgres://user:password@db/app", INFO),
         ("basic-auth-credentials", "hunter2", "postgres://user:hunter2@db/app", MEDIUM),
         ("secret-keyword", "https://x.org/login", 'secret = "https://x.org/login"', INFO),
@@ -196,7 +197,7 @@ def keys(content: str) -> list[tuple[int, int, Severity]]:
     told = Weakness(
         rule="detect-secrets/private-key", path="a.pem", line=1, severity=HIGH, title="t"
     )
-    found = [weighed(key, content) for key in each_key(told, content)]
+    found = [weighed(key, content) for key in each_secret(told, content)]
     return [(w.line, w.last_line, w.severity) for w in found]
 
 
@@ -216,7 +217,7 @@ def test_another_private_key_in_the_place_of_one_is_another() -> None:
 
     def known(letter: str) -> str:
         content = PEM.format("RSA PRIVATE", letter * 64)
-        (one,) = identified(each_key(told, content), {"a.pem": content}.get)
+        (one,) = identified(each_secret(told, content), {"a.pem": content}.get)
         assert [piece.text for piece in one.evidence] == ["-----BEGIN RSA PRIVATE KEY-----"]
         return one.fingerprint
 
@@ -258,6 +259,26 @@ def test_a_trigger_is_mild_where_nothing_of_a_strangers_is_fetched(
 ) -> None:
     path = ".github/workflows/a.yml"
     assert severity("zizmor/dangerous-triggers", TRIGGER + step, path=path) is wanted
+
+
+@pytest.mark.parametrize(("kind", "prefix"), [("github", "ghp_"), ("gitlab", "glpat-")])
+def test_each_token_of_a_file_is_told_though_all_begin_alike(kind: str, prefix: str) -> None:
+    first, second, example = (
+        f"{prefix}{letters * 6}" for letters in ("a1B2c3", "d4E5f6", "xxxxxx")
+    )
+    content = f"a = {first!r}\nb = 1\nc = {second!r}\nd = {example!r}\n"
+    key = hashlib.sha1(prefix[:-1].encode(), usedforsecurity=False).hexdigest()
+    told = Weakness(
+        rule=f"detect-secrets/{kind}-token",
+        path="a.py",
+        line=1,
+        severity=HIGH,
+        title="t",
+        key=key,
+    )
+    found = [weighed(one, content) for one in each_secret(told, content)]
+    assert [(w.line, w.severity) for w in found] == [(1, HIGH), (3, HIGH), (4, INFO)]
+    assert len({w.key for w in found}) == 3
 
 
 def test_a_private_key_below_a_line_that_only_names_one_is_a_key() -> None:
