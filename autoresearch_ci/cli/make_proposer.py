@@ -181,8 +181,8 @@ def mcp_tools(collaborators: Collaborators, stack: ExitStack) -> MoreTools | Non
         return None
     if importlib.util.find_spec("mcp") is None:
         raise ConfigError(
-            "mcp: servers are configured, but the extra is not installed.\n"
-            "do: pip install 'autoresearch-ci[mcp]'"
+            "mcp: servers are configured, but the package mcp is not installed.\n"
+            "do: pip install 'mcp>=2.3,<3'"
         )
     from autoresearch_ci.llm.mcp import McpTools
 

@@ -29,7 +29,7 @@ def png(svg: str) -> bytes:
     except ImportError as error:
         raise ConfigError(
             "a PNG is drawn by resvg_py, which is not installed.\n"
-            "do: pip install 'autoresearch-ci[png]'; or name a FILE.svg, which needs nothing."
+            "do: pip install resvg_py; or name a FILE.svg, which needs nothing."
         ) from error
 
     def drawn(text: str, family: str) -> bytes:

@@ -512,6 +512,12 @@ def test_a_gitlab_component_takes_its_inputs_as_variables(name: str) -> None:
     assert ("merge_request_event" in text) == reads_only == ("GITLAB_TOKEN" not in text)
 
 
+@COMPONENTS
+def test_a_gitlab_component_installs_us_from_a_repository_and_from_no_index(name: str) -> None:
+    package = component(name)[1]["spec"]["inputs"]["package"]["default"]
+    assert re.fullmatch(r"autoresearch-ci(\[\w+\])? @ git\+https://\S+@\S+", package)
+
+
 def test_gitlab_judges_what_a_merge_request_brings_and_on_a_schedule_all_of_it() -> None:
     _, _, jobs = component("security")
     proposed, whole = jobs["security"]["rules"]

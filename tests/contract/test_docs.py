@@ -120,6 +120,14 @@ def test_every_flag_that_is_shown_exists(page: Path) -> None:
     assert used - known == set()
 
 
+def test_nobody_is_told_to_install_us_from_an_index_on_which_others_may_take_our_name() -> None:
+    told = [*OURS, *ROOT.glob("templates/*.yml"), *ROOT.glob("autoresearch_ci/**/*.py")]
+    pattern = re.compile(
+        r"(?:pip|pipx|uv|uvx)[ \w]* (?:install|run) [^\n]*?'?autoresearch-ci(?!-| @|/)\b"
+    )
+    assert [str(p) for p in told if pattern.search(p.read_text(encoding="utf-8"))] == []
+
+
 @pytest.mark.parametrize("page", LINKING, ids=identity)
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
     broken = [link for link in links(page) if not leads_somewhere(page, link)]

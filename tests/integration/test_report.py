@@ -99,7 +99,7 @@ def test_a_chart_that_cannot_be_drawn_says_what_to_install(
     argv = [sys.executable, "-c", without + call]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "pip install 'autoresearch-ci[png]'" in done.stderr
+    assert "pip install resvg_py" in done.stderr
     assert not (tmp_path / "a.png").exists()
     for words in (["--chart", "a.gif"], ["--chart", "a.svg", "--output", "b"]):
         assert report(str(ended.folder), *words) == 2

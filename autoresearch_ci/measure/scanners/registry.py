@@ -70,7 +70,7 @@ def _is_required(name: str, settings: Security) -> bool:
     return name in named or (name == "semgrep" and bool(settings.semgrep))
 
 
-_EXTRA = "pip install 'autoresearch-ci[security]'"
+_EXTRA = "pip install bandit detect-secrets zizmor"
 
 
 @dataclass(frozen=True, kw_only=True)
