@@ -143,10 +143,7 @@ def _context(
     share = _shared(config, repository, files)
     below = folder_below(options.start, repository.root)
     scope = scope_of(config, options.config_path, repository, files, share, below)
-    filtered = worktree_contents(repository, files, {p: m[0] for p, m in modules.items()})
-    # What is committed of these is a pointer: an edit would be committed in its place.
-    frozen = (*scope.frozen, *filtered)
-    scope = replace(scope, opened=frozenset(options.opened), frozen=frozen)
+    scope = replace(scope, opened=frozenset(options.opened))
     absent = tuple(absent_files(config.commands, below, repository, files, share))
     folder = (options.output or repository.root / "autoresearch" / place.name).absolute()
     refuse_folder(folder, theirs=not options.resume and options.output is not None)
@@ -166,6 +163,9 @@ def _found(
     folder: Path,
 ) -> RunContext:
     modules = _modules(repository, files)
+    filtered = worktree_contents(repository, files, {p: m[0] for p, m in modules.items()})
+    # What is committed of these is a pointer: an edit would be committed in its place.
+    scope = replace(scope, frozen=(*scope.frozen, *filtered))
     return RunContext(
         repository=repository,
         tag=place.tag,
