@@ -390,7 +390,11 @@ def _doctor(to: _Flags) -> None:
 
 
 def _completion(to: _Flags) -> None:
-    to.add("shell", choices=("bash", "zsh"))
+    to.add(
+        "shell",
+        choices=("bash", "zsh"),
+        help="whose: source <(autoresearch-ci completion bash)",
+    )
 
 
 def _programs() -> Iterator[tuple[str, str]]:

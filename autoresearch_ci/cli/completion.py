@@ -31,7 +31,8 @@ def script(shell: str) -> str:
             _completes(action, shtab.DIRECTORY)
         elif action.metavar in _FILES or action.type is Path:
             _completes(action, shtab.FILE)
-    return str(shtab.complete(parser, shell))
+    # Of a file that is read, zsh says that, and not that it evaluates.
+    return str(shtab.complete(parser, shell)).replace("== eval ]]", "== (eval|file) ]]")
 
 
 def _completes(action: argparse.Action, how: Mapping[str, Any]) -> None:

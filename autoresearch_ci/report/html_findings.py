@@ -43,6 +43,8 @@ class FindingsPage:
     about: str
     """What was looked at, for the last line."""
     version: str
+    outputs: Lines = ()
+    """Tools, and what each printed last."""
 
 
 def findings_html(page: FindingsPage) -> str:
@@ -56,6 +58,7 @@ def findings_html(page: FindingsPage) -> str:
         "headline": markdown(page.headline),
         "tiles": page.tiles,
         "panels": page.panels,
+        "outputs": page.outputs,
         "commands": page.commands,
         "about": page.about,
         "version": page.version,
@@ -107,8 +110,8 @@ def gate_html(report: GateReport, version: str) -> str:
                     "Look at this",
                     [("decides nothing", d) for d in report.doubts[:_LINES]],
                 ),
-                ("outputs", "What the tools printed last", outputs[:_LINES]),
             ],
+            outputs=outputs[:_LINES],
             commands=list(gate_report.reproduce(report)),
             file=_FILE,
             about=f"check of {report.commit}",

@@ -23,6 +23,7 @@ from autoresearch_ci.report.gate_pieces import (
     sentences,
     shell,
 )
+from autoresearch_ci.report.run_summary import count
 from autoresearch_ci.report.security_report import UNREAD, SecurityReport, reproduce, where
 from autoresearch_ci.report.summary_page import (
     STEP_SUMMARY_BYTES,
@@ -89,7 +90,7 @@ def compared(report: SecurityReport) -> str:
         what = f"{head}, without a base: {inline(report.no_base, 400)}."
     else:
         what = f"All of {head}."
-    fails = "Nothing fails it" if report.fail_on == "never" else f"{report.fail_on} or worse fails"
+    fails = "Nothing fails it" if report.fail_on == "never" else f"Fails from {report.fail_on} on"
     return f"{what} {fails}."
 
 
@@ -129,12 +130,12 @@ def _gone(report: SecurityReport) -> str:
 
 def _coverage(report: SecurityReport) -> str:
     rows = [
-        (inline(name, 40), str(count), _gap(report, name), _told(report, name))
-        for name, count in report.looked.items()
+        (inline(name, 40), str(number), _gap(report, name), _told(report, name))
+        for name, number in report.looked.items()
     ]
     rows += [
-        (f"nobody: {inline(kind, 30)}", str(count), UNREAD, "")
-        for kind, count in report.unread.items()
+        (f"nobody: {inline(kind, 30)}", str(number), UNREAD, "")
+        for kind, number in report.unread.items()
     ]
     rows += [(inline(name, 40), "", inline(why, 200), "") for name, why in _absent(report)]
     layer = report.layer
@@ -149,10 +150,11 @@ def _coverage(report: SecurityReport) -> str:
 
 def scanners(report: SecurityReport) -> Iterator[tuple[str, str]]:
     """The same as plain words: each scanner, and what it came to."""
-    for name, count in report.looked.items():
+    for name, number in report.looked.items():
         gap = report.verdict.unseen.get(name, "") or "looked to the end"
-        yield name, f"{count:,} files, {_told(report, name)} told; {gap}"
-    yield from ((f"nobody: {k}", f"{n:,} files; {UNREAD}") for k, n in report.unread.items())
+        yield name, f"{count(number, 'file')}, {_told(report, name)} told; {gap}"
+    unread = report.unread.items()
+    yield from ((f"nobody: {kind}", f"{count(n, 'file')}; {UNREAD}") for kind, n in unread)
     yield from _absent(report)
     yield from (("besides", text) for text in _left_out(report, str))
 
@@ -204,7 +206,7 @@ def security_lines(report: SecurityReport) -> Iterator[str]:
     for text in (*verdict.missed[:_LINES], *(f"look at this: {d}" for d in report.doubts[:20])):
         yield clipped(text, 400)
     if report.unread:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in report.unread.items())
+        kinds = ", ".join(f"{number} {kind}" for kind, number in report.unread.items())
         cure = "security.semgrep, security.tools"
         yield clipped(f"{UNREAD} ({cure}): {kinds}", 400)
     for name, why in report.left.items():

@@ -1,9 +1,12 @@
-"""`completion`: what bash completes with the printed script; zsh at least reads its own."""
+"""`completion`: what bash and zsh complete with the printed script."""
 
 from __future__ import annotations
 
+import os
+import select
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -50,12 +53,41 @@ def test_where_a_file_is_meant_files_are_completed(bash: Path) -> None:
     assert offered(bash, "run", "--output", "res") == []
 
 
-def test_zsh_can_read_its_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.skipif(not shutil.which("zsh"), reason="there is no zsh here")
+@pytest.mark.parametrize("how", ["source {}", 'eval "$(cat {})"', "source <(cat {})"])
+def test_zsh_completes_however_it_is_given_the_script(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
     assert run_cli(["completion", "zsh"]) == 0
-    told = capsys.readouterr().out
-    assert "--serve" in told
-    if not shutil.which("zsh"):
-        pytest.skip("there is no zsh here")
-    script = tmp_path / "script"
-    script.write_text(told)
-    subprocess.run(["zsh", "-n", str(script)], check=True)
+    (tmp_path / "script").write_text(capsys.readouterr().out)
+    terminal, theirs = os.openpty()
+    shell = subprocess.Popen(
+        ["zsh", "-f", "-i"],
+        cwd=tmp_path,
+        env={**os.environ, "TERM": "dumb"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    told = b""
+
+    def says(words: str, answer: str) -> None:
+        nonlocal told
+        os.write(terminal, words.encode())
+        told, until = b"", time.monotonic() + 60
+        while answer.encode() not in told:
+            assert time.monotonic() < until, told
+            if select.select([terminal], [], [], 1)[0]:
+                told += os.read(terminal, 65536)
+
+    try:
+        says("autoload -U compinit; compinit -u -D; echo rea''dy\n", "ready\r")
+        says(how.format("script") + "; echo rea''d\n", "read\r")
+        says("autoresearch-ci eva\t", "evals")
+        says("--direction ma\t", "maximize")
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(theirs)
+        os.close(terminal)
