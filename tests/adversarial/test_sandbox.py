@@ -29,7 +29,8 @@ import pytest
 
 import autoresearch_ci
 from autoresearch_ci.config.schema import Sandbox
-from autoresearch_ci.execution.command import run_command
+from autoresearch_ci.errors import Interrupted
+from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.sandbox import loopback
 from autoresearch_ci.execution.sandbox.abilities import abilities
 from autoresearch_ci.execution.sandbox.jail import Jail
@@ -940,27 +941,30 @@ def test_what_a_command_left_ends_with_it_also_while_another_one_runs(
     alive.touch()
     alive.chmod(0o666)
     loop = f"while sleep 0.02; do echo x >>{alive}; done"
-    leaves = f"setsid sh -c '{loop}' </dev/null >/dev/null 2>&1 & sleep 0.3"
-    jails = [jail_of(attack.open_folder / name, user) for name in ("one", "other")]
+    wait = f"until test -s {alive}; do sleep 0.02; done"
+    leaves = f"setsid sh -c '{loop}' </dev/null >/dev/null 2>&1 & {wait}"
+    boxes = [attack.open_folder / name for name in ("one", "other")]
+    jails = [jail_of(box, user) for box in boxes]
+    stop, started = Stop(), attack.open_folder / "started"
+
+    def run(line: str, number: int, stop: Stop | None = None) -> CommandResult:
+        tree, environment = boxes[number] / "tree", {"PATH": os.environ["PATH"]}
+        enter = jails[number].enter()
+        return run_command(line, cwd=tree, env=environment, enter=enter, stop=stop)
+
     with ThreadPoolExecutor() as side:
-        results = [
-            side.submit(
-                run_command,
-                line,
-                cwd=attack.open_folder / name / "tree",
-                env={"PATH": os.environ["PATH"]},
-                enter=jail.enter(),
-            )
-            for name, line, jail in zip(
-                ("other", "one"), ("sleep 4", leaves), jails[::-1], strict=True
-            )
-        ]
-        assert results[1].result().exit_code == 0
-        before = alive.stat().st_size
-        time.sleep(0.3)
-        assert results[0].running()
-    assert before > 0
-    assert alive.stat().st_size == before
+        other = side.submit(run, f"touch {started}; sleep 60", 1, stop)
+        try:
+            while not started.exists():
+                time.sleep(0.01)
+            assert run(leaves, 0).exit_code == 0
+            before = alive.stat().st_size
+            time.sleep(0.3)
+            assert alive.stat().st_size == before
+            assert other.running()
+        finally:
+            stop.request()
+    assert isinstance(other.exception(), Interrupted)
     for jail in jails:
         jail.close()
 
