@@ -410,7 +410,7 @@ def _warnings(
     resume: bool,
 ) -> list[str]:
     warnings = []
-    if not resume and not only_filtered(repository, repository.changed(), "HEAD"):
+    if not resume and not only_filtered(repository, repository.changed()):
         warnings.append(
             "the checkout has uncommitted changes; but for the configuration, they are not part of "
             "this run, which starts from HEAD. Commit them first if they matter."

@@ -35,7 +35,7 @@ from autoresearch_ci.measure.number_objective import NumberObjective
 from autoresearch_ci.measure.outcome import Objective
 from autoresearch_ci.preflight import Options, RunContext
 from autoresearch_ci.propose.briefing import Briefing
-from autoresearch_ci.publish.forge.choose import Sleep, make_forge
+from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.publish.publisher import NoPublisher, Publisher
 from autoresearch_ci.publish.run_identity import run_identity
@@ -191,7 +191,6 @@ def make_publisher(
     *,
     environment: Mapping[str, str],
     observe: Observer,
-    sleep: Sleep = time.sleep,
     signing: Signing | None = None,
 ) -> Publisher:
     """`options.tag` is known. Raises `ConfigError` when a token or the repository's name lacks."""
@@ -209,17 +208,16 @@ def make_publisher(
             repository=repository,
             environment=environment,
             observe=observe,
-            sleep=sleep,
+            sleep=time.sleep,
         )
         return BundlePublisher(repository, config.publish.branch_name(tag), resolve_start)
     from autoresearch_ci.publish.forge_publisher import ForgePublisher
 
-    forge = make_forge(config.publish, repository, environment, observe, sleep)
+    forge = make_forge(config.publish, repository, environment, observe)
     remote = Remote(
         forge.address,
         repository,
         token=forge.token,
-        sleep=sleep,
         author=config.publish.commit.author,
         signing=signing,
     )

@@ -60,13 +60,12 @@ def audit_commit(
     environment: Mapping[str, str],
     observe: Observer,
     stop: Stop,
-    program: Program | None = None,
     depth: str = "",
     iterations: int | None = None,
     focus: str = "",
     texts: Callable[[], Mapping[str, tuple[str, str]]] | None = None,
 ) -> ModelLayer:
-    """`audit` of a commit of the repository here, by the program `security` if none is given.
+    """`audit` of a commit of the repository here, by the program `security`.
 
     `texts`: where a change is looked at, by path what it makes of what; read when somebody can be
     asked.
@@ -83,7 +82,7 @@ def audit_commit(
     changes, kept = changes_of(texts()) if texts else (None, None)
     if changes == {}:
         return ModelLayer(hits=tuple(hits), commit=head)
-    program = (program or bundled("security")).at_depth(depth)
+    program = bundled("security").at_depth(depth)
     told = json.dumps(changes or {}, sort_keys=True).encode(errors="replace")
     asked = {"focus": focus, "changes": hashlib.sha256(told).hexdigest()[:16]}
     repository = Repository.open(Path.cwd())
@@ -152,14 +151,12 @@ def audit(
     focus: str = "",
     changes: Mapping[str, str] | None = None,
     kept: Kept | None = None,
-    facts: Sequence[tuple[str, str]] = (),
 ) -> ModelLayer:
     """Never raises for want of a model: the reason is in what it returns.
 
     `hits`: what the deterministic layer found, with fingerprints; `focus`: cells, roles or words;
     `changes`: by path, the diffs that are audited, where it is a change that is, and `kept` what of
-    the files is as it was: what rests on nothing else is not the change's. `facts`: title and text
-    of what the model is told besides.
+    the files is as it was: what rests on nothing else is not the change's.
     """
     if why := desk.why_no_model():
         return ModelLayer(hits=tuple(hits), why_not=why)
@@ -167,7 +164,7 @@ def audit(
     work = Stepped(
         program=program,
         iterations=desk.iterations,
-        facts=[*facts, *desk.facts, *words],
+        facts=[*desk.facts, *words],
         observe=desk.collaborators.observe,
         hits=hits,
         changes=changes or {},

@@ -159,7 +159,7 @@ def confirm_interval(
     cannot fall by more than 100 %.
     """
     pairs, as_gain = _paired(base_values, head_values, direction)
-    estimate, reach = middle(pairs), _half_width(pairs, 0.95)
+    estimate, reach = middle(pairs), _half_width(pairs)
     return as_gain(estimate), as_gain(estimate - reach), as_gain(estimate + reach)
 
 
@@ -195,7 +195,7 @@ def _grown(log_ratio: float) -> float:
     return math.expm1(log_ratio) if log_ratio < 700 else math.inf
 
 
-def _half_width(values: Sequence[float], confidence: float) -> float:
+def _half_width(values: Sequence[float]) -> float:
     n = len(values)
     if n < 2:
         return math.inf
@@ -203,7 +203,7 @@ def _half_width(values: Sequence[float], confidence: float) -> float:
         return 0.0
     mean = fmean(values)
     deviation = math.sqrt(sum((x - mean) ** 2 for x in values) / (n - 1))
-    return student_quantile((1 + confidence) / 2, n - 1) * deviation / math.sqrt(n)
+    return student_quantile(0.975, n - 1) * deviation / math.sqrt(n)
 
 
 class ComparisonResult(enum.StrEnum):
@@ -234,15 +234,13 @@ def compare(
     direction: Direction,
     *,
     pairs_max: int = 10,
-    margin: float = 0.0,
     alpha: float = 0.05,
     may_be_exact: bool = True,
 ) -> Comparison | None:
     """Base against head, pairs measured next to each other; `None` asks for one more pair.
 
     Equal code is called improved or regressed with probability `alpha` at most, over all the looks
-    that the sequence of pairs allows, if the two runs of a pair are exchangeable. `margin` is the
-    relative size that a difference must have to be called one: `regression:1%` is 0.01.
+    that the sequence of pairs allows, if the two runs of a pair are exchangeable.
     """
     n = len(base_values)
     if n < min(2, pairs_max):
@@ -255,7 +253,7 @@ def compare(
     if n < pairs_max and not clear:
         return None
     verdict = ComparisonResult.NO_DIFFERENCE
-    if clear and abs(estimate) > margin:
+    if clear and abs(estimate) > 0:
         verdict = ComparisonResult.IMPROVED if estimate > 0 else ComparisonResult.REGRESSED
     return Comparison(verdict=verdict, gain=estimate, low=low, high=high)
 

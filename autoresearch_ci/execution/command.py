@@ -19,7 +19,6 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Self
 
 from autoresearch_ci import errors
 from autoresearch_ci.execution import processes
@@ -30,7 +29,7 @@ from autoresearch_ci.execution.watch import LINGER, Lines, Watch
 from autoresearch_ci.safety.prompt_text import line as plain
 
 HEAD_BYTES = TAIL_BYTES = 1 << 20
-"""What is kept of a command's output, in memory and in its log: the first and the last mebibyte."""
+"""What is kept of a command's output: the first and the last mebibyte."""
 LINE_BYTES = 8192
 """`on_line` sees at most this much of a line."""
 
@@ -61,7 +60,7 @@ class Printed:
 class Output:
     """Head and tail of a stream of any length, and its lines as they arrive."""
 
-    def __init__(self, log: Path | None, on_line: Callable[[str], bool | None] | None) -> None:
+    def __init__(self, on_line: Callable[[str], bool | None] | None) -> None:
         self._total = 0
         self.asked_to_stop = False
         self._head = bytearray()
@@ -70,24 +69,12 @@ class Output:
         self._on_line = on_line
         self._lines = Lines(self._hear, LINE_BYTES) if on_line else None
         self._in_time: tuple[str, int] | None = None
-        self._log: BinaryIO | None = None if log is None else log.open("wb")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._log is not None:
-            with self._log:
-                self._log.write(self._marker() + self._kept_tail())
 
     def feed(self, chunk: bytes) -> None:
         self._total += len(chunk)
         room = HEAD_BYTES - len(self._head)
         if room > 0:
             self._head += chunk[:room]
-            if self._log is not None:
-                self._log.write(chunk[:room])
-                self._log.flush()
         self._tail += chunk[max(room, 0) :]
         if len(self._tail) > 2 * TAIL_BYTES:
             del self._tail[:-TAIL_BYTES]
@@ -146,8 +133,8 @@ class Streams:
 
     def __init__(self, whole: Output, on_line: Callable[[str], bool | None] | None) -> None:
         self._whole = whole
-        self.out = Output(None, on_line)
-        self.err = Output(None, on_line)
+        self.out = Output(on_line)
+        self.err = Output(on_line)
         self._open: Output | None = None
         """Whose line is not ended."""
 
@@ -375,7 +362,6 @@ def run_command(
     env: Mapping[str, str],
     timeout: float | None = None,
     stop: Stop | None = None,
-    log: Path | None = None,
     on_line: Callable[[str], bool | None] | None = None,
     enter: Enter | None = None,
     apart: bool = False,
@@ -388,35 +374,33 @@ def run_command(
     they are kept `apart`: then `output` has them as they arrived, which is nearly their order.
 
     `on_line` gets each non-empty line as it arrives (`\\n` and `\\r` both end one), cut at
-    `LINE_BYTES`; `True` kills the command. `log` receives the raw bytes: the first `HEAD_BYTES` as
-    they come, the marker and the last `TAIL_BYTES` at the end; its folder must exist.
+    `LINE_BYTES`; `True` kills the command.
 
     `enter` confines the command; when it cannot, nothing is started and `WorkspaceError` is raised.
 
-    Raises `Interrupted` within a second of a stop request, and `OSError` when the log cannot be
-    written; in both cases, as in any other, everything has been killed before. Where the system
-    starts no further process or thread, that is the machine's refusal and not the command's
-    failure: `OSError`, `RuntimeError`.
+    Raises `Interrupted` within a second of a stop request; then, as in any other case, everything
+    has been killed before. Where the system starts no further process or thread, that is the
+    machine's refusal and not the command's failure: `OSError`, `RuntimeError`.
     """
     if stop is not None:
         stop.check()
     argv = [_shell(), "-c", command] if isinstance(command, str) else list(command)
     shown = command if isinstance(command, str) else shlex.join(command)
     started = time.monotonic()
-    with Output(log, None if apart else on_line) as output:
-        streams = Streams(output, on_line) if apart else None
-        try:
-            tree = processes.start(
-                lambda: spawn(argv, cwd, env, enter, apart=apart), enter.end if enter else None
-            )
-        except (OSError, ValueError) as error:  # ValueError: a NUL byte in the command
-            if isinstance(error, OSError) and error.errno in errors.NO_ROOM_TO_START:
-                raise
-            result = _not_started(shown, output, streams, error)
-        except NotConfined as error:
-            raise _not_confined(error) from error
-        else:
-            result = _watched(shown, output, streams, tree, stop, started, timeout)
+    output = Output(None if apart else on_line)
+    streams = Streams(output, on_line) if apart else None
+    try:
+        tree = processes.start(
+            lambda: spawn(argv, cwd, env, enter, apart=apart), enter.end if enter else None
+        )
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the command
+        if isinstance(error, OSError) and error.errno in errors.NO_ROOM_TO_START:
+            raise
+        result = _not_started(shown, output, streams, error)
+    except NotConfined as error:
+        raise _not_confined(error) from error
+    else:
+        result = _watched(shown, output, streams, tree, stop, started, timeout)
     if stop is not None:
         stop.check()
     return result

@@ -119,10 +119,10 @@ class Diagnostics:
         seen = {name: self.own[name].look(subject, whole=whole)}
         return Look(seen=seen, knowledge=knowledge, seconds=time.monotonic() - began)
 
-    def seconds(self, knowledge: Knowledge, names: Collection[str] | None = None) -> float:
+    def seconds(self, knowledge: Knowledge) -> float:
         """How long a look usually takes."""
-        wanted = self.targets.values() if names is None else map(self.targets.__getitem__, names)
-        commands = (self._command(target) for target in wanted if target.name not in self.own)
+        asked = (target for target in self.targets.values() if target.name not in self.own)
+        commands = map(self._command, asked)
         return sum(self._commands.usual(command, knowledge) for command in commands)
 
     def tells_of(self, name: str) -> Collection[Category]:

@@ -13,8 +13,7 @@ with the command.
 from __future__ import annotations
 
 import shlex
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,7 +96,6 @@ def publish_bundle(
     config_path: str | None,
     environment: Mapping[str, str],
     observe: Observer,
-    sleep: Callable[[float], None] = time.sleep,
     only_fetch: str = "",
     today: tuple[Config, str | None] | None = None,
 ) -> Published:
@@ -115,14 +113,13 @@ def publish_bundle(
             "do: put publish.branch into the configuration file."
         )
     run = run_identity(config, manifest.tag, environment)
-    forge = make_forge(publish, repository, environment, observe, sleep)
+    forge = make_forge(publish, repository, environment, observe)
     with ExitStack() as stack:
         stack.callback(repository.close)
         reader = Remote(
             forge.address,
             repository,
             token=forge.token,
-            sleep=sleep,
             author=config.publish.commit.author,
         )
         stack.callback(reader.close)
@@ -158,7 +155,6 @@ def publish_bundle(
             repository,
             token=forge.token,
             objects=record.objects,
-            sleep=sleep,
             author=config.publish.commit.author,
         )
         publisher = ForgePublisher(forge, remote, repository, publish, run, observe, file=False)

@@ -75,11 +75,11 @@ def _cure(modules: Mapping[str, str], path: str) -> str:
     return "git lfs pull"
 
 
-def only_filtered(repository: Repository, changed: Collection[str], head: str) -> bool:
+def only_filtered(repository: Repository, changed: Collection[str]) -> bool:
     """Whether what git calls changed while no filter runs is not changed at all."""
     if not changed:
         return True
-    files = repository.files(head)
+    files = repository.files("HEAD")
     if not set(filtered_paths(repository, files)).issuperset(changed):
         return False
     return all(_is_unchanged(repository, path, files[path]) for path in changed)

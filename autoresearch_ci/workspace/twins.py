@@ -125,7 +125,8 @@ class Twins:
     def _package(self, key: str) -> str:
         """`__init__.py` runs before every module below it, and makes all of them its own."""
         folder, name = posixpath.split(key)
-        if name.partition(".")[0] != "__init__" or not name.endswith(_suffixes("Python")):
+        ends = tuple(_FAMILIES["Python"].split())
+        if name.partition(".")[0] != "__init__" or not name.endswith(ends):
             return ""
         known = self._frozen_below(folder)
         return f"would run before the frozen {known}" if known else ""
@@ -265,10 +266,6 @@ class Twins:
 
     def _frozen_below(self, folder: str) -> str:
         return next((path for path in self._below(folder) if not self._editable(path)), "")
-
-
-def _suffixes(family: str) -> tuple[str, ...]:
-    return tuple(_FAMILIES[family].split())
 
 
 def _places(key: str) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ from autoresearch_ci.decide.agentic.agent_steps import (
     reads_strangers,
     strangers_in,
 )
-from autoresearch_ci.decide.agentic.agents import everything_allowed, reads_secrets
+from autoresearch_ci.decide.agentic.agents import action_name, everything_allowed, reads_secrets
 from autoresearch_ci.decide.agentic.workflow import Step, parse
 from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
 
@@ -285,7 +285,7 @@ def no_egress_limit(asked: Asked) -> Iterator[Weakness]:
     if idle or not reads_strangers(asked) or not (asked.outsiders or asked.tainted):
         return
     for step in asked.job.steps:
-        hardened = action_is(step, "step-security/harden-runner")
+        hardened = action_name(step.uses) == "step-security/harden-runner"
         if hardened and step.inputs.get("egress-policy") == "block":
             return
     yield _weakness(
@@ -298,11 +298,6 @@ def no_egress_limit(asked: Asked) -> Iterator[Weakness]:
         fix="First step: step-security/harden-runner with `egress-policy: block` and the hosts "
         "that are needed.",
     )
-
-
-def action_is(step: Step, name: str) -> bool:
-    """Whether a step uses that action, in whatever version."""
-    return step.uses.partition("@")[0].lower() == name
 
 
 def _place_of(step: Step, words: str) -> Path:

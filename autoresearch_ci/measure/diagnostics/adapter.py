@@ -156,12 +156,12 @@ def document(said: Said, tool: str) -> Any:
     return from_json(said.document(), tool)
 
 
-def from_json(text: str | bytes, tool: str, limit: int = JSON_LIMIT) -> Any:
+def from_json(text: str | bytes, tool: str) -> Any:
     """The value of one JSON text. Raises `Unusable`."""
     if not text.strip():
         raise Unusable(f"{tool} wrote nothing where it writes JSON")
     try:
-        return json_value(text, limit=limit)
+        return json_value(text, limit=JSON_LIMIT)
     except Unreadable as error:
         raise Unusable(f"the JSON of {tool} {error}") from error
     except ValueError as error:

@@ -4,7 +4,7 @@ somebody describes."""
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
 from autoresearch_ci.measure.diagnostics.adapter import (
@@ -54,9 +54,7 @@ def _problem(result: SarifResult) -> Problem:
 _GROUPS = {"path", "line", "column", "code", "message", "name"}
 
 
-def by_pattern(
-    tool: str, pattern: str, category: Category, *, ended: Collection[int] = (0, 1)
-) -> Parser:
+def by_pattern(tool: str, pattern: str, category: Category) -> Parser:
     """A parser of lines: `pattern` has named groups, at least `message`, `path` or `name`.
 
     Without a match a failed command is incomplete: something is broken, and nobody knows what.
@@ -76,7 +74,7 @@ def by_pattern(
     @parser(tool)
     def read(said: Said) -> Diagnosis:
         problems = list(_matches(said, compiled, category)) if pattern else []
-        incomplete = stopped(said, tool, ended if pattern else _BY_ITSELF)
+        incomplete = stopped(said, tool, (0, 1) if pattern else _BY_ITSELF)
         if said.result.exit_code and not incomplete and not problems:
             if pattern:
                 incomplete = f"{tool} failed, and no line matches: {said.result.reason}"

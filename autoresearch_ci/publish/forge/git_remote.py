@@ -35,6 +35,9 @@ from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.signing import Signing
 from autoresearch_ci.workspace.store import IDENTITY, commit_tree, signed_by
 
+_TIP_BYTES = 4_000_000
+"""Of a file that is read of a notebook."""
+
 
 def merge(
     git: GitDirectory,
@@ -212,12 +215,10 @@ class Remote:
             self._insist(*_DEEPER, more, "--", self.address.url, *specs)
         return common_ancestor(self._git, ours, theirs)
 
-    def read_tips(
-        self, refs: Sequence[str], paths: Sequence[str], limit: int = 4_000_000
-    ) -> dict[str, dict[str, bytes]]:
+    def read_tips(self, refs: Sequence[str], paths: Sequence[str]) -> dict[str, dict[str, bytes]]:
         """Files as the newest commit of each ref has them; nothing of it stays in the repository.
 
-        A file that is missing, or larger than `limit` bytes, is left out.
+        A file that is missing, or too large, is left out.
         """
         if not refs:
             return {}
@@ -235,7 +236,7 @@ class Remote:
             found[ref] = {}
             for path in paths:
                 code, size, _ = reader.attempt("cat-file", "-s", f"refs/tips/{number}:{path}")
-                if code == 0 and int(size) <= limit:
+                if code == 0 and int(size) <= _TIP_BYTES:
                     found[ref][path] = reader("cat-file", "blob", f"refs/tips/{number}:{path}")
         shutil.rmtree(self._folder / name, ignore_errors=True)
         return found

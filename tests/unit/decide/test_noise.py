@@ -197,12 +197,12 @@ def test_a_confirmation_around_zero_is_finite() -> None:
         assert all(map(math.isfinite, confirm_interval(base, head, MAXIMIZE)))
 
 
-def sequence(seed: int, worse: float, margin: float = 0.0) -> tuple[Comparison, int]:
+def sequence(seed: int, worse: float) -> tuple[Comparison, int]:
     rng, base, head = random.Random(seed), [], []
     while True:
         base.append(rng.gauss(100, 1))
         head.append(rng.gauss(100 * (1 + worse), 1))
-        answer = compare(base, head, MINIMIZE, margin=margin)
+        answer = compare(base, head, MINIMIZE)
         if answer is not None:
             return answer, len(base)
 
@@ -218,10 +218,6 @@ def test_a_large_difference_is_found_before_the_last_pair(worse: float, verdict:
     assert all(answer.verdict == verdict for answer, _ in answers)
     assert fmean(pairs for _, pairs in answers) < 8
     assert stdev(answer.gain for answer, _ in answers) < 0.02
-
-
-def test_a_difference_within_the_margin_is_none() -> None:
-    assert sequence(1, 0.1, margin=0.2)[0].verdict is ComparisonResult.NO_DIFFERENCE
 
 
 @pytest.mark.parametrize(("base", "pairs"), [(3.0, 3), (3.14159, 2)])
