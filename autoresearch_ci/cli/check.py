@@ -99,7 +99,7 @@ def _other_code(was: Mapping[str, str], now: Mapping[str, str], files: Collectio
     return ""
 
 
-class Look(Protocol):
+class LookAtCommit(Protocol):
     """Looks at a commit."""
 
     def __call__(self, commit: str, only: Collection[str] | None = None) -> Looked:
@@ -140,7 +140,7 @@ class _Both:
 def check(
     resolved: Resolved,
     options: argparse.Namespace,
-    open_look: Callable[[Observer], AbstractContextManager[Look]],
+    open_look: Callable[[Observer], AbstractContextManager[LookAtCommit]],
     staged: Compared | None = None,
 ) -> int:
     """The exit code of the gate. Raises `AutoresearchError` where nothing can be compared.
@@ -214,7 +214,7 @@ def gated(report: GateReport) -> Gated:
 
 
 def _looked(
-    pair: Compared, look: Look, words: Collection[str], *, told: bool, observe: Observer
+    pair: Compared, look: LookAtCommit, words: Collection[str], *, told: bool, observe: Observer
 ) -> _Both:
     """All looks that the verdict needs. `told`: whether somebody reads what is old."""
     try:
@@ -242,7 +242,7 @@ def _looked(
         return replace(both, base=(), missing=f"{pair.base[:12]} cannot be looked at: {why}")
 
 
-def _again(pair: Compared, look: Look, both: _Both, observe: Observer) -> _Both:
+def _again(pair: Compared, look: LookAtCommit, both: _Both, observe: Observer) -> _Both:
     """More looks at tests that fail otherwise than at the base: some come and go."""
     doubtful = suspects([both.head[0].seen], [both.base[0].seen])
     if not doubtful:

@@ -269,7 +269,13 @@ def _material(collaborators: Collaborators, ledger: Ledger) -> Material:
 
 
 def _autofix(collaborators: Collaborators, ledger: Ledger, stack: ExitStack) -> Proposer:
-    from autoresearch_ci.propose.autofix import MOST_FILES, NAME, Autofix, WithoutModel, Workshop
+    from autoresearch_ci.propose.autofix import (
+        MOST_FILES,
+        NAME,
+        Autofix,
+        FixerContext,
+        WithoutModel,
+    )
     from autoresearch_ci.workspace.draft_tree import DraftTree
 
     config, context = collaborators.config, collaborators.context
@@ -290,7 +296,7 @@ def _autofix(collaborators: Collaborators, ledger: Ledger, stack: ExitStack) -> 
         scratch=scratch, pristine=scratch / "pristine", checkout=context.repository.root
     )
     autofix = Autofix(
-        Workshop(
+        FixerContext(
             draft=draft,
             environment=lambda: measured_environment(collaborators, layout, draft.sandbox),
             stop=collaborators.stop,

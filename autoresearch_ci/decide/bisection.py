@@ -22,7 +22,7 @@ CANNOT_RUN = (125, 126, 127)
 """Exit codes of a commit that cannot be tested: `git bisect run`'s own, and a shell's."""
 
 
-class Verdict(enum.StrEnum):
+class Mark(enum.StrEnum):
     """What one commit is."""
 
     GOOD = "good"
@@ -31,7 +31,7 @@ class Verdict(enum.StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class RunEnd:
     """How one run ended, as far as it can be compared."""
 
     exit_code: int
@@ -73,35 +73,35 @@ def said(failure: str) -> str:
     return essence(_TIMES.sub("0", _CODE.sub("", failure)))
 
 
-def judged(symptom: Outcome, found: Outcome) -> tuple[Verdict, str]:
+def judged(symptom: RunEnd, found: RunEnd) -> tuple[Mark, str]:
     """What a run says of its commit, and why."""
     if not found.failed:
         lost = symptom.failing - found.passing - found.failing
         if symptom.failing and lost == symptom.failing:
-            return Verdict.SKIP, "the failing tests were not run"
-        return Verdict.GOOD, "it passes"
+            return Mark.SKIP, "the failing tests were not run"
+        return Mark.GOOD, "it passes"
     if symptom.failing:
         return _judged_by_tests(symptom, found)
     if symptom.timed_out or found.timed_out:
         same = symptom.timed_out and found.timed_out
-        verdict = Verdict.BAD if same else Verdict.SKIP
+        verdict = Mark.BAD if same else Mark.SKIP
         return verdict, "it takes too long, too" if same else "it fails in another way"
     if found.exit_code in CANNOT_RUN and found.exit_code != symptom.exit_code:
-        return Verdict.SKIP, f"it cannot be run (exit code {found.exit_code})"
+        return Mark.SKIP, f"it cannot be run (exit code {found.exit_code})"
     if found.exit_code == symptom.exit_code and said(found.words) == said(symptom.words):
-        return Verdict.BAD, "it fails in the same way"
-    return Verdict.SKIP, "it fails in another way"
+        return Mark.BAD, "it fails in the same way"
+    return Mark.SKIP, "it fails in another way"
 
 
-def _judged_by_tests(symptom: Outcome, found: Outcome) -> tuple[Verdict, str]:
+def _judged_by_tests(symptom: RunEnd, found: RunEnd) -> tuple[Mark, str]:
     same = symptom.failing & found.failing
     if same:
-        return Verdict.BAD, f"{_some(same)} fails, too"
+        return Mark.BAD, f"{_some(same)} fails, too"
     if symptom.failing <= found.passing:
-        return Verdict.GOOD, "the failing tests pass"
+        return Mark.GOOD, "the failing tests pass"
     if found.unfit:
-        return Verdict.SKIP, f"{_some(found.unfit)} cannot be loaded"
-    return Verdict.SKIP, "the failing tests were not run"
+        return Mark.SKIP, f"{_some(found.unfit)} cannot be loaded"
+    return Mark.SKIP, "the failing tests were not run"
 
 
 def _some(tests: frozenset[str]) -> str:
@@ -141,9 +141,9 @@ class Reproduction:
         return f"{told}: {REPRODUCTIONS} runs that all pass would prove little ({missed:.0%})"
 
 
-def reproduction(verdicts: Sequence[Verdict]) -> Reproduction:
+def reproduction(verdicts: Sequence[Mark]) -> Reproduction:
     """Of several runs of one commit."""
-    return Reproduction(runs=len(verdicts), failed=sum(v is Verdict.BAD for v in verdicts))
+    return Reproduction(runs=len(verdicts), failed=sum(v is Mark.BAD for v in verdicts))
 
 
 # --- What is left to try --------------------------------------------------------------------------
@@ -160,10 +160,10 @@ class Search:
     skipped: Mapping[str, str]
     """Commits of which nothing can be said, and why."""
 
-    def after(self, commit: str, verdict: Verdict, why: str) -> Search:
-        if verdict is Verdict.BAD:
+    def after(self, commit: str, verdict: Mark, why: str) -> Search:
+        if verdict is Mark.BAD:
             return Search(bad=commit, good=self.good, skipped=self.skipped)
-        if verdict is Verdict.GOOD:
+        if verdict is Mark.GOOD:
             return Search(bad=self.bad, good=(*self.good, commit), skipped=self.skipped)
         return Search(bad=self.bad, good=self.good, skipped={**self.skipped, commit: why})
 

@@ -16,9 +16,9 @@ from pydantic import TypeAdapter
 
 from autoresearch_ci.decide.bisection import (
     REPRODUCTIONS,
-    Outcome,
+    Mark,
+    RunEnd,
     Search,
-    Verdict,
     judged,
     next_commit,
     reproduction,
@@ -105,7 +105,7 @@ class Bisection:
         self._runs = runs
         self._repository = repository
         self._command = symptom.command
-        self._symptom: Outcome = symptom.outcome or Outcome(exit_code=0)
+        self._symptom: RunEnd = symptom.outcome or RunEnd(exit_code=0)
         self._reproduction = symptom.reproduction
         self._files = files
         self._tell = tell
@@ -160,17 +160,17 @@ class Bisection:
     def _why_not_good(self, good: str) -> str:
         """Why the good commit is not known to be good; empty: it is."""
         verdicts = [self._verdict(good, nth) for nth in range(REPRODUCTIONS)]
-        skipped = next((why for verdict, why in verdicts if verdict is Verdict.SKIP), "")
+        skipped = next((why for verdict, why in verdicts if verdict is Mark.SKIP), "")
         if skipped:
             return f"{good[:12]} cannot be tested, {skipped}"
         rate = reproduction([verdict for verdict, _ in verdicts])
         return "" if rate.never else f"at the good commit {good[:12]} it {rate.words()}, too"
 
-    def _verdict(self, commit: str, nth: int = 0) -> tuple[Verdict, str]:
+    def _verdict(self, commit: str, nth: int = 0) -> tuple[Mark, str]:
         """Of the `nth` run of a commit; one that an earlier process has made is not made again."""
         steps = self._runs.records.known.steps
         if unbuilt := steps.get(f"unbuilt {commit}"):
-            return Verdict.SKIP, str(unbuilt["why"])
+            return Mark.SKIP, str(unbuilt["why"])
         done = self._runs.records.known.ran(self._purpose, commit)
         if len(done) <= nth:
             try:
@@ -185,7 +185,7 @@ class Bisection:
             except BaselineError as error:
                 why = f"it cannot be built: {str(error).splitlines()[0]}"
                 self._runs.records.append(Step(name=f"unbuilt {commit}", found={"why": why}))
-                return Verdict.SKIP, why
+                return Mark.SKIP, why
             done.append(ran)
         return judged(self._symptom, outcome(done[nth]))
 
@@ -207,7 +207,7 @@ class Bisection:
         if not tests or self._tests:
             return None
         self._purpose, self._tests = "bisect-tests", tests
-        if self._verdict(parent)[0] is not Verdict.BAD:
+        if self._verdict(parent)[0] is not Mark.BAD:
             self._purpose, self._tests = "bisect", {}
             return None
         self._tell(
@@ -235,7 +235,7 @@ class Bisection:
             )
         parents = tuple(self._repository.parents(culprit))
         numbers: list[int] = []
-        for commit, wanted in ((culprit, Verdict.BAD), *((p, Verdict.GOOD) for p in parents)):
+        for commit, wanted in ((culprit, Mark.BAD), *((p, Mark.GOOD) for p in parents)):
             if commit == self._runs.base:
                 numbers += [r.number for r in self._runs.records.known.ran("reproduce", commit)]
                 continue

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autoresearch_ci.decide.bisection import Outcome
+from autoresearch_ci.decide.bisection import RunEnd
 from autoresearch_ci.decide.selected_tests import SuiteCommand
 from autoresearch_ci.decide.test_runners import NotAllowed
 from autoresearch_ci.investigate.runs import Runs, outcome
@@ -68,7 +68,7 @@ class Experiments:
     suite: SuiteCommand
     files: Mapping[str, FileVersion]
     """Of the audited commit."""
-    symptom: Outcome | None
+    symptom: RunEnd | None
 
     def tests(self, tests: Sequence[str], iteration: int) -> Ran:
         """The repository's own test command on some tests. Raises `NotAllowed`, `OutOfTime`."""

@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 from autoresearch_ci.decide.bisection import (
     FLAKY_RUNS,
     REPRODUCTIONS,
-    Outcome,
     Reproduction,
+    RunEnd,
     judged,
     reproduction,
 )
@@ -45,7 +45,7 @@ class Symptom:
     """A command that fails, and how."""
 
     command: str
-    outcome: Outcome | None
+    outcome: RunEnd | None
     """`None`: it never failed."""
     reproduction: Reproduction
     runs: tuple[Ran, ...]

@@ -11,7 +11,7 @@ from typing import Any
 from autoresearch_ci.decide.findings import SEVERITIES
 from autoresearch_ci.decide.panel_votes import Candidate, Vote, dissent, last_votes, standing
 from autoresearch_ci.decide.saturation import DUPLICATE, Looked, coverage, is_complete
-from autoresearch_ci.investigate.panel import DONE, Outcome, outcome
+from autoresearch_ci.investigate.panel import DONE, PanelOutcome, outcome
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.program_steps import PanelRules
 from autoresearch_ci.record.durable_files import replace_file
@@ -165,11 +165,11 @@ def panel_report(
     )
 
 
-def _words(found: Outcome) -> str:
+def _words(found: PanelOutcome) -> str:
     return "\n".join([found.figures.words(), *([HERD] if found.figures.is_herd else [])])
 
 
-def _unusable(found: Outcome) -> Iterator[str]:
+def _unusable(found: PanelOutcome) -> Iterator[str]:
     names = {one.name for one in found.candidates}
     for done in found.rounds:
         who = f"{done.role}, round {done.number}"
@@ -184,12 +184,12 @@ def _unusable(found: Outcome) -> Iterator[str]:
             yield f"{who}: no vote on {len(silent)} of {len(names)} findings"
 
 
-def _status(one: Candidate, found: Outcome, rules: PanelRules, personas: int) -> str:
+def _status(one: Candidate, found: PanelOutcome, rules: PanelRules, personas: int) -> str:
     return str(getattr(rules, standing(one, found.votes, personas)))
 
 
 def _finding(
-    one: Candidate, found: Outcome, program: Program, rules: PanelRules, personas: int
+    one: Candidate, found: PanelOutcome, program: Program, rules: PanelRules, personas: int
 ) -> Finding:
     first, status = one.first, _status(one, found, rules, personas)
     rule = program.facts.statuses[status]
@@ -211,7 +211,7 @@ def _finding(
     )
 
 
-def _why(one: Candidate, found: Outcome, confirms: int, personas: int) -> dict[str, Any]:
+def _why(one: Candidate, found: PanelOutcome, confirms: int, personas: int) -> dict[str, Any]:
     """The reason, how many agree, and what is held against it."""
     against = [f"{vote.role} disputes it: {vote.why}" for vote in dissent(one, found.votes)]
     votes = f"{confirms} of {personas} confirm it, {len(one.roles)} saw it alone."
@@ -219,7 +219,7 @@ def _why(one: Candidate, found: Outcome, confirms: int, personas: int) -> dict[s
     return {"why": told, "severity": one.severity}
 
 
-def _debate(one: Candidate, found: Outcome, rules: PanelRules, personas: int) -> Debate:
+def _debate(one: Candidate, found: PanelOutcome, rules: PanelRules, personas: int) -> Debate:
     votes: Sequence[Vote] = [v for v in found.votes if v.candidate == one.name and v.round]
     return Debate(
         name=one.name,

@@ -246,7 +246,7 @@ class Round:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class PanelOutcome:
     """What is known of a panel, however far it came."""
 
     candidates: tuple[Candidate, ...]
@@ -272,7 +272,7 @@ def step_name(number: int, role: str) -> str:
     return f"round {number}: {role}" if number else f"alone: {role}"
 
 
-def outcome(program: Program, rules: PanelRules, known: Known) -> Outcome:
+def outcome(program: Program, rules: PanelRules, known: Known) -> PanelOutcome:
     """What the records say, however far they go."""
     roles = program.facts.roles[: rules.personas]
     steps = [
@@ -284,7 +284,7 @@ def outcome(program: Program, rules: PanelRules, known: Known) -> Outcome:
     rounds = tuple(_round(program, number, role, found) for number, role, found in steps)
     candidates = merged([raised for done in rounds for raised in done.raised])
     votes = [*first_votes(candidates), *(vote for done in rounds for vote in done.votes)]
-    return Outcome(
+    return PanelOutcome(
         candidates=tuple(candidates),
         votes=tuple(votes),
         rounds=rounds,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from autoresearch_ci.decide.bisection import Outcome
+from autoresearch_ci.decide.bisection import RunEnd
 from autoresearch_ci.decide.changed_lines import LinesOfTest
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.lost_tests import SuiteResult
@@ -165,9 +165,9 @@ class Runs:
         return ended
 
 
-def outcome(ran: Ran) -> Outcome:
+def outcome(ran: Ran) -> RunEnd:
     """How a run ended, as far as it can be compared with others."""
-    return Outcome(
+    return RunEnd(
         exit_code=ran.exit_code,
         timed_out=ran.timed_out,
         failing=frozenset(ran.failing),

@@ -70,7 +70,7 @@ def junit_number(reports: Reports, path: str, count: str) -> float:
     )
 
 
-class Attempt(NamedTuple):
+class CaseRun(NamedTuple):
     """One attempt of one test."""
 
     test: str
@@ -85,16 +85,16 @@ def junit_suite(reports: Reports, path: str) -> SuiteResult:
     return junit_attempts(reports, path)[0]
 
 
-def junit_attempts(reports: Reports, path: str) -> tuple[SuiteResult, list[Attempt]]:
+def junit_attempts(reports: Reports, path: str) -> tuple[SuiteResult, list[CaseRun]]:
     """The same, and every attempt of every test, in order. Raises `MetricError`."""
     parts = [
-        [Attempt(_test_of(case), _ended(case), case) for case in cases]
+        [CaseRun(_test_of(case), _ended(case), case) for case in cases]
         for cases in _listed(reports, path)
     ]
     return _suite(parts), [attempt for part in parts for attempt in part]
 
 
-def _suite(parts: Iterable[Iterable[Attempt]]) -> SuiteResult:
+def _suite(parts: Iterable[Iterable[CaseRun]]) -> SuiteResult:
     ends: dict[str, list[str]] = {}
     again = set()
     for part in parts:

@@ -33,7 +33,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workshop:
+class FixerContext:
     """Where fixers run, and with what."""
 
     draft: DraftTree
@@ -49,7 +49,7 @@ class Workshop:
 class Autofix:
     """Proposes what a tool's own fixer makes of the rule behind the failure aimed at."""
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, workshop: FixerContext) -> None:
         self._workshop = workshop
         self._idle: set[tuple[str, str]] = set()
         """What came to nothing, with the incumbent of then: it would again."""

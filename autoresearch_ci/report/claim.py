@@ -56,7 +56,7 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Reproduction:
     """What a fresh measurement makes of a claim."""
 
     refusal: str = ""
@@ -174,7 +174,7 @@ def _value(text: str | None) -> float | None:
         return None
 
 
-def judged(claim: Claim, found: Comparison, host: str, base: float) -> Verdict:
+def judged(claim: Claim, found: Comparison, host: str, base: float) -> Reproduction:
     """Whether the claim's interval and the measured one can both be true.
 
     More than was claimed is no reproduction either where numbers are exact, or where the base is
@@ -188,17 +188,17 @@ def judged(claim: Claim, found: Comparison, host: str, base: float) -> Verdict:
             "that depends on the machine need not be the same here"
         )
     if found.verdict is not ComparisonResult.IMPROVED:
-        return Verdict(refusal="no improvement seen", remarks=tuple(remarks))
+        return Reproduction(refusal="no improvement seen", remarks=tuple(remarks))
     if found.high < claim.low - 1e-9:
-        return Verdict(refusal="less than was claimed", remarks=tuple(remarks))
+        return Reproduction(refusal="less than was claimed", remarks=tuple(remarks))
     exact = claim.exact and found.low == found.high
     if exact and found.low > claim.high + _ROUNDING:
-        return Verdict(refusal="other numbers than were claimed", remarks=tuple(remarks))
+        return Reproduction(refusal="other numbers than were claimed", remarks=tuple(remarks))
     if not elsewhere and claim.base is not None and not _alike(claim.base, base):
-        return Verdict(refusal="claimed of another base", remarks=tuple(remarks))
+        return Reproduction(refusal="claimed of another base", remarks=tuple(remarks))
     if found.low > claim.high:
         remarks.append("more was measured than was claimed")
-    return Verdict(remarks=tuple(remarks))
+    return Reproduction(remarks=tuple(remarks))
 
 
 def _alike(claimed: float, measured: float) -> bool:

@@ -7,60 +7,60 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.decide.bisection import (
-    Outcome,
+    Mark,
     Reproduction,
+    RunEnd,
     Search,
-    Verdict,
     judged,
     next_commit,
     said,
     suspects,
 )
 
-TESTS = Outcome(exit_code=1, failing=frozenset({"a::x", "a::y"}), words="exit code 1: 2 failed")
-PLAIN = Outcome(exit_code=1, words="exit code 1: ValueError: 3 is too much")
+TESTS = RunEnd(exit_code=1, failing=frozenset({"a::x", "a::y"}), words="exit code 1: 2 failed")
+PLAIN = RunEnd(exit_code=1, words="exit code 1: ValueError: 3 is too much")
 
 
-def outcome(code: int, **facts: Any) -> Outcome:
-    return Outcome(exit_code=code, **facts)
+def outcome(code: int, **facts: Any) -> RunEnd:
+    return RunEnd(exit_code=code, **facts)
 
 
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [
-        (outcome(1, failing=frozenset({"a::x"})), Verdict.BAD),
-        (outcome(0, passing=frozenset({"a::x", "a::y"})), Verdict.GOOD),
-        (outcome(1, failing=frozenset({"b::z"}), passing=TESTS.failing), Verdict.GOOD),
-        (outcome(1, failing=frozenset({"b::z"})), Verdict.SKIP),
-        (outcome(2, unfit=frozenset({"a"})), Verdict.SKIP),
-        (outcome(0), Verdict.SKIP),
-        (outcome(127), Verdict.SKIP),
+        (outcome(1, failing=frozenset({"a::x"})), Mark.BAD),
+        (outcome(0, passing=frozenset({"a::x", "a::y"})), Mark.GOOD),
+        (outcome(1, failing=frozenset({"b::z"}), passing=TESTS.failing), Mark.GOOD),
+        (outcome(1, failing=frozenset({"b::z"})), Mark.SKIP),
+        (outcome(2, unfit=frozenset({"a"})), Mark.SKIP),
+        (outcome(0), Mark.SKIP),
+        (outcome(127), Mark.SKIP),
     ],
 )
-def test_a_test_that_fails_is_followed_by_its_name(found: Outcome, verdict: Verdict) -> None:
+def test_a_test_that_fails_is_followed_by_its_name(found: RunEnd, verdict: Mark) -> None:
     assert judged(TESTS, found)[0] is verdict
 
 
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [
-        (outcome(1, words="exit code 1: ValueError: 4 is too much"), Verdict.BAD),
-        (outcome(0), Verdict.GOOD),
-        (outcome(1, words="exit code 1: ModuleNotFoundError: No module named 'x'"), Verdict.SKIP),
-        (outcome(2, words="exit code 2: ValueError: 3 is too much"), Verdict.SKIP),
-        (outcome(125), Verdict.SKIP),
-        (outcome(127), Verdict.SKIP),
-        (outcome(-9, timed_out=True), Verdict.SKIP),
+        (outcome(1, words="exit code 1: ValueError: 4 is too much"), Mark.BAD),
+        (outcome(0), Mark.GOOD),
+        (outcome(1, words="exit code 1: ModuleNotFoundError: No module named 'x'"), Mark.SKIP),
+        (outcome(2, words="exit code 2: ValueError: 3 is too much"), Mark.SKIP),
+        (outcome(125), Mark.SKIP),
+        (outcome(127), Mark.SKIP),
+        (outcome(-9, timed_out=True), Mark.SKIP),
     ],
 )
-def test_a_plain_command_is_bad_only_in_the_same_words(found: Outcome, verdict: Verdict) -> None:
+def test_a_plain_command_is_bad_only_in_the_same_words(found: RunEnd, verdict: Mark) -> None:
     assert judged(PLAIN, found)[0] is verdict
 
 
 def test_a_command_that_hangs_is_bad_where_it_hangs() -> None:
     hangs = outcome(-15, timed_out=True)
-    assert judged(hangs, hangs)[0] is Verdict.BAD
-    assert judged(hangs, outcome(1))[0] is Verdict.SKIP
+    assert judged(hangs, hangs)[0] is Mark.BAD
+    assert judged(hangs, outcome(1))[0] is Mark.SKIP
 
 
 def test_times_are_no_part_of_a_failure() -> None:
@@ -79,7 +79,7 @@ def test_a_flaky_failure_says_what_a_run_is_worth() -> None:
 def test_what_cannot_be_tested_stays_a_suspect() -> None:
     search = Search(bad="e", good=("a",), skipped={})
     assert next_commit(search, ["c", "b", "d", "e"]) == "c"
-    search = search.after("c", Verdict.SKIP, "broken").after("b", Verdict.GOOD, "")
-    search = search.after("d", Verdict.BAD, "")
+    search = search.after("c", Mark.SKIP, "broken").after("b", Mark.GOOD, "")
+    search = search.after("d", Mark.BAD, "")
     assert next_commit(search, ["c", "d"]) is None
     assert suspects(search, ["c", "d"]) == ("c", "d")
