@@ -114,10 +114,7 @@ def _add_programs(
         command = commands.add_parser(name, help=about, allow_abbrev=False)
         if words is not None and name not in words:
             continue
-        to = _Flags(command)
-        _add_general(to, "" if name == _GENERAL else name)
-        if name != _GENERAL:
-            _add_inputs(to, name)
+        _add_general(_Flags(command), "" if name == _GENERAL else name)
 
 
 def _add_configuration(command: argparse.ArgumentParser, *, besides: Sequence[str] = ()) -> None:
@@ -444,16 +441,6 @@ def _add_of_panels(to: _Flags) -> None:
     to.value("--personas N", "how many roles of a panel", type=int)
     to.value("--rounds N", "how many rounds of votes", type=int)
     to.value("--max-findings N", "how many findings a panel may bring", type=int)
-
-
-def _add_inputs(to: _Flags, name: str) -> None:
-    """A flag for each input of a program of ours."""
-    from autoresearch_ci.investigate.program import bundled
-
-    for flag, asked in bundled(name).facts.inputs.items():
-        word = "WORD" if asked.choices else "TEXT"
-        more = {"dest": f"input_{flag}", "choices": asked.choices or None, "default": ""}
-        to.value(f"--{flag} {word}", asked.about, **more)
 
 
 _COMMANDS: dict[str, tuple[str, Callable[[_Flags], None]]] = {

@@ -162,8 +162,7 @@ def _asked(
     options: argparse.Namespace, program: Program, config: Config, known: Started | None
 ) -> dict[str, str]:
     """By flag; what an earlier process was asked holds. Raises `ConfigError`."""
-    said = {n: str(getattr(options, f"input_{n}", "") or "") for n in program.facts.inputs}
-    said |= _said(getattr(options, "say", []), program)
+    said = _said(getattr(options, "say", []), program)
     typed = ((name, getattr(options, name)) for name in _OF_ALL)
     said |= {name: "" if words is None else str(words) for name, words in typed}
     said["goal"] = config.goal
@@ -198,7 +197,9 @@ def _refuse_missing(program: Program, given: Mapping[str, str]) -> None:
     inputs = program.facts.inputs.items()
     missing = [name for name, asked in inputs if asked.required and name not in given]
     if missing:
-        told = ", ".join(f"--{name} ({program.facts.inputs[name].about})" for name in missing)
+        told = ", ".join(
+            f"--say {name}=... ({program.facts.inputs[name].about})" for name in missing
+        )
         raise ConfigError(f"{program.facts.name} must be told more: {told}.")
 
 

@@ -109,7 +109,7 @@ def test_a_word_that_is_no_depth_and_an_input_that_is_missing_are_mistakes(smell
     wrong = smells(flags=("--depth", "bottomless"))
     assert (wrong.code, "expected one of quick" in wrong.err) == (2, True)
     silent = smells.but(words=smells.words[:3])(tag="u")
-    assert (silent.code, "--who (Who has to read it)" in silent.err) == (2, True)
+    assert (silent.code, "--say who=... (Who has to read it)" in silent.err) == (2, True)
     other = smells.but(words=(*smells.words[:3], "--say", "who=nobody"))(tag="v")
     assert (other.code, "newcomer, owner" in other.err) == (2, True)
     panel = smells(flags=("--rounds", "2"), tag="w")
