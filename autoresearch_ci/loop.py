@@ -228,6 +228,7 @@ class Loop:
                 previous=proposal,
                 feedback=outcomes[-1].output if outcomes else "",
                 promising=None if outcomes else self.evaluator.promising(knowledge.session),
+                kept_back=self._seconds_to_confirm(),
             )
             answer = self._ask(context)
             if answer is None:

@@ -154,7 +154,11 @@ def _refuse_unlike(one: Read, other: Read) -> None:
 def _failed(words: Sequence[str], read: Sequence[Read], *, compared: bool) -> list[str]:
     """A sentence on each condition that holds."""
     last = read[-1]
-    sentences = []
+    sentences = [
+        f"incomplete: {one.path} holds no number that could be judged"
+        for one in read
+        if words and one.found.best is None
+    ]
     for one in read if not compared else [last]:
         if "plateau" in words and one.found.plateau is not None:
             sentences.append(f"plateau: {one.path} since #{one.found.plateau}")
@@ -182,9 +186,9 @@ def _missed(one: Read) -> list[str]:
 
 
 def _is_worse(one: Evaluation, other: Evaluation) -> bool:
-    """Whether `other` ends worse; a journal without any number does."""
+    """Whether `other` ends worse."""
     if one.best is None or other.best is None:
-        return one.best is not None
+        return False
     return one.direction.better(one.best, other.best)
 
 

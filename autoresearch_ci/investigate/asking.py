@@ -128,6 +128,7 @@ class Asking:
             turns=claude.turns,
             usd=_least(usd, budget.iteration_usd),
             tokens=_least(tokens, budget.iteration_tokens),
+            until=None if self.wall is None else self.began + self.wall,
         )
 
     def _paid(self, usage: Mapping[str, Any], claude: Claude, iteration: int) -> Spent:

@@ -35,11 +35,9 @@ class Provider:
     def dialect(self) -> Dialect:
         return self.service.dialect
 
-    def ask(
-        self, request: Mapping[str, Any], record: Record, before_retry: Callable[[], None]
-    ) -> Turn:
+    def ask(self, request: Mapping[str, Any], record: Record, check: Callable[[], None]) -> Turn:
         """Raises `NoProposal` when the answer holds a secret: it would have to be sent back."""
-        turn = self.service.ask(request, record, before_retry)
+        turn = self.service.ask(request, record, check)
         if self.redactor.found_in_any(turn.content):
             raise NoProposal(WITHHELD)
         return turn

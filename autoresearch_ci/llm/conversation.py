@@ -6,6 +6,7 @@ Knows the Messages API's words but no SDK. Nothing is carried out of an answer t
 from __future__ import annotations
 
 import re
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Ask(Protocol):
     """Sends a request and returns the whole answer, or raises `ProposerError`."""
 
     def __call__(
-        self, request: Mapping[str, Any], record: Record, before_retry: Callable[[], None]
+        self, request: Mapping[str, Any], record: Record, check: Callable[[], None]
     ) -> Turn: ...
 
 
@@ -68,11 +69,13 @@ class Declined(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Caps:
-    """When a conversation may not go on; checked before each request and each retry."""
+    """When a conversation may not go on; checked before each request, and while one is answered."""
 
     turns: int
     tokens: float | None = None
     usd: float | None = None
+    until: float | None = None
+    """By the monotonic clock."""
 
 
 _R = TypeVar("_R")
@@ -134,6 +137,8 @@ class Talk(ABC, Generic[_R]):
             raise OutOfBudget(f"no {self.wanted} within {tokens:.0f} tokens")
         if usd is not None and self.spent.cost_usd >= usd:
             raise OutOfBudget(f"no {self.wanted} within ${usd:g}")
+        if self._caps.until is not None and time.monotonic() >= self._caps.until:
+            raise OutOfBudget(f"no {self.wanted} within the time that is left")
 
     def _check_whole(self, answer: Turn) -> None:
         if answer.stop_reason == "refusal":

@@ -132,17 +132,18 @@ class MessagesService:
         self,
         request: Mapping[str, Any],
         record: Record,
-        before_retry: Callable[[], None] = lambda: None,
+        check: Callable[[], None] = lambda: None,
     ) -> Turn:
         """One whole answer. Raises `ProposerError` when it cannot be had.
 
-        Broken answers are paid for as well: `before_retry` may raise when that is enough.
+        Broken answers are paid for as well: `check` may raise when that is enough, before a further
+        try and while an answer is waited for.
         """
         request = self._redactor.redact_all(request)
         waited = 0.0
         for tried in range(1, self._retries + 2):
             try:
-                return self._once(request, record)
+                return self._once(request, record, check)
             except _Passing as error:
                 # Some randomness, so that machines that failed together do not return together.
                 pause = min(_FIRST_WAIT * 2 ** (tried - 1), _LONGEST_WAIT)
@@ -150,16 +151,16 @@ class MessagesService:
                 waited += pause
                 if tried > self._retries or waited > self._claude.patience:
                     raise ProposerError(self._gave_up(error, tried)) from error
-                before_retry()
+                check()
                 self._note(f"claude: {error}; try {tried + 1} in {pause:.0f} s")
-                self._wait(pause)
+                self._wait(pause, check)
         raise AssertionError("the last try raises")
 
-    def _once(self, request: Mapping[str, Any], record: Record) -> Turn:
+    def _once(self, request: Mapping[str, Any], record: Record, check: Callable[[], None]) -> Turn:
         heard = _Heard()
         try:
             with self._translated():
-                return self._interruptible(lambda left: self._stream(request, heard, left))
+                return self._interruptible(lambda left: self._stream(request, heard, left), check)
         finally:  # an answer that is given up has its price as well
             if heard.usage:
                 record(heard.usage)
@@ -191,7 +192,9 @@ class MessagesService:
                 text = line(str(error), 120) or type(error).__name__
                 raise _Passing(f"the server's answer made no sense ({text})") from error
 
-    def _interruptible(self, work: Callable[[threading.Event], _T]) -> _T:
+    def _interruptible(
+        self, work: Callable[[threading.Event], _T], check: Callable[[], None] = lambda: None
+    ) -> _T:
         """Run `work` in a thread, so that an interrupt or the deadline need not wait for a byte."""
         future: concurrent.futures.Future[_T] = concurrent.futures.Future()
         abandoned = threading.Event()
@@ -207,15 +210,17 @@ class MessagesService:
         try:
             while not concurrent.futures.wait([future], timeout=0.2).done:
                 self._check()
+                check()
                 if time.monotonic() > deadline:
                     raise _Passing(f"no whole answer in {self._turn_seconds:.0f} s")
         finally:
             abandoned.set()
         return future.result()
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, seconds: float, check: Callable[[], None]) -> None:
         while seconds > 0:
             self._check()
+            check()
             self._sleep(min(seconds, 1.0))
             seconds -= 1.0
 

@@ -60,8 +60,12 @@ class Briefing:
         previous: Proposal | None = None,
         feedback: str = "",
         promising: Proposal | None = None,
+        kept_back: float = 0.0,
     ) -> Context:
-        """What the proposer of the next iteration knows."""
+        """What the proposer of the next iteration knows.
+
+        `kept_back`: seconds at the end of the run that are not for proposing.
+        """
         ledger = self.ledger
         experiments = ledger.experiments
         return Context(
@@ -84,7 +88,7 @@ class Briefing:
             notes=self._notes(),
             earlier=self.earlier,
             past=self.past,
-            remaining=self._remaining(),
+            remaining=self._remaining(kept_back),
             aim=aim,
             file_history=self.file_history,
             hidden=self.hidden,
@@ -94,14 +98,14 @@ class Briefing:
         attempts = self.ledger.history.attempts
         return [a.next_idea for a in attempts if a.next_idea][-REMEMBERED_NOTES:]
 
-    def _remaining(self) -> Remaining:
+    def _remaining(self, kept_back: float) -> Remaining:
         limits, experiments = self.limits, self.ledger.experiments
         run = Remaining(
             iterations=limits.iterations - ideas(experiments),
             seconds=limits.seconds,
             usd=limits.usd,
             tokens=limits.tokens,
-        ).after(self.ledger.spent, self.elapsed)
+        ).after(self.ledger.spent, self.elapsed + kept_back)
         iteration = Remaining(usd=limits.iteration_usd, tokens=limits.iteration_tokens).after(
             self.ledger.history.unfinished
         )

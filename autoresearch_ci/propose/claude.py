@@ -6,6 +6,7 @@ service spoken to in llm/messages_api.py.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -77,6 +78,7 @@ class ClaudeProposer:
         before = context.previous.edits if again and context.previous else ()
         if self._more and not again:
             self._more.new_iteration()
+        seconds = context.remaining.seconds
         draft = Draft(context.incumbent, self._scope, start=before, hidden=context.hidden)
         talk = Conversation(
             ask=self._ask,
@@ -86,6 +88,7 @@ class ClaudeProposer:
                 turns=self._claude.turns,
                 tokens=context.remaining.most_tokens,
                 usd=context.remaining.most_usd,
+                until=None if seconds is None else time.monotonic() + seconds,
             ),
             price=self._price,
             focused=not again,
@@ -131,11 +134,9 @@ class ClaudeProposer:
         self._paid(cost)
         return cost
 
-    def _ask(
-        self, request: Mapping[str, Any], record: Record, before_retry: Callable[[], None]
-    ) -> Turn:
+    def _ask(self, request: Mapping[str, Any], record: Record, check: Callable[[], None]) -> Turn:
         """Raises `NoProposal` when the answer holds a secret: it would have to be sent back."""
-        turn = self._service.ask(request, record, before_retry)
+        turn = self._service.ask(request, record, check)
         if self._redactor.found_in_any(turn.content):
             raise NoProposal(WITHHELD)
         return turn

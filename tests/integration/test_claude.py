@@ -658,6 +658,14 @@ def test_a_server_that_never_finishes_is_given_up(bench: Bench) -> None:
         bench.propose(slow, slow, turn_seconds=0.1, retries=1)
 
 
+def test_a_proposal_takes_no_longer_than_the_run_has_left(bench: Bench) -> None:
+    began = time.monotonic()
+    context = asked(remaining=Remaining(seconds=0.5))
+    with pytest.raises(EditError, match="within the time that is left"):
+        bench.propose(replace(change(), delay=30.0), context=context)
+    assert time.monotonic() - began < promptly(3)
+
+
 # --- what goes out ---
 
 

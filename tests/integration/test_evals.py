@@ -64,6 +64,20 @@ def test_it_fails_on_what_it_was_told_to_and_on_nothing_else(
     assert run_cli(["evals", str(written(tmp_path / "results.tsv", tried)), *words]) == code
 
 
+@pytest.mark.parametrize("words", [("--fail-on", "regression"), ("--fail-on", "plateau")])
+def test_a_journal_without_a_number_is_not_clean(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    empty = written(tmp_path / "a.tsv", [])
+    text = empty.read_text().replace("\tbaseline\t", "\tmetric-error\t").replace("\t100\t", "\t-\t")
+    empty.write_text(text)
+    assert run_cli(["evals", str(empty), *words]) == 1
+    assert "holds no number" in capsys.readouterr().out
+    good = written(tmp_path / "b.tsv", GOOD)
+    assert run_cli(["evals", "--compare", str(empty), str(good), *words]) == 1
+    assert run_cli(["evals", str(empty)]) == 0
+
+
 def test_the_goal_is_the_runs_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path / "results.tsv", GOOD)
     config = {"metric.name": "ms", "metric.target": 50}

@@ -31,7 +31,7 @@ class Script:
         self.requests: list[Mapping[str, Any]] = []
 
     def __call__(
-        self, request: Mapping[str, Any], record: Record, before_retry: Callable[[], None]
+        self, request: Mapping[str, Any], record: Record, check: Callable[[], None]
     ) -> Turn:
         self.requests.append(request)
         turn = self.turns.pop(0)
