@@ -15,13 +15,14 @@ from pathlib import Path
 
 from autoresearch_ci.cli.config import typed_from
 from autoresearch_ci.cli.questions import Asks, Questions
-from autoresearch_ci.cli.trial import NOISY, Trial, refuse_dangerous, surveyed, tried
+from autoresearch_ci.cli.trial import Trial, refuse_dangerous, surveyed, tried
 from autoresearch_ci.config.resolve import Setting, load
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.llm.credentials import has_credentials
 from autoresearch_ci.measure.baseline import RedGuard
+from autoresearch_ci.measure.bench import SetupFailed
 from autoresearch_ci.plan.brief import Brief, aimed, brief_of, drafts_of
 from autoresearch_ci.plan.config_draft import Draft, draft_of, yaml_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
@@ -247,7 +248,7 @@ def _nothing_to_measure(goal: str, stack: Stack) -> str:
 
 
 def _settled(place: Place, drafts: Sequence[Draft]) -> tuple[Draft, Trial | None]:
-    """The first that works, looks at the scope and sees gains in its noise, else one that works.
+    """The first that works and looks at the scope, else one that works; noise is only told.
 
     Raises what was wrong with the first when none does.
     """
@@ -257,6 +258,8 @@ def _settled(place: Place, drafts: Sequence[Draft]) -> tuple[Draft, Trial | None
     for draft in drafts[:_TRIES]:
         try:
             found, trial = _proved(draft, place)
+        except SetupFailed:  # before any metric
+            raise
         except RedGuard as error:
             cure = "do: autoresearch-ci fix repairs it; or name another one: --guard CMD"
             raise BaselineError(f"{error}\n{cure}") from error
@@ -278,22 +281,44 @@ def _settled(place: Place, drafts: Sequence[Draft]) -> tuple[Draft, Trial | None
 
 
 def _against(draft: Draft, trial: Trial) -> str:
-    """Why another number would be better; empty: nothing is."""
+    """Why another number would be better; empty: nothing is.
+
+    Its noise is no reason: what gets better must not depend on how busy the machine was.
+    """
     if trial.blind:
         return trial.blindness
-    value = statistics.median(trial.values)
-    if value < draft.least:
-        return f"{value:.2g} seconds are mostly the start of the tests, not the code in scope"
-    if trial.detectable > NOISY:
-        return f"gains below {trial.detectable:.0%} would not be seen in its noise"
+    if _is_mostly_start(draft, trial):
+        value = statistics.median(trial.values)
+        return f"{value:.2g} seconds are mostly the start of what is run, not the code in scope"
     return ""
+
+
+_ENOUGH = 10.0
+"""Seconds of tests that are worth it however long their build takes."""
+
+
+def _is_mostly_start(draft: Draft, trial: Trial) -> bool:
+    """By what a busy machine changes least: a share of the run, else the calmest of the values."""
+    if "junit" in draft.metric.get("extract", {}):
+        return statistics.mean(trial.values) < min(draft.least * trial.seconds, _ENOUGH)
+    return min(trial.values) < draft.least
+
+
+_NOISY = 0.3
+"""Where only larger gains are seen, whoever reads the file should know."""
 
 
 def _explained(draft: Draft, why: Sequence[str], trial: Trial | None) -> Draft:
     """With what was tried before it, and what speaks against it."""
-    against = [f"warning: {trial.blindness}"] if trial and trial.blind else []
-    told = "\n".join([draft.reasons.get("metric", ""), *why, *against]).strip()
-    return replace(draft, reasons={**draft.reasons, "metric": told})
+    told = [draft.reasons.get("metric", ""), *why]
+    if trial and trial.blind:
+        told.append(f"warning: {trial.blindness}")
+    if trial and trial.detectable > _NOISY:
+        told.append(
+            f"warning: gains below {trial.detectable:.0%} were not seen in its noise where it was "
+            "tried; a longer workload or a quieter machine shows smaller ones"
+        )
+    return replace(draft, reasons={**draft.reasons, "metric": "\n".join(told).strip()})
 
 
 def _proved(draft: Draft, place: Place) -> tuple[Draft, Trial | None]:

@@ -25,10 +25,8 @@ from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.preflight import Options, RunContext, survey
 
 RUNS = 3
-NOISY = 0.3
-"""A metric that finds only larger gains is taken where there is no other."""
-_DRIFT = 0.2
-"""What a machine may make of three runs' noise a moment later."""
+_DRIFT, _FAR = 0.2, 0.5
+"""What a machine may make of three runs' noise a moment later, and what it does not."""
 MANY_FILES = 50
 """More than that in scope make it hard to say what a change is about."""
 _SLOW = 120.0
@@ -75,6 +73,8 @@ class Trial:
         if self.guards:
             named = "the guard passes" if self.guards == 1 else f"{self.guards} guards pass"
             yield f"{named} in {self.guard_seconds:.1f} s"
+        else:
+            yield "warning: no guard, so nothing says what a change breaks: --guard CMD"
         if self.blind:
             yield f"warning: {self.blindness}"
         cost = "" if self.dollars is None else f"; with Claude about ${self.dollars:.2f}"
@@ -152,8 +152,8 @@ def _is_blind(bench: Bench, policy: Policy, found: Baseline, scope: Sequence[str
     if run.value is None:
         return False
     usual, width = statistics.median(found.values), _detectable(found, policy)
-    same = max(3 * width, _DRIFT) if width else 0.0
-    return width <= NOISY and abs(run.value - usual) <= same * abs(usual)
+    same = min(max(3 * width, _DRIFT), _FAR) if width else 0.0
+    return abs(run.value - usual) <= same * abs(usual)
 
 
 def _refuse_reached(config: Config, values: Sequence[float]) -> None:

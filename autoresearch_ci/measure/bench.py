@@ -67,6 +67,10 @@ _FLAKY = (
 )
 
 
+class SetupFailed(BaselineError):
+    """Before anything was measured: no other metric helps."""
+
+
 class Bench:
     """All that is measured on a state of the code: the metric here, the guards beside it."""
 
@@ -135,13 +139,13 @@ class Bench:
         return self._commands
 
     def set_up(self, commands: Sequence[str]) -> None:
-        """Run the setup commands. Raises `BaselineError` when one fails."""
+        """Run the setup commands. Raises `SetupFailed` when one does."""
         self._tell_protection()
         for command in commands:
             result = self._commands.run(0, "setup", command)
             self._commands.logs.write()
             if result.exit_code:
-                raise BaselineError(
+                raise SetupFailed(
                     f"the setup command failed with exit code {result.exit_code}: {command}\n"
                     "usually: it needs a variable or a folder that measured code does not get; "
                     "see `env`, `pass_env` and `share` in the configuration.\n"

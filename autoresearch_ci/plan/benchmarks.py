@@ -61,8 +61,12 @@ _TOOL = re.compile(
     r"|\bgo test\b.*-bench\b|\bcargo bench\b"
     r"|\bops/s(?:ec)?\b|\bns/(?:op|iter)\b"
 )
-_NOT_PRINTED = re.compile(r"\b(?:matcha|cronometro)\b")
-"""Whose time says nothing, and whose results are in no form that is known."""
+_NO_RULER = re.compile(
+    r"\b(?:matcha|cronometro)\b|\b(?:npm|pnpm|yarn) (?:i|ci|install|add)\b|\bpip3? install\b"
+    r"|\bmvn\b.* install\b|\b(?:wget|curl) (?:-|['\"]?https?:)|\bgit clone\b|\bapt-get\b"
+)
+"""Whose results are in no form that is known, or which fetches what it measures with: that takes a
+network, and most of the time."""
 _NAMED = re.compile(
     r"""\b(?:add|bench|benchmark|task|run|test)\(\s*(?:f?["'`]|name\s*=\s*f?["'])([^"'`]+)["'`]"""
 )
@@ -95,7 +99,7 @@ def _of_scripts(
     found = [p for p in known if _SCRIPT.match(p) and not _AWAY.search(p)]
     for path in sorted(found, key=lambda p: (p.count("/"), p))[:_FILES_LIMIT]:
         match, text = _SCRIPT.match(path), _text(read, path)
-        if not match or _NOT_PRINTED.search(text):
+        if not match or _NO_RULER.search(text):
             continue
         end = match["end"] or match["late"] or match["inner"]
         command = f"{_STARTS[end]} {shlex.quote(path)}"
@@ -155,7 +159,7 @@ def _of_node(
         line = scripts[name]
         files = [word for word in line.split() if word.removeprefix("./") in known]
         text = "\n".join(_text(read, path.removeprefix("./")) for path in files)
-        if _NOT_PRINTED.search(f"{line}\n{text}"):
+        if _NO_RULER.search(f"{line}\n{text}"):
             continue
         once = " -- --run" if re.search(r"\bvitest bench\b(?!.*--run)", line) else ""
         yield Benchmark(
@@ -257,18 +261,20 @@ def _of_cmake(known: Set[str], read: Read) -> Iterator[Benchmark]:
 
 
 def _of_make(known: Set[str], read: Read) -> Iterator[Benchmark]:
-    """Once to build it, and again to measure."""
+    """Once to build it, and again to measure; one that links a program does not start it."""
     for path in ("GNUmakefile", "makefile", "Makefile"):
         text = _text(read, path) if path in known else ""
         rule = re.search(
             r"(?m)^((?:run-)?(?:bench(?:mark)?s?|perf))\s*:(?!=).*((?:\n(?:\t.*|#.*|))*)", text
         )
         if rule:
+            built, is_tool = f"make {rule[1]}", bool(_TOOL.search(rule[2]))
+            links = re.search(rf"\s-o\s*(?:\$@|\$\(@\)|{re.escape(rule[1])})(?!\S)", rule[2])
             yield Benchmark(
-                command=f"make {rule[1]}",
-                before="" if _TOOL.search(rule[2]) else f"make {rule[1]}",
+                command=f"./{rule[1]}" if links else built,
+                before="" if is_tool and not links else built,
                 reason=f"{path}: {rule[1]}",
-                is_tool=bool(_TOOL.search(rule[2])),
+                is_tool=is_tool,
             )
             return
 

@@ -39,6 +39,10 @@ def _install_of_node(known: frozenset[str]) -> Iterator[str]:
         yield "npm install"
 
 
+_REQUIREMENTS = re.compile(
+    r"(requirements[/_.-]?)?(dev|tests?)[\w.-]*(?<!\d)\.txt|requirements\.txt"
+)
+"""Not those of pages or releases, nor of another version of Python, as in `tests39`."""
 _EXTRAS = ("test", "tests", "testing", "dev", "develop", "development")
 
 
@@ -53,11 +57,7 @@ def _install_of_python(
     if project or {"setup.py", "setup.cfg"} & known or "build-system" in data:
         named = f"[{','.join(extras)}]" if extras else ""
         yield f"{pip} -e '.{named}'"
-    names = [
-        n
-        for n in known
-        if re.fullmatch(r"(requirements[/_.-]?)?(dev|tests?|requirements)[\w.-]*\.txt", n)
-    ]
+    names = [n for n in known if _REQUIREMENTS.fullmatch(n)]
     yield from (f"{pip} -r {name}" for name in sorted(names))
     yield from (f"{pip} --group {name}" for name in groups[:2])
     told = " ".join((*extras, *groups, *names))

@@ -54,10 +54,10 @@ _NOT_SOURCE = re.compile(
 _NO_SOURCE_FILE = re.compile(
     r"(^|/)(setup|conftest|noxfile|fabfile|tasks|manage|build)\.(py|rs)$"
     r"|(^|/)[\w.-]+\.(config|conf|d)\.[cm]?[jt]s$|\.min\.js$|(^|/)(Gulpfile|Gruntfile)\.js$"
-    r"|(^|/)(bench(mark)?s?|perf)([_-][\w-]+)?\.\w+$|[\w-]+[_-]bench(mark)?\.\w+$"
+    r"|(^|/)(bench(mark)?s?|perf|examples?|demo)([_-][\w-]+)?\.\w+$|[\w-]+[_-]bench(mark)?\.\w+$"
     r"|(^|/)\.[^/]+$|_pb2?\.(py|go)$"
 )
-"""What sets up, builds or measures: no part of what gets better."""
+"""What sets up, builds, measures or shows: no part of what gets better."""
 _TESTS = re.compile(
     r"(^|/)(tests?|testing|specs?|__tests__|e2e|testdata)/|(^|/)(test_[^/]*|[^/]*[_.-](test|spec))\.\w+$"
     r"|(^|/)test\.\w+$"

@@ -378,18 +378,16 @@ def test_a_model_without_a_plan_is_said(
     assert "the model's plan is malformed" in capsys.readouterr().err
 
 
-def test_a_metric_in_whose_noise_nothing_would_be_seen_is_not_the_first_choice(
+def test_noise_is_told_and_does_not_decide_what_gets_better(
     here: Repo, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    noisy = (
-        "import random\n\nif __name__ == '__main__':\n    number = 10 ** random.uniform(0, 30)\n"
-    )
-    commit(
-        here, {"bench.py": noisy + "    print(f'steps: {number}')\n", "work.py": BENCH["work.py"]}
-    )
+    noisy = "import random\nimport work\n\nif __name__ == '__main__':\n"
+    noisy += "    number = random.uniform(1, 30)\n    print(f'steps: {number}')\n"
+    commit(here, {"bench.py": noisy, "work.py": BENCH["work.py"]})
     assert init() == 0
-    assert "not yet python bench.py" in capsys.readouterr().out
-    assert written(here)["metric"]["name"] == "complexity"
+    assert written(here)["metric"]["name"] == "steps"
+    assert "warning: gains near" in capsys.readouterr().out
+    assert "were not seen in its noise" in (here.path / CONFIG).read_text()
 
 
 def test_tests_that_take_no_time_are_not_the_first_choice(
@@ -397,7 +395,34 @@ def test_tests_that_take_no_time_are_not_the_first_choice(
 ) -> None:
     commit(here, PYTHON)
     assert init() == 0
-    assert "seconds are mostly the start of the tests" in capsys.readouterr().out
+    assert "seconds are mostly the start of what is run" in capsys.readouterr().out
+    assert written(here)["metric"]["name"] == "complexity"
+
+
+def test_a_benchmark_that_ends_before_it_has_begun_is_not_the_first_choice(here: Repo) -> None:
+    commit(here, {"bench.py": "import work\n", "work.py": BENCH["work.py"]})
+    assert init() == 0
+    assert written(here)["metric"]["name"] == "complexity"
+
+
+def test_a_setup_that_fails_is_tried_once_as_no_other_metric_helps(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(here, {**BENCH, "bench.py": "import work\n"})
+    assert init("--set", "setup=[exit 3]") == 4
+    assert capsys.readouterr().out.count("trying: ") == 1
+
+
+def test_a_machine_that_makes_all_slower_does_not_make_the_tests_their_own_metric(
+    here: Repo,
+) -> None:
+    slow = "import time\n\n\ndef test_add():\n    time.sleep(0.15)\n\n\n"
+    tests = f"{slow}{PYTHON['tests/test_add.py'].replace('test_add', 'test_sum')}"
+    commit(
+        here,
+        {**PYTHON, "conftest.py": "import time\n\ntime.sleep(3)\n", "tests/test_add.py": tests},
+    )
+    assert init() == 0
     assert written(here)["metric"]["name"] == "complexity"
 
 

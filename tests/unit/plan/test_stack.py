@@ -86,6 +86,13 @@ def test_each_stack_is_recognised(
     assert found.install[:1] == ((install,) if install else ())
 
 
+def test_what_is_installed_is_for_tests_and_not_for_pages_or_another_python() -> None:
+    names = ("requirements.txt", "requirements-tests39.txt", "requirements-docs.txt")
+    names += ("requirements/testing.txt", "requirements-dev.txt", "dev.requirements.txt")
+    found = stack({"a.py": "", "test_a.py": "def test_a(): 1", **dict.fromkeys(names, "")}).install
+    assert [line.rpartition(" ")[2] for line in found] == sorted({*names} - {*names[1:3]})
+
+
 def test_tests_among_the_sources_are_not_in_scope() -> None:
     assert "!src/pkg/tests/" in stack(PYTHON).scope
     assert "!*.test.ts" in stack(NODE).scope
@@ -183,16 +190,65 @@ def test_the_guard_of_pytest_compares_test_by_test() -> None:
     assert "--continue-on-collection-errors" not in guard["command"]
 
 
-def test_what_lints_is_no_part_of_the_time_of_the_tests() -> None:
-    package = '{"scripts": {"test": "xo && ava --serial && tsd"}}'
-    (offer,) = offers_for("faster tests", stack({"package.json": package, "index.js": ""}))
+@pytest.mark.parametrize(
+    "scripts",
+    [
+        '"test": "xo && ava --serial && tsd"',
+        '"test": "npm run lint && npm run unit", "lint": "xo", "unit": "ava --serial"',
+        '"test": "nyc --lines 100 --check-coverage --reporter=text ava --serial"',
+    ],
+    ids=["steps", "scripts", "coverage"],
+)
+def test_what_lints_and_counts_lines_is_no_part_of_the_time_of_the_tests(scripts: str) -> None:
+    files = {"package.json": f'{{"scripts": {{{scripts}}}}}', "index.js": ""}
+    (offer,) = offers_for("faster tests", stack(files))
     assert offer.metric["command"].endswith("score time -- npx --no-install ava --serial")
     assert offer.guards[0]["command"] == "npm test --silent"
+
+
+def test_a_script_that_starts_itself_is_followed_no_further() -> None:
+    package = '{"scripts": {"test": "npm run unit", "unit": "npm run test"}}'
+    (offer,) = offers_for("faster tests", stack({"package.json": package, "index.js": ""}))
+    assert offer.metric["command"].endswith("score time -- npm test --silent")
 
 
 def test_what_make_builds_for_its_tests_is_no_part_of_their_time() -> None:
     (offer,) = offers_for("faster tests", stack(C))
     assert offer.metric["command"] == "make check && autoresearch-ci score time -- make check"
+
+
+@pytest.mark.parametrize(
+    ("files", "report"),
+    [
+        ({"pyproject.toml": "[tool.pytest.ini_options]\n", "a.py": ""}, "tests-report.xml"),
+        (JAVA, "**/target/surefire-reports/TEST-*.xml"),
+    ],
+    ids=["pytest", "maven"],
+)
+def test_the_time_of_the_tests_is_what_their_report_says_and_not_that_of_the_tool(
+    files: dict[str, str], report: str
+) -> None:
+    (offer,) = offers_for("faster tests", stack(files))
+    assert offer.metric["extract"] == {"junit": report, "count": "seconds"}
+
+
+def test_tests_of_c_are_timed_as_users_compile_it() -> None:
+    files = {"CMakeLists.txt": "enable_testing()\n", "a.c": ""}
+    (offer,) = offers_for("faster tests", stack(files))
+    assert offer.metric["command"].startswith("cmake -S . -B build -DCMAKE_C_FLAGS=-O2 ")
+    assert "-O2" not in offer.guards[0]["command"]
+
+
+def test_a_benchmark_that_installs_first_is_no_ruler() -> None:
+    package = '{"scripts": {"benchmark": "cd bench && npm i && node a.js", "bench": "node b.js"}}'
+    found = stack({"package.json": package, "index.js": ""}).benchmarks
+    assert [each.command for each in found] == ["npm run --silent bench"]
+    assert not stack({"benchmark-prereq.sh": "mvn install:install-file a.jar\n"}).benchmarks
+
+
+def test_what_shows_how_it_is_used_is_not_in_scope() -> None:
+    shown = {"package.json": "{}", "queue.js": "", "example.js": "", "demo.mjs": ""}
+    assert stack(shown).scope == ("queue.js",)
 
 
 def test_tests_that_cmake_leaves_out_unless_it_is_asked_are_asked_for() -> None:
@@ -297,6 +353,10 @@ def test_a_benchmark_comes_before_the_time_of_the_tests() -> None:
             "make benchmark && autoresearch-ci score time -- make benchmark",
         ),
         (
+            {"Makefile": "bench: a.o bench.o\n\t$(CC) a.o bench.o -o $@\n"},
+            "make bench && autoresearch-ci score time -- ./bench",
+        ),
+        (
             {
                 "CMakeLists.txt": "option(A_BENCH x OFF)",
                 "b/CMakeLists.txt": "add_executable(a_bench a.cc)\n"
@@ -331,13 +391,13 @@ def test_benchmarks_of_each_stack_are_found_unless_nobody_can_read_them(
 @pytest.mark.parametrize(
     ("files", "goal", "command"),
     [
-        (JAVA, "", "score time -- mvn test -B -o"),
+        (JAVA, "", "mvn test -B -o"),
         ({**JAVA, "b/pom.xml": ""}, "less complexity", "score complexity 'src/main/**/*.java'"),
         (
             {"build.gradle": "plugins { id 'java' }", "gradlew": "", "src/main/java/A.java": ""}
             | {"src/test/java/ATest.java": ""},
             "",
-            "score time -- ./gradlew check",
+            "./gradlew check",
         ),
         ({"a.ipynb": "{}", "README.md": ""}, "", "jupyter nbconvert --to notebook --execute"),
         (
