@@ -22,6 +22,12 @@ def command_files(command: str, paths: Container[str]) -> list[str]:
 
     Reads too much rather than too little: a file that is only an argument counts as well.
     """
+    return [place for place in _places(command) if place in paths]
+
+
+@functools.lru_cache(maxsize=1024)
+def _places(command: str) -> tuple[str, ...]:
+    """Where it may name a file, whether one is there or not; of each command asked many times."""
     words = command_words(command)
     folders, names = [""], []
     for previous, word in itertools.pairwise(["", *words]):
@@ -35,7 +41,7 @@ def command_files(command: str, paths: Container[str]) -> list[str]:
         for name in names
         for folder in folders
     )
-    return list(dict.fromkeys(place for place in places if place in paths))
+    return tuple(dict.fromkeys(places))
 
 
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")

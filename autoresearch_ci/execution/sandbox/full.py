@@ -35,24 +35,30 @@ def view(wanted: Places, user: User | None) -> View:
 
 def listed(wanted: Places) -> View:
     """The same without the files of the system, for questions."""
+    shown, writable = _named(wanted)
+    there = View(shown=_present(shown, writable), writable=_present(writable))
+    return replace(there, covered=[path for path in _hidden(wanted) if there.sees(path)])
+
+
+def _named(wanted: Places) -> tuple[list[str], list[str]]:
+    """What may be read, and written, if it is there."""
     own = [*map(str, wanted.own)]
     writable = [*(map(str, wanted.kept) if wanted.sealed else own), *wanted.write]
     shown = [*wanted.shown, *(path for path in wanted.read if not _is_of_etc(path))]
-    shown += own if wanted.sealed else ()
-    covers = [path for path in wanted.hidden if path not in {*shown, *writable}]
-    there = View(shown=_present(shown, writable), writable=_present(writable))
-    there_are = filter(os.path.exists, covers)
-    hidden = [*map(os.path.realpath, there_are), str(wanted.scratch.parent)]
-    return replace(
-        there,
-        covered=[path for path in _present(hidden) if there.sees(path)],
-    )
+    return [*shown, *(own if wanted.sealed else ())], writable
+
+
+def _hidden(wanted: Places) -> list[str]:
+    """What is there and to be covered, if it is shown."""
+    named = {path for paths in _named(wanted) for path in paths}
+    there_are = (path for path in wanted.hidden if path not in named and os.path.exists(path))  # noqa: PTH110
+    return _present([*map(os.path.realpath, there_are), str(wanted.scratch.parent)])
 
 
 def covered_in(wanted: Places, folders: Sequence[Path]) -> list[Path]:
     """What is hidden in these folders, the outermost: a layer above them would show it again."""
-    covered = [Path(path) for path in listed(wanted).covered]
-    found = [p for p in covered if any(folder in p.parents for folder in folders)]
+    hidden = [Path(path) for path in _hidden(wanted)]
+    found = [p for p in hidden if any(folder in p.parents for folder in folders)]
     return [p for p in found if not any(above in p.parents for above in found)]
 
 

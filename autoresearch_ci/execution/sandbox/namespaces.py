@@ -46,6 +46,7 @@ class Namespaces:
         self._fresh: int | None = None
         """The mounts of the measurement that goes on."""
         self._starter = self._new_starter()
+        self._room = _room()
 
     def confinement(
         self, user: User | None, *, network: bool, scoped: bool, filtered: bytes
@@ -95,14 +96,13 @@ class Namespaces:
         write as they may. What was written is lost with the block. Raises `NotConfined`.
         """
         stores = [s for s in _STORES if not any(f.is_relative_to(s) for f in (*layered, *empty))]
-        room = _room()
         request = {
             "box": str(box),
             "layered": [str(folder) for folder in layered],
             "empty": [str(folder) for folder in empty],
             "kept": [str(folder) for folder in kept],
             "store": stores[0],
-            "limits": f"size={room},nr_inodes={room // _BYTES_OF_A_FILE}",
+            "limits": f"size={self._room},nr_inodes={self._room // _BYTES_OF_A_FILE}",
             # Without these the attributes that it needs are root's alone; and others' have no names
             # for a folder of below that was moved, so that moving one fails.
             "options": "userxattr" if os.geteuid() else "redirect_dir=on,index=off,metacopy=off",
