@@ -296,6 +296,6 @@ def test_a_suppression_is_no_repair() -> None:
 
 @pytest.mark.parametrize("text", ["# a comment, with words\n" * 20_000, "#" * 50_000 + " noqa"])
 def test_a_large_file_is_read_in_time(text: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     added({"a": b""}, {"a": text.encode()}, LIMIT)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10

@@ -249,11 +249,11 @@ def test_the_metric_at_the_end_of_a_huge_output_is_found() -> None:
 
 @pytest.mark.parametrize("line", [" " * 2_000_000, "a" + " " * 2_000_000, "METRIC " * 300_000])
 def test_one_endless_line_takes_linear_time(line: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     for where in (VAL_BPB, at(), at(last_number=True)):
         with pytest.raises(MetricError):
             extract(line, *where)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(

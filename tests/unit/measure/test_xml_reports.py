@@ -96,12 +96,12 @@ def test_a_case_without_a_plain_time_has_no_seconds(time: str) -> None:
 )
 def test_entities_are_refused_at_once(declarations: str) -> None:
     report = f"<!DOCTYPE x [{declarations}]><testsuite><testcase>&l9;</testcase></testsuite>"
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(MetricError, match="EntitiesForbidden"):
         junit_number(report.encode(), "r.xml", "failures")
     with pytest.raises(MetricError, match="EntitiesForbidden"):
         coverage_percent(report.encode(), "r.xml")
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_cobertura_report_gives_its_line_rate_in_percent() -> None:

@@ -58,10 +58,10 @@ def test_ordinary_json_is_read_as_it_is(value: object, ascii_only: bool) -> None
     ids=range(11),
 )
 def test_a_bomb_is_refused_before_it_goes_off(text: str, why: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(Unreadable, match=why):
         json_value(text, limit=LIMIT)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_brackets_in_strings_are_no_nesting() -> None:
 
 
 def test_quotes_without_end_cost_no_more_than_their_length() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ValueError, match=r"."):
         json_value('["' + '\\"' * (MIB // 2) + "[" * 100, limit=LIMIT)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_numbers_can_be_left_as_they_are_written() -> None:
