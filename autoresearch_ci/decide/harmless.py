@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from autoresearch_ci.decide.agentic.rules import checks_out_head
 from autoresearch_ci.decide.agentic.workflow import parse
@@ -108,7 +109,7 @@ def _no_secret(weakness: Weakness, rule: str, content: str) -> tuple[Severity, s
     value = _value(line, weakness.key)
     if _PLACEHOLDER.search(value):
         return Severity.INFO, _FILL_IN
-    if rule in _GUESSED and (why := _stands_for_another(value)):
+    if rule in _GUESSED and (why := _stands_for_another(unquote(value))):
         return Severity.INFO, why
     quoted = re.search(rf"[\"'`]{re.escape(value)}", line)
     if rule == "secret-keyword" and _CALL.match(value) and not quoted:

@@ -242,7 +242,7 @@ def _well(found: Verdict[Weakness], base: Base | None, threshold: Severity | Non
     there = _counted(found.items, new=False)
     if threshold is None:
         return f"{there} found; nothing fails this gate"
-    asked = f"none of them {'is new and ' if base else ''}open, and {threshold} or worse"
+    asked = f"none is {'new, ' if base else ''}open and {threshold} or worse"
     by_model = [judged for judged in refuted(found) if judged.item.severity.reaches(threshold)]
     told = _counted(by_model, new=False)
     but = f"; besides, a model refuted {told} that scanners told" if by_model else ""

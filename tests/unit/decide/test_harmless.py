@@ -166,6 +166,7 @@ def secret(rule: str, value: str, line: str, **facts: Any) -> Severity:
         ("github-token", "ghp", "TOKEN=ghp_" + "a1B2c3D4e5F6" * 3, MEDIUM),
         ("github-token", "ghp", f"[ghp_{'x' * 36}, ghp_{'a1B2c3D4e5F6' * 3}]", MEDIUM),
         ("basic-auth-credentials", "password", "postgres://user:password@db/app", INFO),
+        ("basic-auth-credentials", "a%20word", "get('https://me:a%20word@x.org')", INFO),
         ("basic-auth-credentials", "hunter2", "postgres://user:hunter2@db/app", MEDIUM),
         ("secret-keyword", "https://x.org/login", 'secret = "https://x.org/login"', INFO),
         ("secret-keyword", "/x" + "9fK3" * 9, f'secret = "/x{"9fK3" * 9}"', MEDIUM),
