@@ -73,10 +73,13 @@ class CIJob:
             return True
         if not (_mapping(self.payload, "issue") or self.event in _OF_ANY_COMMIT):
             return False
-        head = self.repository.head()
+        return self.repository.head() != self.environment.get("GITHUB_SHA") and not self.merged
+
+    @property
+    def merged(self) -> bool:
+        """Whether HEAD is part of the default branch, as this clone of our repository has it."""
         known = self.default and not self.foreign
-        merged = known and self.repository.is_ancestor(head, self.default)
-        return head != self.environment.get("GITHUB_SHA") and not merged
+        return bool(known and self.repository.is_ancestor(self.repository.head(), self.default))
 
     @property
     def _merge(self) -> str:

@@ -43,7 +43,8 @@ class Compared:
     """Whether somebody asks for the head, as a pull or merge request does, also from a merge queue:
     then only the rules of what it is for hold."""
     target: str = ""
-    """The newest commit that this clone has of the branch that it is for; empty: none."""
+    """The newest commit that this clone has of the branch that it is for; empty: none. The head
+    itself where there is no base because it is part of the default branch already."""
     pull_request: int = 0
     """Its number, on GitLab the merge request's; 0: there is none."""
     fork: bool = False
@@ -157,6 +158,8 @@ def compared(
                     "do: name the commit before it: autoresearch-ci compare HEAD~1 HEAD"
                 )
             base = ""
+        if not base and job.merged:
+            found = replace(found, target=found.head)
         return replace(found, base=base, missing="" if base else missing)
 
 

@@ -161,13 +161,21 @@ class _Scanning:
         layer = self._asked(seen, exhibit)
         head = self._with(layer, seen, exhibit)
         before = self._before(exhibit, head)
+        pair = self.scan.pair
+        # Then the head's own rules and excuses hold, and whose it is nobody knows.
+        no_base = self.diff and not pair.base and pair.target != pair.head
         excuses = self._trusted().excuse(before.weaknesses, head.weaknesses)
         return Scanned(
             head=head,
             exhibit=exhibit,
             base=self._base(exhibit, head, before, layer) if self.diff else None,
             excuses=excuses,
-            gaps={**self.lookers.missing(exhibit), **head.gaps, **head.unseen},
+            gaps={
+                **self.lookers.missing(exhibit),
+                **head.gaps,
+                **head.unseen,
+                **({"the base": pair.missing} if no_base else {}),
+            },
             asked=frozenset({*self.lookers.programs, agentic.TOOL, python_rules.TOOL}),
             left={
                 **self.lookers.left(exhibit),

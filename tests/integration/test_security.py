@@ -613,6 +613,21 @@ def test_a_comment_counts_once_it_is_in_the_base(repo: Repo, scan: Scan) -> None
     assert scan().code == 1  # it speaks of another rule
 
 
+def test_without_the_base_that_was_asked_for_nothing_of_head_excuses_anything(
+    repo: Repo, scan: Scan, tmp_path: Path
+) -> None:
+    repo.git("switch", "--quiet", "-c", "topic")
+    suppressed(repo)
+    repo.commit()
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps({"before": "1" * 40}))
+    event = {"GITHUB_EVENT_NAME": "push", "GITHUB_EVENT_PATH": str(path)}
+    found = scan("--diff", **event)
+    assert (found.code, found.verdict) == (1, "incomplete")
+    repo.git("branch", "--force", "main")
+    assert scan("--diff").code == 0, "HEAD is part of main, and judged by itself"
+
+
 def test_an_accepted_risk_counts_from_the_base_alone_and_until_its_day(
     repo: Repo, scan: Scan
 ) -> None:
