@@ -183,9 +183,9 @@ def _value(line: str, digest: str) -> str:
         for part in re.split(ends, line[:2_000]):
             word = part.strip(" \t,;\"'`")
             if word and _digest(word) == digest:
-                whole: list[str] = []
-                if len(word) < 5:
-                    whole = re.findall(rf"\b{re.escape(word)}_\w+", line)
+                whole: list[str] = (
+                    re.findall(rf"\b{re.escape(word)}_\w+", line) if len(word) < 5 else []
+                )
                 # The first one may be an example beside the other.
                 return next((w for w in whole if not _PLACEHOLDER.search(w)), [*whole, word][0])
     return ""
