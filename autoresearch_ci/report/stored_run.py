@@ -124,6 +124,8 @@ def stored_run(journal: Path, repository: Repository | None, redactor: Redactor)
     done = totals.get("iterations") if isinstance(totals, dict) else None
     if done != max(len(found.rows) - 1, 0):  # it was written before the run went on
         info = _reopened(info, found.rows)
+    if found.notes:
+        info = replace(info, stop_reason="; ".join([info.stop_reason, *found.notes]))
     return StoredRun(
         journal=journal, rows=found.rows, info=info, facts=facts, earlier=_earlier(facts)
     )
@@ -192,7 +194,7 @@ def _bare(found: ForeignJournal, facts: Mapping[str, Any]) -> RunInfo:
         metric_command=str(configured(facts, "metric.command") or ""),
         guards=[str(g.get("command", g) if isinstance(g, dict) else g) for g in listed],
         goal=str(configured(facts, "goal") or ""),
-        stop_reason=str(facts.get("stop_reason") or "; ".join([UNFINISHED, *found.notes])),
+        stop_reason=str(facts.get("stop_reason") or UNFINISHED),
         started=rows[0].timestamp if rows else "",
         seconds=sum(e.seconds for e in rows),
         host=str(facts.get("host") or "a machine that is not known"),

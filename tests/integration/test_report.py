@@ -167,6 +167,16 @@ def test_the_night_of_an_older_version_has_a_page(tmp_path: Path) -> None:
     assert "peak_memory_mb" in page
 
 
+def test_what_a_peers_journal_leaves_open_stands_on_its_page(tmp_path: Path) -> None:
+    titles = "commit\tval\tmemory_gb\tstatus\tdescription\n"
+    night = "a\t2\t1\tkeep\tbaseline\nb\t1\t1\tkeep\tfaster\n"
+    (tmp_path / "results.tsv").write_text(titles + night + night)
+    assert report(str(tmp_path / "results.tsv")) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "minimize, is inferred" in page
+    assert "1 earlier run is left out" in page
+
+
 def test_what_is_no_journal_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
