@@ -65,7 +65,7 @@ def _configured(collaborators: Collaborators, ledger: Ledger, stack: ExitStack) 
 
     members = [
         Member(
-            name=_column(name),
+            name="script" if name.startswith("script:") else name,
             proposer=_proposer(name, collaborators, ledger, stack),
             weight=weight,
         )
@@ -81,11 +81,6 @@ def _second_look(proposer: Proposer) -> Proposer:
 
     # A script says what every single iteration proposes.
     return proposer if isinstance(proposer, ScriptProposer) else SecondLook(proposer)
-
-
-def _column(name: str) -> str:
-    """What a proposer writes into the journal's `proposer` column."""
-    return "script" if name.startswith("script:") else name
 
 
 def turns_of(config: Config, environment: Mapping[str, str]) -> tuple[tuple[str, int], ...]:

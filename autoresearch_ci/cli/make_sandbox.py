@@ -216,15 +216,11 @@ def _toolchains(config: Config, context: RunContext, needed: Sequence[str]) -> l
         {**passed, **config.env}, home=nowhere, tmp=nowhere, inherit=os.environ
     )
     root = context.repository.root
-    tracked = {root / path for path in _top_folders(context.files)}
+    tracked = {root / path.partition("/")[0] for path in context.files}
     found = Toolchains(home=Path.home(), apart=(str(root),)).found(environment, needed)
     found += downloads(os.environ.get("HOME", ""), nowhere).values()
     # What git tracks of the checkout comes from the tree.
     return [path for path in found if not tracked & {Path(path), *Path(path).parents}]
-
-
-def _top_folders(files: Iterable[str]) -> set[str]:
-    return {path.partition("/")[0] for path in files}
 
 
 def _agents(keys: Sequence[str]) -> list[str]:

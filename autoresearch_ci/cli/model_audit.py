@@ -244,7 +244,7 @@ def _weakness(item: Item, program: Program, commit: str) -> Weakness:
         fix=str(answer.get("fix", "")),
         cwe=cwe,
         owasp=str(answer.get("owasp", "")),
-        stride=_letter(str(answer.get("stride", ""))),
+        stride=str(answer.get("stride", ""))[:1].upper(),
         evidence=item.evidence,
         sources=(MODEL,),
         status=rule.finding if rule else "unknown",
@@ -256,10 +256,6 @@ def _weakness(item: Item, program: Program, commit: str) -> Weakness:
 
 def _rank(confidence: Confidence) -> int:
     return confidence.rank
-
-
-def _letter(stride: str) -> str:
-    return stride[:1].upper()
 
 
 def _end(item: Item) -> int:

@@ -202,10 +202,6 @@ def _status(cell: str) -> Status:
     return Status(cell.partition(" ")[0])  # the peer also writes `keep (reworked)`
 
 
-def _holdout(cell: str) -> HoldoutVerdict:
-    return HoldoutVerdict(cell or _MISSING)
-
-
 @dataclass(frozen=True)
 class _Column:
     title: str
@@ -236,7 +232,7 @@ _COLUMNS = (
     _Column("attempts", "attempts", str, _count(1)),
     _Column("reason", "reason", _cell, _text),
     _Column("expected", "expected", _significant(6), _number_or_none),
-    _Column("holdout", "holdout", str, _holdout),
+    _Column("holdout", "holdout", str, lambda cell: HoldoutVerdict(cell or _MISSING)),
     _Column("doubt", "doubt", _cell, _text),
     _Column("failure", "failure", _cell, _text),
 )

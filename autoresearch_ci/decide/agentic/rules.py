@@ -41,7 +41,7 @@ def scan(path: str, content: str, read: Read = lambda path: None) -> tuple[Weakn
 def untrusted_prompt(asked: Asked) -> Iterator[Weakness]:
     """A stranger's words in what the agent is told."""
     for at, text in asked.step.texts():
-        told = _is_prompt(str(at[-1])) or asked.step.uses.startswith("./")
+        told = bool(_PROMPTS.search(str(at[-1]))) or asked.step.uses.startswith("./")
         if at[-2:-1] == ("env",) or (at[-2:-1] == ("with",) and not told):
             continue
         shown, words = strangers_in(asked, text)
@@ -66,10 +66,6 @@ def untrusted_prompt(asked: Asked) -> Iterator[Weakness]:
 
 
 _PROMPTS = re.compile(r"(?i)prompt|message|instructions|query|question|args|input|review|goal|task")
-
-
-def _is_prompt(name: str) -> bool:
-    return _PROMPTS.search(name) is not None
 
 
 def missing_actor_check(asked: Asked) -> Iterator[Weakness]:
