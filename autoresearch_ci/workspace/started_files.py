@@ -34,6 +34,9 @@ _INTERPRETER = re.compile(
 )
 _RUNNERS = frozenset({"mocha", "_mocha", "tape", "ava", "jasmine", "prove", "bats", "lab", "tap"})
 """Start the files that they are given."""
+_PACKAGE_RUNNERS = frozenset(
+    {"npm", "pnpm", "yarn", "bun", "run-s", "run-p", "npm-run-all", "npm-run-all2"}
+)
 _BEFORE = re.compile(
     r"(?:\w+=.*|env|time|exec|sudo|nice|nohup|xargs|command|eval|npx|bunx|dlx|cross-env|dotenv|c8"
     r"|nyc|uv|poetry|pipenv|pdm|hatch|rye|run|exec|if|then|elif|else|do|while|until|!|\{|\(|--"
@@ -115,16 +118,7 @@ class _Following:
             name, rest = posixpath.basename(word), words[place + 1 :]
             if name in ("make", "gmake"):
                 return self._make(rest, command, depth)
-            if name in (
-                "npm",
-                "pnpm",
-                "yarn",
-                "bun",
-                "run-s",
-                "run-p",
-                "npm-run-all",
-                "npm-run-all2",
-            ):
+            if name in _PACKAGE_RUNNERS:
                 self._package(words[place:], command, depth)
                 if name != "bun":
                     return None
