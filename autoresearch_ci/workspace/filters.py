@@ -45,8 +45,8 @@ def worktree_contents(
     if lost:
         names = ", ".join(lost[:_SEVERAL]) + (", ..." if len(lost) > _SEVERAL else "")
         raise WorkspaceError(
-            f"the content of {names} is not here, only the pointers that Git LFS or git-annex "
-            "commits.\n"
+            f"the content of {names} is not here, only the pointers that Git LFS commits, or "
+            "git-annex.\n"
             "usually: LFS files were not fetched, or such a file was changed and not committed.\n"
             f"do: {_cure(modules, lost[0])}; for actions/checkout, lfs: true. git-annex: git annex "
             "get ."
