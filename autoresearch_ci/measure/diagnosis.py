@@ -21,6 +21,7 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
 from autoresearch_ci.measure.diagnostics.adapter import Adapter, Said
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
+from autoresearch_ci.measure.diagnostics.plain_suites import whole_suite
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 from autoresearch_ci.safety.untrusted_values import MetricError
 
@@ -212,6 +213,9 @@ def adapter_of(target: FixTarget) -> Adapter:
     if known and not target.regex:
         return known
     category = Category(target.category)
+    if not target.regex:
+        told = tuple(dict.fromkeys((category, Category.TEST)))
+        return Adapter(tool=target.tool, parse=whole_suite(target.tool, category), categories=told)
     try:
         parse = by_pattern(target.tool, target.regex, category)
     except ValueError as error:

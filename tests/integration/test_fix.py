@@ -426,6 +426,19 @@ def test_a_killed_repair_goes_on_where_it_was(
     assert done.column("metric") == ["3", "2", "1", "0"]
 
 
+def test_tests_that_a_command_lists_are_mended_one_by_one(repo: Repo, fix: Fix) -> None:
+    repo.write("a.txt", "BAD\n")
+    repo.write("b.txt", "BAD\n")
+    repo.commit("two broken tests")
+    target = (
+        "echo 1..2; n=0; for f in a b; do n=$((n+1)); "
+        'grep -q BAD $f.txt && echo "not ok $n - $f" || echo "ok $n - $f"; done; '
+        "! grep -q BAD *.txt"
+    )
+    done = fix([answer("a", a="\n"), answer("b", b="\n")], "--until-green", "--target", target)
+    assert (done.code, done.column("metric")) == (0, ["2", "1", "0"]), done.told
+
+
 def test_what_would_be_run_is_shown_with_reasons(repo: Repo, fix: Fix) -> None:
     python(repo)
     done = fix([], "--dry-run")

@@ -144,10 +144,10 @@ _READERS = (
 )
 
 
-def whole_suite(tool: str) -> Parser:
-    """A parser of what a task prints that runs tests: the lists of the runners that it starts, and
-    whether it fails, as one more test of that name."""
-    by_exit_code = by_pattern(tool, "", Category.TEST)
+def whole_suite(tool: str, category: Category = Category.TEST) -> Parser:
+    """A parser of what a task prints that may run tests: the lists of the runners that it starts,
+    and whether it fails, as one more test of that name; as a failure of `category` without any."""
+    by_exit_code = by_pattern(tool, "", category)
 
     @parser(tool)
     def read(said: Said) -> Diagnosis:
