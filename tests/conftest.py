@@ -151,6 +151,8 @@ OURS = ("autoresearch", ".git/autoresearch", ".git/refs/autoresearch")
 """What a run may write in a checkout, besides its branch, objects, and a line of info/exclude."""
 OUR_BRANCHES = (".git/refs/heads/autoresearch", ".git/logs/refs/heads/autoresearch")
 UNINTERESTING = (".git/objects", ".git/info/exclude")
+FEW_PLUGINS = ("--env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1")
+"""For commands that start pytest: half of what that costs are plugins that are installed here."""
 
 
 @dataclass(frozen=True)

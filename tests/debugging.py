@@ -16,7 +16,7 @@ import pytest
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.record.investigation_history import Known
 from autoresearch_ci.record.investigation_records import peek
-from tests.conftest import Repo
+from tests.conftest import FEW_PLUGINS, Repo
 
 CHECK = 'test "$(cat value)" -lt 20 || { echo "AssertionError: value is $(cat value)"; exit 1; }\n'
 COMMAND = "sh check.sh"
@@ -65,7 +65,7 @@ class Debug:
 
     def arguments(self, *flags: str, command: str | None = COMMAND, tag: str = "t") -> list[str]:
         given = ["--command", command] if command else []
-        return ["debug", *given, "--tag", tag, *flags]
+        return ["debug", *FEW_PLUGINS, *given, "--tag", tag, *flags]
 
     @property
     def writes_outside(self) -> tuple[str, str]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import FEW_PLUGINS
+
 if TYPE_CHECKING:
     from tests.conftest import Repo, Result, Run, Script
 
@@ -116,8 +118,6 @@ def flags(*more: str, gaming: str = "allow") -> tuple[str, ...]:
 
 COUNTING = ("--set", "metric.extract.junit=report.xml", "--set", "metric.extract.count=failures")
 ONE_RUN = ("--set", "calibrate=never", "--metric-repeats-max", "1")
-FEW_PLUGINS = ("--env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1")
-"""Starting pytest is most of what such a test costs, and two thirds of that are other plugins."""
 
 
 def play(cheats: Mapping[str, tuple[Callable[[str], Files], str]]) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ from autoresearch_ci.errors import BaselineError, ConfigError
 from autoresearch_ci.execution.command import CommandResult, Printed
 from autoresearch_ci.measure.diagnostics.adapter import Said
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
-from tests.conftest import Repo
+from tests.conftest import FEW_PLUGINS, Repo
 from tests.git_http import create
 from tests.github_api import ACTIONS, SLUG, Fault, GitHubApi, Identity
 
@@ -645,7 +645,7 @@ def test_without_a_comment_the_verdict_is_the_same(
 
 TARGETS = {
     "ruff": f"{shlex.quote(sys.executable)} -m ruff check --no-cache --output-format json .",
-    "pytest": f"{shlex.quote(sys.executable)} -m pytest -q -p no:cacheprovider -p no:xdist "
+    "pytest": f"{shlex.quote(sys.executable)} -m pytest -q -p no:cacheprovider "
     "--junit-xml={report}",
 }
 
@@ -667,8 +667,15 @@ class Tools:
     def _seen(self, name: str, tree: Path) -> Diagnosis:
         report = tree.with_suffix(".xml")
         command = TARGETS[name].replace("{report}", str(report))
+        few_plugins = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         done = subprocess.run(
-            command, shell=True, cwd=tree, capture_output=True, check=False, timeout=60
+            command,
+            shell=True,
+            cwd=tree,
+            env=few_plugins,
+            capture_output=True,
+            check=False,
+            timeout=60,
         )
         out, err = done.stdout.decode(), done.stderr.decode()
         result = CommandResult(
@@ -883,7 +890,7 @@ def typed(*words: str, **environment: str) -> int:
     before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        return run_cli(["fix", "--check", *words], {**known, **environment})
+        return run_cli(["fix", *FEW_PLUGINS, "--check", *words], {**known, **environment})
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
-from tests.conftest import Repo, Result, Run, Script
+from tests.conftest import FEW_PLUGINS, Repo, Result, Run, Script
 from tests.faults.invariant import wait_for
 
 Fix = Callable[..., Result]
@@ -51,15 +51,21 @@ IMPORT = {"path": "calc.py", "old": "import os\n\n\n", "new": ""}
 def fix(repo: Repo, script: Script, run: Run) -> Fix:
     """The command line in the repository, with what the scripted proposer answers."""
 
-    def call(answers: list[Mapping[str, Any]], *flags: str, resume: bool = False) -> Result:
+    def call(
+        answers: list[Mapping[str, Any]],
+        *flags: str,
+        resume: bool = False,
+        plugins: bool = False,
+    ) -> Result:
+        """`plugins`: pytest is started with all that are installed here."""
         script(*answers)
-        given = ["--proposer", f"script:{script.path}", "--tag", "t"]
+        given = [*(() if plugins else FEW_PLUGINS), "--proposer", f"script:{script.path}"]
         back = Path.cwd()
         os.chdir(repo.path)
         run.capture.readouterr()
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            code = run_cli(["fix", *given, *(["--resume"] if resume else []), *flags])
+            code = run_cli(["fix", *given, "--tag", "t", *(["--resume"] if resume else []), *flags])
         finally:
             os.chdir(back)
             for number, handler in before.items():
@@ -93,7 +99,7 @@ def answer(description: str, *edits: Mapping[str, str], **files: str | None) -> 
 
 def test_a_repository_becomes_green_one_failure_at_a_time(repo: Repo, fix: Fix) -> None:
     python(repo)
-    done = fix([answer("add", ADD), answer("no import", IMPORT)], "--until-green")
+    done = fix([answer("add", ADD), answer("no import", IMPORT)], "--until-green", plugins=True)
     assert done.code == 0, done.told
     assert done.column("status") == ["baseline", "keep", "keep"]
     assert done.column("metric") == ["2", "1", "0"]
@@ -417,7 +423,8 @@ def test_a_killed_repair_goes_on_where_it_was(
         os.close(2)
         os.open(os.devnull, os.O_WRONLY)
         os.open(os.devnull, os.O_WRONLY)
-        os._exit(run_cli(["fix", "--proposer", f"script:{script.path}", "--tag", "t"]))
+        words = ["fix", *FEW_PLUGINS, "--proposer", f"script:{script.path}", "--tag", "t"]
+        os._exit(run_cli(words))
     wait_for(repo.path / "autoresearch" / "fix-t" / "logs" / "1.log")
     os.killpg(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

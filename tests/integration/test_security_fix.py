@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
-from tests.conftest import Repo, Result, Run, Script
+from tests.conftest import FEW_PLUGINS, Repo, Result, Run, Script
 from tests.git_http import GitServer
 from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
 
@@ -83,8 +83,8 @@ def fix(repo: Repo, script: Script, run: Run) -> Fix:
         run.capture.readouterr()
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            given = ["security", "--fix", "--proposer", f"script:{script.path}", *flags]
-            code = run_cli(given, environment)
+            given = ["--fix", *FEW_PLUGINS, "--proposer", f"script:{script.path}", *flags]
+            code = run_cli(["security", *given], environment)
         finally:
             os.chdir(back)
             for number, handler in before.items():

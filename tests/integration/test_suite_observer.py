@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import FEW_PLUGINS
+
 if TYPE_CHECKING:
     from tests.conftest import Repo, Result, Run, Script
 
@@ -57,8 +59,8 @@ def tested(repo: Repo) -> Repo:
 
 
 def guarded(run: Run, guard: str, *more: str, plugins: bool = False) -> Result:
-    """`plugins`: with all that are installed here, which takes most of the time of a pytest."""
-    alone = () if plugins else ("--env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1")
+    """`plugins`: with all that are installed here."""
+    alone = () if plugins else FEW_PLUGINS
     words = ("--scope", "tests/", "--scope", "value", "--guard", guard)
     return run(*words, *alone, "--confirm", "never", *more, scope=None)
 
