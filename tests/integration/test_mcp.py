@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from autoresearch_ci.llm.tools import MAX_RESULT
 from autoresearch_ci.safety.redaction import Redactor
 from tests.patience import promptly
 
-pytest.importorskip("mcp", reason="the `mcp` extra is not installed")
+# Not imported: nobody else needs it, and each worker collects everything.
+pytestmark = pytest.mark.skipif(find_spec("mcp") is None, reason="the `mcp` extra is not installed")
 
 SCRIPT = str(Path(__file__).parent.parent / "mcp_server.py")
 TOKEN = "token-0123456789"

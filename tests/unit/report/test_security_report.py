@@ -79,7 +79,8 @@ def report(
     return SecurityReport(verdict=verdict, **given)
 
 
-MANY = [weakness(n, severity=[*Severity][n % 5], path=f"d{n}/a.py") for n in range(30_000)]
+def many(count: int = 30_000) -> list[Weakness]:
+    return [weakness(n, severity=[*Severity][n % 5], path=f"d{n}/a.py") for n in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_sarif_is_valid_whatever_is_told(items: list[Weakness]) -> None:
 
 
 def test_more_than_github_shows_is_left_out_from_the_mildest_and_said() -> None:
-    log = sarif.weaknesses_sarif(report(*MANY))
+    log = sarif.weaknesses_sarif(report(*many()))
     (run,) = log["runs"]
     assert len(run["results"]) == sarif.RESULTS
     assert {r["properties"]["security-severity"] for r in run["results"]} == {"9.5"}
@@ -111,7 +112,7 @@ def test_more_than_github_shows_is_left_out_from_the_mildest_and_said() -> None:
 
 def test_a_log_that_github_would_refuse_is_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sarif, "BYTES", 20_000)
-    log = sarif.weaknesses_sarif(report(*MANY[:5000]))
+    log = sarif.weaknesses_sarif(report(*many(5000)))
     assert len(gzip.compress(json_text(log).encode())) <= 20_000
     assert 0 < len(log["runs"][0]["results"]) < 5000
 
@@ -187,7 +188,7 @@ GITLAB = {
 
 
 @pytest.mark.parametrize(
-    "items", [[], [weakness()], [weakness(path="", line=0, cwe=0, title=HOSTILE)], MANY[:50]]
+    "items", [[], [weakness()], [weakness(path="", line=0, cwe=0, title=HOSTILE)], many(50)]
 )
 def test_gitlab_is_told_what_its_format_asks_for(items: list[Weakness]) -> None:
     found = sast(report(*items, unseen={"a": "b"}), "2026-11-30T12:00:00", "2026-11-30T12:01:00")
@@ -200,7 +201,7 @@ def test_gitlab_is_told_what_its_format_asks_for(items: list[Weakness]) -> None:
 
 
 def test_pages_are_in_bounds_and_say_what_they_leave_out() -> None:
-    one = report(*MANY, unseen={f"f{n}.py": "binary" for n in range(3000)})
+    one = report(*many(), unseen={f"f{n}.py": "binary" for n in range(3000)})
     assert len(comment_markdown(one, "https://x/run").encode()) <= COMMENT_LIMIT
     assert "more row" in security_markdown(one)
     for page in (
@@ -275,7 +276,7 @@ def test_a_secret_in_the_code_is_hidden_in_every_form(line: str) -> None:
 
 
 def test_more_than_can_be_handed_over_is_cut_and_said() -> None:
-    told_on = json.loads(handoff_text(pages.handoff(report(*MANY[: FINDINGS + 2]))))
+    told_on = json.loads(handoff_text(pages.handoff(report(*many(FINDINGS + 2)))))
     assert len(told_on["findings"]) == FINDINGS
     assert told_on["incomplete"] == ["2 more, milder than these, are in weaknesses.json"]
 
