@@ -281,7 +281,7 @@ def test_thousands_of_folders_in_each_other_are_gone(
     attack: Attack, script: Script, place: str, request: pytest.FixtureRequest
 ) -> None:
     # On a disk they take longer than in memory.
-    depth = 15_000 if "full" in request.node.name else 2_000
+    depth = 5_000 if "full" in request.node.name else 2_000
     attack.plant(
         "import os\nif open('value').read() == '9\\n':\n"
         "    for place in (os.environ['HOME'], os.environ['TMPDIR'], os.getcwd()):\n"

@@ -899,7 +899,7 @@ def test_chains_of_forks_end_with_their_command(attack: Attack, user: str) -> No
     attack.plant(
         f"""#!{PYTHON}
 import os, time
-for _ in range(20):
+for _ in range(8):
     if os.fork() == 0:
         end = time.monotonic() + 30
         while time.monotonic() < end:
