@@ -10,6 +10,10 @@ import sys
 from pathlib import Path
 
 BACKENDS = ("setuptools", "setuptools finder", "hatchling", "pdm", "poetry", "flit", "egg-link")
+FORMS = ("setuptools finder", "poetry", "egg-link")
+"""One of each kind: a finder that is imported, a line of a `.pth`, and its forerunner.
+
+The others are lines of a `.pth`, too, in a file of another name."""
 
 _FINDER = """\
 from __future__ import annotations

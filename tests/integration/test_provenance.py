@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.execution.sandbox import landlock
-from tests.editable import BACKENDS, make_copy, make_environment
+from tests.editable import BACKENDS, FORMS, make_copy, make_environment
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script
@@ -37,8 +37,13 @@ def library(repo: Repo, script: Script) -> Repo:
     return repo
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("metric", [".venv/bin/python bench.py", ".venv/bin/lib0"])
+@pytest.mark.parametrize(
+    ("metric", "backend"),
+    [
+        *((".venv/bin/python bench.py", backend) for backend in BACKENDS),
+        *((".venv/bin/lib0", backend) for backend in FORMS),
+    ],
+)
 def test_an_editable_install_in_a_shared_environment_is_the_candidates(
     library: Repo, run: Run, backend: str, metric: str
 ) -> None:
@@ -90,7 +95,7 @@ def elsewhere(tmp_path: Path) -> Path:
     return tmp_path / "environments" / "one"
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", FORMS)
 def test_an_editable_install_elsewhere_on_path_is_the_candidates(
     library: Repo, run: Run, elsewhere: Path, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
