@@ -16,7 +16,6 @@ import pytest
 
 from tests.conftest import Repo, Script
 
-pytestmark = pytest.mark.slow  # all of them: each needs what `programs` installs
 ROOT = Path(__file__).parents[2]
 UNREACHABLE = re.compile("No matching distribution found|Could not find a version")
 
@@ -34,10 +33,8 @@ def install_steps(image: Path) -> list[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(image: Path) -> Path:
     """Folder of the installed commands."""
-    image = tmp_path_factory.mktemp("image")
     (image / "usr/local/bin").mkdir(parents=True)
     (image / "opt").mkdir()
     (image / "src").mkdir()
@@ -66,7 +63,20 @@ def environment(programs: Path) -> dict[str, str]:
     return {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": "/nonexistent"}
 
 
-def test_what_is_locked_fits_together(programs: Path) -> None:
+@pytest.mark.slow
+def test_what_the_image_installs_fits_together_and_runs_a_job(
+    repo: Repo, script: Script, tmp_path: Path
+) -> None:
+    """One test: each would install all of it anew, side by side in another worker."""
+    image = tmp_path / "image"
+    image.mkdir()
+    programs = installed(image)
+    fits_together(programs)
+    has_every_command_that_the_action_starts(programs)
+    runs_a_job(programs, repo, script, tmp_path)
+
+
+def fits_together(programs: Path) -> None:
     python = (programs / "autoresearch-ci").resolve().with_name("python")
     done = subprocess.run(
         [python, "-m", "pip", "check"], capture_output=True, text=True, check=False
@@ -74,16 +84,14 @@ def test_what_is_locked_fits_together(programs: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_image_has_every_command_that_the_action_starts(programs: Path) -> None:
+def has_every_command_that_the_action_starts(programs: Path) -> None:
     text = (ROOT / "action.yml").read_text(encoding="utf-8") + (ROOT / "Dockerfile").read_text()
     wanted = set(re.findall(r"""["' ](autoresearch-ci-[\w-]+)""", text))
     assert wanted >= {"autoresearch-ci-job"}
     assert wanted <= {path.name for path in programs.iterdir()}
 
 
-def test_what_the_image_starts_runs_a_job(
-    programs: Path, repo: Repo, script: Script, tmp_path: Path
-) -> None:
+def runs_a_job(programs: Path, repo: Repo, script: Script, tmp_path: Path) -> None:
     script({"description": "try 9", "files": {"value": "9\n"}})
     folder = tmp_path / "runner"
     folder.mkdir()
