@@ -66,8 +66,11 @@ TO_OUR_BRANCH: dict[str, Callable[[Repo, str], object]] = {
 }
 
 
-@pytest.mark.parametrize("keeps", [1, 2])
-@pytest.mark.parametrize("what", TO_OUR_BRANCH)
+@pytest.mark.parametrize(
+    ("what", "keeps"),
+    # With one keep the branch moves back to where it was made, as if there had been none.
+    [*((what, 2) for what in TO_OUR_BRANCH), ("deletes it", 1), ("moves it back", 1)],
+)
 def test_a_person_who(story: Story, what: str, keeps: int) -> None:
     """Decides, and is told how to undo it; what they had is saved, what we kept is there."""
     iterations = "1" if keeps == 1 else "3"
