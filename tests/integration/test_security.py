@@ -308,6 +308,11 @@ def named_as_one_that_is_known(repo: Repo) -> None:
     repo.write("known\u200b.py", HOLE.replace("ls", "rm"))
 
 
+def named_alike_when_spelt_out(repo: Repo) -> None:
+    for name in ("app\u200b.py", "app\\u200b.py"):
+        repo.write(name, HOLE)
+
+
 def moved_out_of_tests(repo: Repo) -> None:
     (repo.path / "src").mkdir()
     repo.git("mv", "tests/client.py", "src/client.py")
@@ -361,6 +366,7 @@ STEERING = [
     *(moved_to_where_it_runs, renamed_with_it, accepted_by_itself),
     *(named_as_what_bandit_leaves_out, by_lines_that_are_none, moved_out_of_tests),
     *(another_key_in_its_place, another_token_beside_one, named_as_one_that_is_known),
+    named_alike_when_spelt_out,
 ]
 """What would touch others beside it."""
 
@@ -396,7 +402,7 @@ def test_no_trick_gets_past_the_gate(
     played: Callable[..., Scanned], trick: Callable[[Repo], None]
 ) -> None:
     found = played(trick)
-    assert found.verdict == ("incomplete" if trick is named_as_one_that_is_known else "fail")
+    assert found.verdict == ("incomplete" if trick is named_alike_when_spelt_out else "fail")
     if trick is a_malformed_workflow_beside:
         assert ".github/workflows/a.yml" in found.json["unseen"]
 

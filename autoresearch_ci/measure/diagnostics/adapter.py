@@ -8,6 +8,7 @@ failures; what it did say before that still counts.
 from __future__ import annotations
 
 import functools
+import hashlib
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -18,7 +19,7 @@ from autoresearch_ci.decide.failures import Category, Diagnosis, Problem, identi
 from autoresearch_ci.decide.lost_tests import SuiteResult
 from autoresearch_ci.execution.command import CommandResult
 from autoresearch_ci.measure.xml_reports import Reports
-from autoresearch_ci.safety.characters import without_hidden
+from autoresearch_ci.safety.characters import replaced, without_hidden
 from autoresearch_ci.safety.untrusted_values import Unreadable, json_value
 
 JSON_LIMIT = 16 * 2**20
@@ -74,8 +75,8 @@ class Said:
 
 
 def as_told(path: str) -> str:
-    """What `Said.path` makes of the name of a file of the tree: in one line, nothing hidden."""
-    return _relative(path, "", "")
+    """What `Said.path` makes of the name of a file of the tree: in one line, all of it shown."""
+    return _relative(f"./{path}", "", "")
 
 
 @functools.lru_cache(maxsize=4096)  # tools name the same files again and again
@@ -85,7 +86,16 @@ def _relative(told: str, root: str, folder: str) -> str:
         path = posixpath.join(root or "/", folder, path)
     path = posixpath.normpath(path)
     inside = path.startswith(f"{root}/")
-    return _one_line(path[len(root) + 1 :] if inside else path, _TEXT_LIMIT)
+    path = replaced(path[len(root) + 1 :] if inside else path, _spelt)
+    # Nothing is dropped: it tells the file from another.
+    path = re.sub(r"[^\S ]", lambda blank: _spelt(blank[0]), path)
+    if len(path) <= _TEXT_LIMIT:
+        return path
+    return f"{path[:_TEXT_LIMIT]}~{hashlib.sha256(path.encode()).hexdigest()[:16]}"
+
+
+def _spelt(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")
 
 
 Parser = Callable[[Said], Diagnosis]

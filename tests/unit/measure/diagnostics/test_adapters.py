@@ -19,9 +19,10 @@ from autoresearch_ci.config.fix import KNOWN_TOOLS
 from autoresearch_ci.decide.failures import Category, Diagnosis
 from autoresearch_ci.decide.objective import SetChange, compared
 from autoresearch_ci.execution.command import CommandResult, Printed
-from autoresearch_ci.measure.diagnostics.adapter import FAILURES_LIMIT, Said
+from autoresearch_ci.measure.diagnostics.adapter import FAILURES_LIMIT, Said, as_told
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
+from autoresearch_ci.safety.characters import has_hidden
 
 DATA = Path(__file__).parent / "data"
 RECORDINGS = {path.stem: json.loads(path.read_bytes()) for path in sorted(DATA.glob("*.json"))}
@@ -251,6 +252,25 @@ def test_paths_are_told_from_the_root_wherever_the_tool_ran() -> None:
     assert inner.path("./a.ts") == "packages/web/a.ts"
     assert inner.path("/usr/include/stdio.h") == "/usr/include/stdio.h"
     assert asked.path("../../etc/passwd") == "/etc/passwd"
+
+
+def test_no_two_files_are_called_alike_and_nothing_of_a_name_is_hidden() -> None:
+    long = "a/" * 300
+    names = [
+        "a.py",
+        "a\u200b.py",
+        "a\tb.py",
+        "a b.py",
+        "a  b.py",
+        "a\u115f.py",
+        f"{long}b",
+        f"{long}c",
+    ]
+    told = [as_told(name) for name in names]
+    assert len({*told}) == len(names)
+    assert told[0] == "a.py"
+    assert not any(map(has_hidden, told))
+    assert max(map(len, told)) < 600
 
 
 @pytest.mark.parametrize("path", ["app/(shop)/[id]/page.tsx", "a b/c.ts", "x(1).ts"])
