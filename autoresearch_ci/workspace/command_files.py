@@ -12,7 +12,7 @@ import itertools
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 
 from autoresearch_ci.decide.task_rules import scripts_of
 
@@ -105,12 +105,13 @@ _VARIABLE = re.compile(
 
 
 def command_text(
-    commands: Iterable[str], tracked: Container[str], read: Callable[[str], bytes]
+    commands: Iterable[str], tracked: Collection[str], read: Callable[[str], bytes]
 ) -> str:
     """The commands, and the scripts that they, or those scripts, name; comments are left out.
 
     `read` gives the content of one of `tracked`.
     """
+    known = frozenset(tracked)
     pending = [("", command) for command in commands]
     told: dict[tuple[str, str], None] = {}
     while pending and len(told) < _LIMIT:
@@ -118,7 +119,7 @@ def command_text(
         if (folder, text) in told:
             continue
         told[folder, text] = None
-        for path in _named(text, folder, tracked):
+        for path in _named(text, folder, known):
             content = read(path)[:_BYTES_LIMIT]
             if b"\0" not in content:
                 below = posixpath.dirname(path)
@@ -127,9 +128,14 @@ def command_text(
     return "\n".join(text for _, text in told)
 
 
-def _named(text: str, folder: str, tracked: Container[str]) -> list[str]:
-    """Also as arguments in a list: `run(["bash", "lint.sh"])`."""
-    lines = [*text.splitlines(), *(re.sub(r"""[\[\]"',]""", " ", x) for x in text.splitlines())]
+@functools.lru_cache(maxsize=_LIMIT)
+def _named(text: str, folder: str, tracked: frozenset[str]) -> tuple[str, ...]:
+    """Also as arguments in a list: `run(["bash", "lint.sh"])`.
+
+    Before a run the same scripts are looked at for each command, and large ones take seconds.
+    """
+    plain = text.splitlines()
+    lines = dict.fromkeys([*plain, *(re.sub(r"""[\[\]"',]""", " ", line) for line in plain)])
     enter = f"cd {folder}; " if folder else ""
     named = [path for line in lines for path in command_files(enter + line, tracked)]
     named += [
@@ -139,7 +145,7 @@ def _named(text: str, folder: str, tracked: Container[str]) -> list[str]:
         for path in (posixpath.join(place, name) for place in {"", folder} for name in names)
         if path in tracked
     ]
-    return list(dict.fromkeys(named))
+    return tuple(dict.fromkeys(named))
 
 
 def _parts(path: str, text: str, command: str) -> list[str]:

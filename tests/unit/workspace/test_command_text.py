@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -79,3 +80,13 @@ def test_no_script_is_too_odd_to_be_read() -> None:
     for odd in (b"\0ruff", b"\xff\xfe", b"{", b'{"scripts": [1]}', b"a:" * 10_000, b"\t" * 20_000):
         for name in ("Makefile", "package.json", "pytest.ini", "x"):
             command_text(["make a; npm a; pytest; sh x"], [name], lambda _, odd=odd: odd)
+
+
+def test_a_large_script_that_many_commands_start_is_looked_through_once() -> None:
+    script = "".join(f"x{n} = ['{n}', \"{n}\"]\n" for n in range(4000))
+    began = time.process_time()
+    command_text(["python a.py"], ["a.py"], lambda _: script.encode())
+    once = time.process_time() - began
+    for n in range(20):
+        command_text([f"python a.py {n}"], ["a.py"], lambda _: script.encode())
+    assert time.process_time() - began < 5 * once
