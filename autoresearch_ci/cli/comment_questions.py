@@ -214,9 +214,14 @@ LABEL = "autoresearch"
 _ABOUT = {"issue": "issues", "merge_request": "merge_requests"}
 
 
+def is_hooked(environment: Mapping[str, str]) -> bool:
+    """Whether a webhook started this job on GitLab, which anybody's comment does."""
+    return environment.get("GITLAB_CI") == "true" and bool(environment.get("TRIGGER_PAYLOAD"))
+
+
 def _on_gitlab(environment: Mapping[str, str]) -> tuple[Forge, int] | None:
     """Where to ask: where the webhook that started the pipeline comes from; `None`: from none."""
-    if not environment.get("TRIGGER_PAYLOAD"):
+    if not is_hooked(environment):
         return None
     payload = read_payload(environment, "TRIGGER_PAYLOAD")
     event, kind = mapping_at(payload, "object_attributes"), payload.get("object_kind")

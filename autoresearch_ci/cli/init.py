@@ -16,7 +16,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autoresearch_ci.cli.choose_draft import Place, chosen
-from autoresearch_ci.cli.comment_questions import CommentQuestions, Waiting, comment_questions
+from autoresearch_ci.cli.comment_questions import (
+    CommentQuestions,
+    Waiting,
+    comment_questions,
+    is_hooked,
+)
 from autoresearch_ci.cli.examples import example
 from autoresearch_ci.cli.questions import Questions, Terminal, is_terminal
 from autoresearch_ci.cli.terminal import obey_signals
@@ -43,20 +48,20 @@ _HEADER = (
 def main(options: argparse.Namespace) -> int:
     """Detect, ask, try, write; with `--json` ask nothing, and print what came of it."""
     with closing(Repository.open(Path.cwd())) as repository:
-        if not options.json:
-            try:
+        try:
+            if not options.json:
                 place = _place(options, repository)
                 if isinstance(place.questions, CommentQuestions):
                     _on_an_issue(options, place, place.questions)
                 else:
                     _init(options, place)
-            except Waiting as waiting:
-                print(defuse(str(waiting)))
-            return 0
-        options.yes = True
-        with redirect_stdout(sys.stderr):  # what people are told meanwhile
-            facts = _init(options, _place(options, repository))
-        print(json_text(facts, indent=2, readable=True))
+                return 0
+            options.yes = True
+            with redirect_stdout(sys.stderr):  # what people are told meanwhile
+                facts = _init(options, _place(options, repository))
+            print(json_text(facts, indent=2, readable=True))
+        except Waiting as waiting:
+            print(defuse(str(waiting)), file=sys.stderr if options.json else sys.stdout)
     return 0
 
 
@@ -79,11 +84,14 @@ def _on_an_issue(options: argparse.Namespace, place: Place, questions: CommentQu
 
 def _questions(options: argparse.Namespace, repository: Repository) -> Questions | None:
     """Who can be asked: somebody at the terminal, or on the issue that started a job in CI."""
+    goal = next((str(each.value) for each in given(options) if each.at == ("goal",)), "")
+    if is_hooked(options.environment):  # by whom has to be known, whatever is asked
+        found = comment_questions(options.environment, repository, goal)
+        return None if options.yes else found
     if options.yes:
         return None
     if is_terminal():
         return Terminal()
-    goal = next((str(each.value) for each in given(options) if each.at == ("goal",)), "")
     return comment_questions(options.environment, repository, goal) if goal else None
 
 

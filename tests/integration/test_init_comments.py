@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -275,7 +275,7 @@ def payload(kind: str, user: int, note: str = "", **more: Any) -> dict[str, Any]
 def job(here: Repo, gitlab: GitLabApi, tmp_path: Path) -> Callable[..., int]:
     """A pipeline that a webhook has started."""
 
-    def call(told: dict[str, Any], **more: str) -> int:
+    def call(told: dict[str, Any], words: Sequence[str] = ("--goal", GOAL), **more: str) -> int:
         (tmp_path / "payload").write_text(json.dumps(told))
         environment = {
             **os.environ,
@@ -286,7 +286,7 @@ def job(here: Repo, gitlab: GitLabApi, tmp_path: Path) -> Callable[..., int]:
             "TRIGGER_PAYLOAD": str(tmp_path / "payload"),
             **more,
         }
-        return run_cli(["init", "--goal", GOAL, *VISIBLE], environment)
+        return run_cli(["init", *words, *VISIBLE], environment)
 
     return call
 
@@ -345,6 +345,25 @@ def test_on_gitlab_what_neither_asks_nor_answers_starts_nothing(
     assert job(told) == 0
     assert "nothing to do" in capsys.readouterr().out
     assert not gitlab.requests
+    assert not (here.path / CONFIG).exists()
+
+
+@pytest.mark.parametrize("flags", [(), ("--yes",), ("--json",)])
+@pytest.mark.parametrize("kind", ["commit", "snippet"])
+def test_on_gitlab_a_comment_on_what_has_no_goal_starts_nothing(
+    here: Repo, gitlab: GitLabApi, job: Callable[..., int], kind: str, flags: Sequence[str]
+) -> None:
+    told = payload("note", STRANGER, "/autoresearch answer")
+    told[kind] = told.pop("issue")
+    assert job(told, words=flags) == 0
+    assert not (here.path / CONFIG).exists()
+
+
+@pytest.mark.parametrize("flag", ["--yes", "--json"])
+def test_on_gitlab_who_may_not_write_starts_nothing_where_nobody_is_asked(
+    here: Repo, gitlab: GitLabApi, job: Callable[..., int], flag: str
+) -> None:
+    assert job(payload("issue", STRANGER), words=["--goal", GOAL, flag]) == 2
     assert not (here.path / CONFIG).exists()
 
 
@@ -419,6 +438,15 @@ def test_the_component_for_gitlab_brings_what_was_answered_as_a_merge_request(
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
+    hooks = here.path / ".git" / "hooks"  # as what `setup-command` installs makes them
+    hooks.mkdir(exist_ok=True)
+    for name in ("pre-commit", "pre-push"):
+        (hooks / name).write_text("#!/bin/sh\nexit 1\n")
+        (hooks / name).chmod(0o755)
+
+    started({"ref": "main"})  # nobody's comment: another trigger
+    assert not gitlab.notes
+    assert not here.git("-C", str(bare), "for-each-ref")
     started(payload("issue", MAINTAINER, description="Verify: python bench.py\n"))
     assert "Goal: make it faster" in gitlab.notes[0]["body"]
     assert "python bench.py" in gitlab.notes[0]["body"]
