@@ -148,6 +148,15 @@ def _context(
     folder = (options.output or repository.root / "autoresearch" / place.name).absolute()
     refuse_folder(folder, theirs=not options.resume and options.output is not None)
     found = _found(config, options.config_path, repository, place, files, share, scope, folder)
+    editable = found.scope.select(path for path, version in files.items() if version.regular)
+    if scope_of is _scope and not editable:
+        raise ConfigError(
+            f"scope {list(config.scope)} matches only what a filter such as Git LFS makes: an edit "
+            "would be committed in the place of a pointer.\n"
+            "usually: large or encrypted files, or notebooks with outputs that nbstripout leaves "
+            "out of commits.\n"
+            "do: name other files with --scope; or clear the outputs of the notebooks."
+        )
     warnings = _warnings(repository, files, found.modules, options.resume)
     return replace(found, warnings=(*warnings, *absent), absent=absent)
 

@@ -55,6 +55,14 @@ def test_no_candidate_puts_content_in_the_place_of_a_pointer(
     assert "out-of-scope: data/m.bin (frozen)" in done.column("reason")[1]
 
 
+def test_a_scope_of_nothing_but_pointers_is_refused_before_anything_is_paid(
+    large: Repo, run: Run
+) -> None:
+    done = run(scope="data/", metric="find . -type f -size +9 | wc -l")
+    assert done.code == 2, done.told
+    assert "matches only what a filter such as Git LFS makes" in done.err
+
+
 def test_content_comes_from_the_lfs_store_when_the_checkout_has_the_pointer(
     large: Repo, run: Run
 ) -> None:
