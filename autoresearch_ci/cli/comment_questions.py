@@ -229,9 +229,10 @@ def _on_gitlab(environment: Mapping[str, str]) -> tuple[Forge, int] | None:
     kind = next((name for name in _ABOUT if name in payload), "") if noted else str(kind)
     about = mapping_at(payload, kind) if noted else event
     labels = about.get("labels") or payload.get("labels") or ()
-    labelled = event.get("action") == "open" or "labels" in mapping_at(payload, "changes")
-    asks = parse_answers(str(event.get("note"))) is not None if noted else labelled
-    if kind not in _ABOUT or not asks or LABEL not in [label.get("title") for label in labels]:
+    changed = mapping_at(mapping_at(payload, "changes"), "labels")
+    had = event.get("action") != "open" and not (changed and not _named(changed.get("previous")))
+    asks = parse_answers(str(event.get("note"))) is not None if noted else not had
+    if kind not in _ABOUT or not asks or not _named(labels):
         raise Waiting(f"nothing to do: no answer, and no new label {LABEL}")
     from autoresearch_ci.publish.forge.gitlab import GitLab
 
@@ -244,6 +245,10 @@ def _on_gitlab(environment: Mapping[str, str]) -> tuple[Forge, int] | None:
             "do: let somebody with the role Developer ask for it."
         )
     return forge, int(about["iid"])
+
+
+def _named(labels: object) -> bool:
+    return isinstance(labels, list) and LABEL in [label.get("title") for label in labels]
 
 
 def _note(event: Event) -> None:

@@ -271,6 +271,15 @@ def payload(kind: str, user: int, note: str = "", **more: Any) -> dict[str, Any]
     return {**told, "object_attributes": {**issue, "action": "open", **more}, "changes": {}}
 
 
+def relabelled(*, before: list[str], now: list[str]) -> dict[str, Any]:
+    labels = {
+        when: [{"title": title} for title in titles]
+        for when, titles in (("previous", before), ("current", now))
+    }
+    told = payload("issue", MAINTAINER, action="update", labels=labels["current"])
+    return {**told, "changes": {"labels": labels}}
+
+
 @pytest.fixture
 def job(here: Repo, gitlab: GitLabApi, tmp_path: Path) -> Callable[..., int]:
     """A pipeline that a webhook has started."""
@@ -311,6 +320,13 @@ def test_on_gitlab_the_run_resumes_on_the_answer(
     assert len(gitlab.notes) == 3
 
 
+def test_on_gitlab_a_label_that_is_set_later_asks(
+    gitlab: GitLabApi, job: Callable[..., int]
+) -> None:
+    assert job(relabelled(before=["bug"], now=["autoresearch", "bug"])) == 0
+    assert "**scope**" in gitlab.notes[0]["body"]
+
+
 @pytest.mark.parametrize("how", ["stranger", "nobody", "edited", "ours"])
 def test_on_gitlab_an_answer_that_is_nobodys_to_give_is_none(
     here: Repo, gitlab: GitLabApi, job: Callable[..., int], how: str
@@ -331,6 +347,7 @@ def test_on_gitlab_an_answer_that_is_nobodys_to_give_is_none(
         payload("note", MAINTAINER, "I would like that, too"),
         payload("note", MAINTAINER, "/autoresearch answer", labels=[]),
         payload("issue", MAINTAINER, action="update"),
+        relabelled(before=["autoresearch"], now=["autoresearch", "bug"]),
         payload("issue", MAINTAINER, labels=[{"title": "bug"}]),
         payload("push", MAINTAINER),
     ],
