@@ -461,6 +461,9 @@ def test_the_component_for_gitlab_brings_what_was_answered_as_a_merge_request(
         (hooks / name).write_text("#!/bin/sh\nexit 1\n")
         (hooks / name).chmod(0o755)
 
+    for number in range(2000):  # more than a pipe holds
+        (here.path / f"{'left-by-setup-' * 8}{number}").touch()
+
     started({"ref": "main"})  # nobody's comment: another trigger
     assert not gitlab.notes
     assert not here.git("-C", str(bare), "for-each-ref")
