@@ -153,9 +153,8 @@ def _context(
         raise ConfigError(
             f"scope {list(config.scope)} matches only what a filter such as Git LFS makes: an edit "
             "would be committed in the place of a pointer.\n"
-            "usually: large or encrypted files, or notebooks with outputs that nbstripout leaves "
-            "out of commits.\n"
-            "do: name other files with --scope; or clear the outputs of the notebooks."
+            "usually: large or encrypted files.\n"
+            "do: name other files with --scope."
         )
     warnings = _warnings(repository, files, found.modules, options.resume)
     return replace(found, warnings=(*warnings, *absent), absent=absent)

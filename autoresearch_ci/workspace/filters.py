@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.workspace.git import user_settings
 from autoresearch_ci.workspace.repository import FileVersion, Repository
 
 _POINTER = re.compile(
@@ -60,8 +61,10 @@ def _contents(
     """Where they lie, and which lie nowhere."""
     found: dict[str, Path] = {}
     lost: list[str] = []
-    for path in filtered_paths(repository, files):
-        place = _content(repository, path, files[path])
+    drivers = _drivers(repository, files)
+    only_clean = _only_cleaning(repository) if drivers else set()
+    for path, driver in drivers.items():
+        place = _content(repository, path, files[path], made=driver not in only_clean)
         if place is None:
             lost.append(path)
         elif place != Path():
@@ -85,8 +88,21 @@ def only_filtered(repository: Repository, changed: Collection[str]) -> bool:
     return all(_is_unchanged(repository, path, files[path]) for path in changed)
 
 
+def _only_cleaning(repository: Repository) -> set[str]:
+    """Filters by which a new checkout has what is committed, as nbstripout's."""
+    told = user_settings(repository.root, "^filter[.].*[.](smudge|process)$")
+    process = {name.rpartition(".")[0] for name in told if name.endswith(".process")}
+    plain = {name.removesuffix(".smudge") for name, command in told.items() if command == "cat"}
+    return {name.removeprefix("filter.") for name in plain - process}
+
+
 def filtered_paths(repository: Repository, files: Mapping[str, FileVersion]) -> list[str]:
-    """The regular files for which `.gitattributes` names a filter.
+    """The regular files for which `.gitattributes` names a filter."""
+    return list(_drivers(repository, files))
+
+
+def _drivers(repository: Repository, files: Mapping[str, FileVersion]) -> dict[str, str]:
+    """The filter of each of these.
 
     Only where a committed one does, as what else a checkout says was never part of the commit, or
     the clone's own, as git-annex writes it.
@@ -94,9 +110,9 @@ def filtered_paths(repository: Repository, files: Mapping[str, FileVersion]) -> 
     rules = [p for p in files if p.rpartition("/")[2] == ".gitattributes" and files[p].regular]
     texts = map(repository.read, (files[path] for path in rules))
     if not any(b"filter" in text for text in (_own_rules(repository), *texts)):
-        return []
+        return {}
     drivers = repository.attribute("filter", (p for p in files if files[p].regular))
-    return [path for path, driver in drivers.items() if driver not in ("unspecified", "unset")]
+    return {path: name for path, name in drivers.items() if name not in ("unspecified", "unset")}
 
 
 def _own_rules(repository: Repository) -> bytes:
@@ -106,8 +122,8 @@ def _own_rules(repository: Repository) -> bytes:
         return b""
 
 
-def _content(repository: Repository, path: str, version: FileVersion) -> Path | None:
-    """`Path()`: the commit's own is right."""
+def _content(repository: Repository, path: str, version: FileVersion, *, made: bool) -> Path | None:
+    """`Path()`: the commit's own is right. `made`: a checkout is given another one."""
     place = repository.root / path
     pointer = _pointer(repository, version)
     if pointer:
@@ -115,7 +131,7 @@ def _content(repository: Repository, path: str, version: FileVersion) -> Path | 
         known = repository.common_dir / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
         return next((p for p in (known, place) if _is_of(p, oid, size)), None)
     # A file that is changed in the checkout is as committed, like any other: that is said.
-    if not _holds(place, version) and repository.untouched(path):
+    if made and not _holds(place, version) and repository.untouched(path):
         return place
     return None if _is_annexed(repository, version) else Path()
 

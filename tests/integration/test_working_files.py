@@ -87,6 +87,15 @@ def test_a_pointer_without_content_is_refused_with_the_cure(
     assert "lfs: true" in done.err
 
 
+def test_a_pointer_is_none_the_less_where_its_filter_is_switched_off(large: Repo, run: Run) -> None:
+    large.git("config", "filter.lfs.smudge", "cat")
+    (large.path / "data/m.bin").unlink()
+    large.git("checkout", "--", "data")
+    done = run(metric=SIZE)
+    assert done.code == 3, done.told
+    assert "the content of data/m.bin is not here" in done.err
+
+
 def test_what_another_filter_made_is_measured(repo: Repo, run: Run, script: Script) -> None:
     """An encrypted file, say: the checkout has it in the clear, and no driver of ours runs."""
     repo.write(".gitattributes", "secret filter=crypt\n")
@@ -103,6 +112,24 @@ def test_what_another_filter_made_is_measured(repo: Repo, run: Run, script: Scri
     done = run(tag="u", metric="expr $(cat secret) + $(cat value)")
     assert done.column("metric") == ["77", "76"], done.told
     assert "uncommitted changes" in done.told
+
+
+@pytest.mark.parametrize("rules", [".gitattributes", ".git/info/attributes"])
+def test_what_a_filter_only_cleans_is_as_committed_and_may_be_edited(
+    repo: Repo, run: Run, script: Script, rules: str
+) -> None:
+    """As nbstripout does with notebooks: a new checkout has what is committed."""
+    (repo.path / ".git/info").mkdir(exist_ok=True)
+    repo.write(rules, "book filter=strip\n")
+    repo.git("config", "filter.strip.clean", "grep -v output")
+    repo.git("config", "filter.strip.smudge", "cat")
+    repo.write("book", "3\noutput\n")
+    repo.commit("a notebook")
+    assert repo.show("HEAD", "book") == b"3\n"
+    script({"description": "two", "files": {"book": "2\n"}})
+    done = run(scope="book", metric="cat bo*")
+    assert done.column("metric") == ["3", "2"], done.told
+    assert "uncommitted changes" not in done.told
 
 
 def test_what_git_annex_keeps_is_measured_or_refused(repo: Repo, run: Run, script: Script) -> None:
