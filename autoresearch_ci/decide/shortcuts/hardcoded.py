@@ -8,6 +8,7 @@ holds more than tests ask.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from autoresearch_ci.decide.shortcuts.one_input import (
     Value,
     is_telling,
     pattern_of,
+    spelled,
     values_of,
 )
 from autoresearch_ci.decide.shortcuts.other_tests import without_comments
@@ -42,11 +44,13 @@ _PAIR = re.compile(
     re.MULTILINE,
 )
 """A key and what it leads to, in a table or a list of such pairs."""
-_CONSTANT = re.compile(rf"[ \t]*(?:return[ \t]+)?(?P<value>{_LITERAL})[ \t]*;?[ \t]*")
+_CONSTANT = re.compile(rf"[ \t]*(?:return[ \t]+)?(?P<value>{_LITERAL})[ \t]*(?:;[ \t]*)?")
 _SIGNATURE = re.compile(
-    r"\s*(?!(?:if|elif|else|for|while|switch|match|catch|with|return|try)\b)[^()\n]*"
+    r"\s*+(?!(?:\}\s*)?(?:if|elif|else|for|foreach|while|until|unless|switch|match|case|when|guard"
+    r"|catch|except|rescue|with|using|return|try|async\s+(?:with|for))\b)[^()\n]*"
     r"\((?P<given>[^()\n]*)\)[^;\n]*(?:[:{]|=>)\s*$"
 )
+_CHOOSES = re.compile(r"\s*+(?:if|for|foreach|while|switch|match|case|when|unless|try)\b")
 _ASKS = re.compile(
     r"\b(?:if|elif|case|when|match|switch|while|in)\b|matches!|[=!]=|&&|\|\||\?|=>|->|\.\w*[eE]q\w*\("
 )
@@ -122,23 +126,22 @@ def _constants(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[i
     """Functions that compute nothing of their arguments any more: `return 13`, whatever comes."""
     lines, old = now.splitlines(), was.splitlines()
     known = {line.strip() for line in old}
-    gone = " ".join({line.strip() for line in old} - {line.strip() for line in lines})
+    lost = known - {line.strip() for line in lines}
+    gone = {word for line in lost for word in re.findall(r"\w+", line)}
+    names, body, asks = set[str](), "", False
     for number, line in enumerate(lines):
+        if signature := _SIGNATURE.match(line):
+            names = {*re.findall(r"[A-Za-z]\w*", signature["given"])} - {"self", "this"}
+            body, asks = "", False
+            continue
+        body, asks = body or line.rstrip(), asks or bool(_CHOOSES.match(line))
         match = _CONSTANT.fullmatch(line)
         values = _values(match["value"]) if match and line.strip() not in known else ()
         if not any(map(is_telling, values)):
             continue
-        top = next((n for n in range(number, -1, -1) if _SIGNATURE.match(lines[n])), number)
-        body = next((text for text in lines[top + 1 : number + 1] if text.strip()), "")
-        given = _SIGNATURE.match(lines[top])
-        names = {*re.findall(r"[A-Za-z]\w*", given["given"] if given else "")} - {"self", "this"}
-        used = any(re.search(rf"\b{name}\b", gone) for name in names)
-        if used and _indent(body) == _indent(line):
-            patterns = [pattern_of(value) for value in values]
-            for name, text in tests.items():
-                if any(all(p.search(row) for p in patterns) for row in text.splitlines()):
-                    yield number + 1, name, line.strip()
-                    break
+        constant = names & gone and not asks and _indent(body) == _indent(line)
+        if constant and (name := _together(values, tests)):
+            yield number + 1, name, line.strip()
 
 
 def _indent(line: str) -> int:
@@ -249,11 +252,30 @@ def _asking(case: _Case, tests: Mapping[str, str]) -> str:
     if not told and not any(map(is_telling, case.asked)):
         return ""
     wide = any(map(is_telling, told)) and any(map(is_telling, case.asked))
-    patterns = [pattern_of(value) for value in dict.fromkeys(values)]
+    return _together(values, tests, _ABOVE if wide else 1)
+
+
+def _together(values: Sequence[Value], tests: Mapping[str, str], height: int = 1) -> str:
+    """The test file that holds the values within so many lines; empty: none."""
+    told = [(spelled(value), pattern_of(value)) for value in dict.fromkeys(values)]
+    words = {word for spelling, _ in told for word in re.findall(r"\w+", spelling)}
     for name, text in tests.items():
-        lines = text.splitlines()
-        for number in range(len(lines)):
-            near = "\n".join(lines[number : number + (_ABOVE if wide else 1)])
-            if all(p.search(near) for p in patterns):
+        if not all(spelling in text for spelling, _ in told):
+            continue
+        lines, places = _indexed(text)
+        fewest = min((places.get(word, ()) for word in words), key=len, default=range(len(lines)))
+        for start in sorted({n for at in fewest for n in range(max(at - height + 1, 0), at + 1)}):
+            near = "\n".join(lines[start : start + height])
+            if all(pattern.search(near) for _, pattern in told):
                 return name
     return ""
+
+
+@functools.lru_cache(maxsize=32)
+def _indexed(text: str) -> tuple[list[str], dict[str, list[int]]]:
+    """Its lines, and in which of them each word stands: a file may ask for thousands."""
+    lines, places = text.splitlines(), dict[str, list[int]]()
+    for number, line in enumerate(lines):
+        for word in {*re.findall(r"\w+", line)}:
+            places.setdefault(word, []).append(number)
+    return lines, places

@@ -43,11 +43,17 @@ def values_of(literal: str) -> tuple[Value, ...]:
     return (text,)
 
 
+def spelled(value: Value) -> str:
+    """What every way of writing it holds."""
+    if isinstance(value, str) or value is None:
+        return value or ""
+    return repr(int(value)) if float(value).is_integer() else repr(value)
+
+
 def pattern_of(value: Value) -> re.Pattern[str]:
     """As a test writes it, in whatever language."""
     if isinstance(value, str):
         return re.compile(rf"(?m)(?:[\"'`/,]|^)\s*{re.escape(value)}\s*(?:[\"'`/,]|$)")
     if value is None:
         return re.compile(r"\b(None|null|nil)\b")
-    number = repr(int(value)) if float(value).is_integer() else repr(value)
-    return re.compile(rf"(?<![\w.]){re.escape(number)}(?:\.0+)?(?![\w.]*\w)")
+    return re.compile(rf"(?<![\w.]){re.escape(spelled(value))}(?:\.0+)?(?![\w.]*\w)")

@@ -37,7 +37,7 @@ _HABITS = (
         "catches an error and does nothing",
         rf"{_SCRIPT}|{_JVM}|\.(c|cc|cpp|cxx|h|hpp|php|swift)$",
         rf"\bcatch\s*(?:\([^()]*\))?\s*\{{\s*(?:return{_NOTHING})?;?\s*\}}"
-        rf"|\.(?:catch|then)\(\s*(?:[^;\n]*,\s*)?(?:(?:\(\w*\)|\w+)\s*=>|function\s*\(\w*\))\s*"
+        rf"|\.(?:catch|then)\(\s*(?:[^;\n]{{0,300}},\s*)?(?:(?:\(\w*\)|\w+)\s*=>|function\s*\(\w*\))\s*"
         rf"(?:\{{\s*(?:return{_NOTHING})?;?\s*\}}|undefined|null)\s*\)"
         r"|\bfinally\s*\{[^{}]*\breturn\b",
     ),
@@ -63,9 +63,9 @@ _HABITS = (
         "ignores that a command fails",
         _PIPELINE,
         r"\|\|\s*(?:true|:|exit 0|echo\b[^\n\"]*)|;\s*(?:true|exit 0)\s*(?:$|\"|\n)|\bset \+e\b"
-        r"|(?m:^\t\s*@?-(?!-)\w)|(?m:^\.IGNORE\b)|(?m:^MAKEFLAGS\b.*=.*-\w*[ik])"
-        r"|\btrap\b.*\bexit 0\b"
-        r"|\bif !? *(?:pytest|npm|npx|make|ruff|mypy|go|cargo|ctest|mvn)\b.*; *then"
+        r"|(?m:^\t\s*@?-(?!-)\w)|(?m:^\.IGNORE\b)|(?m:^MAKEFLAGS\b[^=\n]*=.*-\w*[ik])"
+        r"|\btrap\b.{0,300}\bexit 0\b"
+        r"|\bif !? *(?:pytest|npm|npx|make|ruff|mypy|go|cargo|ctest|mvn)\b.{0,300}; *then"
         r"|(?m:^commands\s*=\s*- )"
         r"|--exit-zero\b|--passWithNoTests\b|--no-fail\b|--warn-only\b"
         r"|\bwhen:\s*(?:never|manual|on_fail\w*)\b"
@@ -77,12 +77,14 @@ _HABITS = (
         "install-forced",
         "forces an install",
         _PIPELINE,
-        r"\b(?:npm|pnpm|yarn|bun)\b[^\n|;&\"]*\s(?:--force|-f|--legacy-peer-deps|--ignore-engines"
-        r"|--no-frozen-lockfile|--strict-peer-dependencies=false)\b|\bpip3?\b[^\n|;&]*\s(?:--no-deps"
+        r"\b(?:npm|pnpm|yarn|bun)\b[^\n|;&\"]{0,300}\s(?:--force|-f|--legacy-peer-deps"
+        r"|--ignore-engines"
+        r"|--no-frozen-lockfile|--strict-peer-dependencies=false)\b|\bpip3?\b[^\n|;&]{0,300}\s(?:--no-deps"
         r"|--ignore-requires-python|--force-reinstall|--break-system-packages)\b"
         r"|--no-verify\b|--allow-unauthenticated\b|--force-yes\b|\bGOFLAGS=-mod=mod\b|GONOSUMDB"
         r"|GONOSUMCHECK|GOFLAGS=-insecure|--cap-lints\b|--ignore-platform-reqs?\b"
-        r"|\bcargo install\b[^\n|;&]*\s(?:--force|-f)\b|\bPIP_(?:NO_DEPS|BREAK_SYSTEM_PACKAGES)=1"
+        r"|\bcargo install\b[^\n|;&]{0,300}\s(?:--force|-f)\b"
+        r"|\bPIP_(?:NO_DEPS|BREAK_SYSTEM_PACKAGES)=1"
         r"|(?m:^\s*(?:legacy-peer-deps|force|no-deps|ignore-engines)\s*=\s*true)",
     ),
 )
@@ -240,7 +242,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _CHECKER = re.compile(
     r"\b(?:pytest|unittest|tox|nox|ruff|flake8|pylint|mypy|pyright|eslint|tsc|jest|vitest|mocha"
     r"|ctest|clippy|golangci-lint|shellcheck|\bset -\w*e"
-    r"|(?:npm|pnpm|yarn|make|go|cargo|mvn|gradlew?)\b.*\b(?:test|check|lint|vet))\b"
+    r"|(?:npm|pnpm|yarn|make|go|cargo|mvn|gradlew?)\b.{0,300}\b(?:test|check|lint|vet))\b"
 )
 
 
