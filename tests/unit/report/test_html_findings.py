@@ -69,7 +69,7 @@ def test_what_others_say_of_a_weakness_makes_no_element() -> None:
 
 
 def test_many_weaknesses_fit_the_worst_first_and_the_rest_is_counted() -> None:
-    page = security_html(scans.report(*scans.MANY[:5_000]), "1")
+    page = security_html(scans.report(*scans.many(5_000)), "1")
     assert len(page.encode()) < 1_000_000
     rows = page.count("<tr class=")
     assert rows > 1_000
