@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from autoresearch_ci.confirmation import PAIRS, PairedComparison
-from autoresearch_ci.decide.noise import confirm_interval
-from autoresearch_ci.decide.taken_back import standing
+from autoresearch_ci.decide.metric.noise import confirm_interval
+from autoresearch_ci.decide.metric.taken_back import standing
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.workspace.repository import Changes, FileVersion

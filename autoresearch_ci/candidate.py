@@ -9,14 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from autoresearch_ci.decide.credibility import (
-    doubt,
-    fools_guards,
-    naming_lines,
-)
 from autoresearch_ci.decide.gaming import Ruler, certain, loud
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.lasting import (
+from autoresearch_ci.decide.metric.credibility import doubt, fools_guards, naming_lines
+from autoresearch_ci.decide.metric.judged_before import (
     GO_ON,
     NO_HOLDOUT,
     as_judged,
@@ -25,7 +21,7 @@ from autoresearch_ci.decide.lasting import (
     known,
     lasting_failure,
 )
-from autoresearch_ci.decide.session import Policy, Session
+from autoresearch_ci.decide.metric.run_statistics import Policy, Session
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ProposerError
 from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.execution.command import last_lines

@@ -12,8 +12,8 @@ from functools import partial
 from statistics import median
 
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.lasting import LATE
-from autoresearch_ci.decide.noise import confirm_interval
+from autoresearch_ci.decide.metric.judged_before import LATE
+from autoresearch_ci.decide.metric.noise import confirm_interval
 from autoresearch_ci.experiment import Direction, GuardRun, MetricRun
 from autoresearch_ci.measure import holdout
 from autoresearch_ci.measure.bench import Bench, crashed

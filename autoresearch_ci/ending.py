@@ -20,9 +20,10 @@ from autoresearch_ci.ablation import (
 )
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.confirmation import PAIRS, PairedComparison, confirm, exact_pairs
-from autoresearch_ci.decide import budget, taken_back
+from autoresearch_ci.decide import budget
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.no_worse import NoWorse
+from autoresearch_ci.decide.metric import taken_back
+from autoresearch_ci.decide.metric.no_worse import NoWorse
 from autoresearch_ci.events import Note, Warning
 from autoresearch_ci.experiment import Experiment, FileEdit, Proposal, Status
 from autoresearch_ci.loop import Loop

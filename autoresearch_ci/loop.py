@@ -18,10 +18,10 @@ from autoresearch_ci.decide.budget import (
     stop_reason,
     time_used_up,
 )
-from autoresearch_ci.decide.credibility import fools_guards, no_witness
-from autoresearch_ci.decide.failures import journal_id, mended_cell
+from autoresearch_ci.decide.failures.failure import journal_id, mended_cell
+from autoresearch_ci.decide.failures.repair_order import Aim, Left
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.repair_order import Aim, Left
+from autoresearch_ci.decide.metric.credibility import fools_guards, no_witness
 from autoresearch_ci.errors import AutoresearchError, ProposerError
 from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted, Warning
 from autoresearch_ci.experiment import Experiment, FileEdit, Proposal, Spent, Status

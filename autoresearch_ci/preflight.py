@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.shortcuts.detect import is_test
+from autoresearch_ci.decide.failures.shortcuts.detect import is_test
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.record.run_names import (
     chosen_tag,

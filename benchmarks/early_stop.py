@@ -13,7 +13,7 @@ from itertools import permutations
 from pathlib import Path
 from statistics import fmean
 
-from autoresearch_ci.decide.early_stop import Curve, Point, behind
+from autoresearch_ci.decide.metric.early_stop import Curve, Point, behind
 from autoresearch_ci.experiment import Direction
 
 CURVES = Path(__file__).with_name("data") / "trainer_curves.tsv"

@@ -45,7 +45,13 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from autoresearch_ci.decide.budget import stuck_level
-from autoresearch_ci.decide.decision import Policy, Session, Side, judge, next_calibration_run
+from autoresearch_ci.decide.metric.decision import (
+    Policy,
+    Session,
+    Side,
+    judge,
+    next_calibration_run,
+)
 from autoresearch_ci.experiment import (
     Decision,
     Direction,

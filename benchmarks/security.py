@@ -32,7 +32,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_ci.decide.weaknesses import Severity, family_of
+from autoresearch_ci.decide.security.weakness import Severity, family_of
 from autoresearch_ci.execution.command import Stop, run_command
 from autoresearch_ci.measure.diagnostics.adapter import Said
 from autoresearch_ci.measure.scanners.registry import OURS, SCANNERS

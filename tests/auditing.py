@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.cli.model_audit import audit
-from autoresearch_ci.cli.open_investigation import Desk, opened_desk
+from autoresearch_ci.cli.investigate.open_investigation import Desk, opened_desk
+from autoresearch_ci.cli.security.model_layer import audit
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.model_layer import ModelLayer
-from autoresearch_ci.decide.weaknesses import Severity, Weakness, identified
+from autoresearch_ci.decide.security.model_layer import ModelLayer
+from autoresearch_ci.decide.security.weakness import Severity, Weakness, identified
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.investigate.program import Program, bundled
 from autoresearch_ci.preflight import Options

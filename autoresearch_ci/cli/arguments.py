@@ -202,6 +202,7 @@ def _compare(to: _Flags) -> None:
 
 
 def _debug(to: _Flags) -> None:
+    to.command.set_defaults(module="investigate.debug")
     to.value(
         "--command CMD",
         "a command that fails; default: what the repository is checked with",
@@ -258,6 +259,7 @@ def _evals(to: _Flags) -> None:
 
 
 def _security(to: _Flags) -> None:
+    to.command.set_defaults(module="security.command")
     to.value(
         "--diff BASE",
         "only what HEAD brings, since it left its base; default: the event's base, else the "
@@ -335,6 +337,7 @@ def _log(to: _Flags) -> None:
 
 
 def _init(to: _Flags) -> None:
+    to.command.set_defaults(module="init.command")
     to.add(
         "--use",
         action="append",
@@ -395,7 +398,7 @@ def _completion(to: _Flags) -> None:
 
 
 def _programs() -> Iterator[tuple[str, str]]:
-    """Name and one line of help of each program that cli/investigate.py runs.
+    """Name and one line of help of each program that cli/investigate/any_program.py runs.
 
     One that writes nothing is a part of another command.
     """
@@ -403,13 +406,13 @@ def _programs() -> Iterator[tuple[str, str]]:
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         name = file.name.removesuffix(".md")
         said = dict(_SAID.findall(file.read_bytes()))
-        if said[b"outputs"] != b"[]" and not (Path(__file__).parent / f"{name}.py").exists():
+        if said[b"outputs"] != b"[]" and name not in _COMMANDS:
             yield name, said[b"about"].decode()
 
 
 def _add_general(to: _Flags, name: str) -> None:
     """What every program can be told. `name`: of the program; empty: `--program` says it."""
-    to.command.set_defaults(module="investigate", name=name)
+    to.command.set_defaults(module="investigate.any_program", name=name)
     if not name:
         to.value("--program FILE", "the program", required=True)
         to.several("--say NAME=TEXT", "one of the program's `inputs`")

@@ -21,8 +21,8 @@ from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.config.proposers import Agent, Claude, ToolServer
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.budget import Limits
-from autoresearch_ci.decide.decision import Policy
 from autoresearch_ci.decide.gaming import Ruler
+from autoresearch_ci.decide.metric.decision import Policy
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.execution.command import Stop
@@ -30,7 +30,7 @@ from autoresearch_ci.execution.environment import clean_environment, downloads, 
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.diagnosis import OwnTarget
-from autoresearch_ci.measure.extract import report_path
+from autoresearch_ci.measure.number.extract import report_path
 from autoresearch_ci.measure.number_objective import NumberObjective
 from autoresearch_ci.measure.outcome import Objective
 from autoresearch_ci.preflight import Options, RunContext
@@ -416,7 +416,7 @@ def _objective(collaborators: Collaborators, bench: Bench) -> Objective:
     config, context, store = collaborators.config, collaborators.context, collaborators.store
     if not config.repairs:
         return NumberObjective(bench=bench, policy=make_policy(config))
-    from autoresearch_ci.decide.shortcuts.detect import BYTES_LIMIT, is_test
+    from autoresearch_ci.decide.failures.shortcuts.detect import BYTES_LIMIT, is_test
     from autoresearch_ci.measure.failure_objective import FailureObjective
     from autoresearch_ci.record.handoff import read_handoff
 

@@ -26,9 +26,9 @@ from autoresearch_ci.cli.gate_commits import asked
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.confirmation import PAIRS, PairedComparison, Pairs
-from autoresearch_ci.decide.credibility import told_by_output, too_good
 from autoresearch_ci.decide.gaming import certain, loud
-from autoresearch_ci.decide.noise import (
+from autoresearch_ci.decide.metric.credibility import told_by_output, too_good
+from autoresearch_ci.decide.metric.noise import (
     Comparison,
     ComparisonResult,
     compare,

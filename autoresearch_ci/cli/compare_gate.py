@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from autoresearch_ci.decide.noise import Comparison, ComparisonResult
+from autoresearch_ci.decide.metric.noise import Comparison, ComparisonResult
 from autoresearch_ci.errors import ConfigError, GateFailed
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.report.claim import Claim, Row, judged, read_claim, side_by_side

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.cli.check import check, gated
 from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.fix_check import check, gated
 from autoresearch_ci.cli.fix_targets import looks_at_commits, targets_of, with_targets
 from autoresearch_ci.cli.gate_commits import DEFAULT, asked, staged
 from autoresearch_ci.cli.gate_files import report_folder, show
@@ -20,13 +20,13 @@ from autoresearch_ci.cli.run import run, steps_after
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.failure_gate import parse_words
-from autoresearch_ci.decide.failures import Failure
+from autoresearch_ci.decide.failures.failure import Failure
+from autoresearch_ci.decide.failures.gate import parse_words
+from autoresearch_ci.decide.failures.repair_order import Left
+from autoresearch_ci.decide.failures.same_cause import also, shown_once
 from autoresearch_ci.decide.gates import Ruling, Verdict
-from autoresearch_ci.decide.repair_order import Left
-from autoresearch_ci.decide.same_cause import also, shown_once
 from autoresearch_ci.errors import ConfigError, GateFailed
-from autoresearch_ci.measure.diagnostics.discover import Discovery
+from autoresearch_ci.measure.diagnostics.discovery.targets import Discovery
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.run_names import chosen_tag, run_store
 from autoresearch_ci.record.run_records import peek_base

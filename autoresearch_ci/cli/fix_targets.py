@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoresearch_ci.cli.assembly import open_bench, passing
-from autoresearch_ci.cli.check import Looked
+from autoresearch_ci.cli.fix_check import Looked
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.knowledge import Knowledge
@@ -23,7 +23,7 @@ from autoresearch_ci.events import Observer
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.measure.diagnostics.discover import Discovery, Target, discover
+from autoresearch_ci.measure.diagnostics.discovery.targets import Discovery, Target, discover
 from autoresearch_ci.preflight import comparison_context
 from autoresearch_ci.workspace.repository import Repository
 

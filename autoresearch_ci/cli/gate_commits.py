@@ -17,7 +17,7 @@ from pathlib import Path
 
 from autoresearch_ci.cli.ci_job import COMMIT, CIJob
 from autoresearch_ci.config.fix import FixTarget
-from autoresearch_ci.decide.failures import Category
+from autoresearch_ci.decide.failures.failure import Category
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.measure.diagnosis import adapter_of
 from autoresearch_ci.measure.diagnostics.concerned import concerned

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.cli.terminal import redacted
-from autoresearch_ci.decide.taken_back import told
+from autoresearch_ci.decide.metric.taken_back import told
 from autoresearch_ci.decide.trend import relative
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status

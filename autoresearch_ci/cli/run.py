@@ -34,7 +34,7 @@ from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.confirmation import PAIRS, exact_pairs
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.taken_back import standing, stands
+from autoresearch_ci.decide.metric.taken_back import standing, stands
 from autoresearch_ci.ending import Ending
 from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted, WorkspaceError
 from autoresearch_ci.events import Observer, RunFinished, RunStarted, Warning, redacted

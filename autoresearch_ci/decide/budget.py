@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.decide import noise
-from autoresearch_ci.decide.session import Policy, Session
-from autoresearch_ci.decide.taken_back import chained, ideas, named
+from autoresearch_ci.decide.metric import noise
+from autoresearch_ci.decide.metric.run_statistics import Policy, Session
+from autoresearch_ci.decide.metric.taken_back import chained, ideas, named
 from autoresearch_ci.experiment import Direction, Experiment, Spent, Status
 from autoresearch_ci.safety.wording import duration
 

@@ -1,6 +1,6 @@
 """A gate's verdict on a commit: pass, fail or incomplete, and each item that it speaks of.
 
-CORE: nouns alone, of failures as of findings; failure_gate.py decides on failures.
+CORE: nouns alone, of failures as of findings; failures/gate.py decides on failures.
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from autoresearch_ci.decide.early_stop import Curve, Point
-from autoresearch_ci.decide.lasting import LATE
-from autoresearch_ci.decide.lost_tests import Standard, SuiteResult, disagreement
-from autoresearch_ci.decide.printed_lines import PrintedLines
-from autoresearch_ci.decide.session import Evidence, Session
+from autoresearch_ci.decide.failures.lost_tests import Standard, SuiteResult, disagreement
+from autoresearch_ci.decide.metric.early_stop import Curve, Point
+from autoresearch_ci.decide.metric.judged_before import LATE
+from autoresearch_ci.decide.metric.printed_lines import PrintedLines
+from autoresearch_ci.decide.metric.run_statistics import Evidence, Session
 from autoresearch_ci.experiment import Decision, Status
 
 Stream = Literal["stdout", "stderr"]

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from autoresearch_ci.decide.failures import Diagnosis, Failure
-from autoresearch_ci.decide.objective import Seen
+from autoresearch_ci.decide.failures.failure import Diagnosis, Failure
+from autoresearch_ci.decide.failures.objective import Seen
 
 
 def as_moved(seen: Seen, moved: Mapping[str, str]) -> Seen:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from statistics import fmean, median, quantiles
 
-from autoresearch_ci.decide.noise import NORMAL
-from autoresearch_ci.decide.taken_back import stands, told
+from autoresearch_ci.decide.metric.noise import NORMAL
+from autoresearch_ci.decide.metric.taken_back import stands, told
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.safety.wording import share
 

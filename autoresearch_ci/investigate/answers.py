@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from autoresearch_ci.decide.findings import ANCHOR_LINES, Evidence
+from autoresearch_ci.decide.investigation.finding import ANCHOR_LINES, Evidence
 from autoresearch_ci.investigate.item_schema import Schema
 
 _PROSE_LIMIT = 400_000

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 
 from pydantic import TypeAdapter
 
-from autoresearch_ci.decide.bisection import (
+from autoresearch_ci.decide.failures.bisection import (
     REPRODUCTIONS,
     Mark,
     RunEnd,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from pydantic import TypeAdapter
 
-from autoresearch_ci.decide.changed_lines import Spot, changed_lines, spots, traced
+from autoresearch_ci.decide.failures.changed_lines import Spot, changed_lines, spots, traced
 from autoresearch_ci.investigate.bisect import carried
 from autoresearch_ci.investigate.groundwork import Symptom
 from autoresearch_ci.investigate.runs import Runs

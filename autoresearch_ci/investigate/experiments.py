@@ -13,9 +13,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autoresearch_ci.decide.bisection import RunEnd
-from autoresearch_ci.decide.selected_tests import SuiteCommand
-from autoresearch_ci.decide.test_runners import NotAllowed
+from autoresearch_ci.decide.failures.bisection import RunEnd
+from autoresearch_ci.decide.failures.selected_tests import SuiteCommand
+from autoresearch_ci.decide.failures.test_runners import NotAllowed
 from autoresearch_ci.investigate.runs import Runs, outcome
 from autoresearch_ci.record.investigation_history import Ran
 from autoresearch_ci.workspace.repository import FileVersion

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from autoresearch_ci.decide.findings import Checked, Execution, check
+from autoresearch_ci.decide.investigation.finding import Checked, Execution, check
 from autoresearch_ci.experiment import Spent
 from autoresearch_ci.investigate.answers import eased, in_prose, placed
 from autoresearch_ci.investigate.item_schema import Schema, fitting, misfits

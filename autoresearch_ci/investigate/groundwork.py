@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 from pydantic import TypeAdapter
 
-from autoresearch_ci.decide.bisection import (
+from autoresearch_ci.decide.failures.bisection import (
     FLAKY_RUNS,
     REPRODUCTIONS,
     Reproduction,
@@ -21,14 +21,14 @@ from autoresearch_ci.decide.bisection import (
     judged,
     reproduction,
 )
-from autoresearch_ci.decide.failures import Category, Failure, ordered
-from autoresearch_ci.decide.selected_tests import suite_command
+from autoresearch_ci.decide.failures.failure import Category, Failure, ordered
+from autoresearch_ci.decide.failures.selected_tests import suite_command
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note
 from autoresearch_ci.investigate.runs import Runs, outcome
 from autoresearch_ci.measure.diagnostics.adapter import Said
-from autoresearch_ci.measure.diagnostics.discover import Target, discover
 from autoresearch_ci.measure.diagnostics.discovery.found import Read
+from autoresearch_ci.measure.diagnostics.discovery.targets import Target, discover
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 from autoresearch_ci.record.investigation_history import Ran, Step
 from autoresearch_ci.safety.prompt_text import line

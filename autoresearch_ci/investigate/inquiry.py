@@ -10,8 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from autoresearch_ci.decide.findings import Checked, Execution, claim_key, is_same_claim
-from autoresearch_ci.decide.test_runners import NotAllowed
+from autoresearch_ci.decide.failures.test_runners import NotAllowed
+from autoresearch_ci.decide.investigation.finding import (
+    Checked,
+    Execution,
+    claim_key,
+    is_same_claim,
+)
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.investigate.experiments import LANGUAGES, Control, Experiments
 from autoresearch_ci.investigate.form import (

@@ -15,13 +15,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from autoresearch_ci.decide.findings import (
-    enclosing,
-    fingerprint,
-    settle,
-)
-from autoresearch_ci.decide.panel_votes import severity_rank
-from autoresearch_ci.decide.saturation import (
+from autoresearch_ci.decide.investigation.finding import enclosing, fingerprint, settle
+from autoresearch_ci.decide.investigation.panel_votes import severity_rank
+from autoresearch_ci.decide.investigation.saturation import (
     DUPLICATE,
     UNUSABLE,
     Grid,

@@ -8,9 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.decide.findings import SEVERITIES
-from autoresearch_ci.decide.panel_votes import Candidate, Vote, dissent, last_votes, standing
-from autoresearch_ci.decide.saturation import DUPLICATE, Looked, coverage, is_complete
+from autoresearch_ci.decide.investigation.finding import SEVERITIES
+from autoresearch_ci.decide.investigation.panel_votes import (
+    Candidate,
+    Vote,
+    dissent,
+    last_votes,
+    standing,
+)
+from autoresearch_ci.decide.investigation.saturation import DUPLICATE, Looked, coverage, is_complete
 from autoresearch_ci.investigate.panel import DONE, PanelOutcome, outcome
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.program_steps import PanelRules

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from autoresearch_ci.decide.findings import Evidence, enclosing, fingerprint
-from autoresearch_ci.decide.panel_votes import (
+from autoresearch_ci.decide.investigation.finding import Evidence, enclosing, fingerprint
+from autoresearch_ci.decide.investigation.panel_votes import (
     Candidate,
     Figures,
     Raised,

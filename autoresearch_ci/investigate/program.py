@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from autoresearch_ci.config.error_messages import Source, explain
 from autoresearch_ci.config.metric import Section
 from autoresearch_ci.config.reader import Document, read, shown
-from autoresearch_ci.decide.findings import Rule
-from autoresearch_ci.decide.saturation import Limits
+from autoresearch_ci.decide.investigation.finding import Rule
+from autoresearch_ci.decide.investigation.saturation import Limits
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.investigate.front_matter import FINDINGS, FrontMatter
 from autoresearch_ci.investigate.item_schema import Schema, part

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from autoresearch_ci.decide.saturation import Grid, Looked, coverage, focus
+from autoresearch_ci.decide.investigation.saturation import Grid, Looked, coverage, focus
 from autoresearch_ci.investigate.front_matter import CHANGES
 from autoresearch_ci.investigate.inquiry import definitions, earlier
 from autoresearch_ci.investigate.program import Program

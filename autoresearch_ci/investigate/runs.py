@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from autoresearch_ci.decide.bisection import RunEnd
-from autoresearch_ci.decide.changed_lines import LinesOfTest
+from autoresearch_ci.decide.failures.bisection import RunEnd
+from autoresearch_ci.decide.failures.changed_lines import LinesOfTest
+from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.lost_tests import SuiteResult
 from autoresearch_ci.execution.command import CommandResult
 from autoresearch_ci.measure.commands import (
     BASELINE_TIMEOUT,
@@ -24,7 +24,7 @@ from autoresearch_ci.measure.commands import (
     MeasuredCommands,
     Subject,
 )
-from autoresearch_ci.measure.xml_reports import Reports
+from autoresearch_ci.measure.number.xml_reports import Reports
 from autoresearch_ci.record.investigation_history import Ran
 from autoresearch_ci.record.investigation_records import InvestigationRecords
 from autoresearch_ci.safety.prompt_text import line, tail

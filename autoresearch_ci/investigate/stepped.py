@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from autoresearch_ci.decide.findings import Evidence
-from autoresearch_ci.decide.saturation import UNUSABLE, is_as_asked
-from autoresearch_ci.decide.weaknesses import Weakness
+from autoresearch_ci.decide.investigation.finding import Evidence
+from autoresearch_ci.decide.investigation.saturation import UNUSABLE, is_as_asked
+from autoresearch_ci.decide.security.weakness import Weakness
 from autoresearch_ci.events import Note, Observer
 from autoresearch_ci.investigate.asking import Asking, Question
 from autoresearch_ci.investigate.experiments import Experiments

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autoresearch_ci.decide.findings import Checked, Evidence, check
+from autoresearch_ci.decide.investigation.finding import Checked, Evidence, check
 from autoresearch_ci.decide.line_map import lines_of
 from autoresearch_ci.decide.spoken_lines import is_spoken
 from autoresearch_ci.investigate.asking import Asking, Question

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from autoresearch_ci.decide.early_stop import Curve
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.session import CALIBRATION, Policy, Session, next_calibration_run
+from autoresearch_ci.decide.metric.early_stop import Curve
+from autoresearch_ci.decide.metric.run_statistics import (
+    CALIBRATION,
+    Policy,
+    Session,
+    next_calibration_run,
+)
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note
 from autoresearch_ci.execution.command import last_lines

@@ -16,9 +16,9 @@ from autoresearch_ci.config.fix import Fix
 from autoresearch_ci.config.metric import Guard, Holdout, Metric
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.budget import Pace
-from autoresearch_ci.decide.early_stop import Curve, Point, behind, extend
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
-from autoresearch_ci.decide.printed_lines import PrintedLines
+from autoresearch_ci.decide.metric.early_stop import Curve, Point, behind, extend
+from autoresearch_ci.decide.metric.printed_lines import PrintedLines
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import (
     MetricMeasured,
@@ -32,8 +32,6 @@ from autoresearch_ci.events import (
 from autoresearch_ci.execution.command import Stop, last_lines
 from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.experiment import MetricRun, Status
-from autoresearch_ci.measure import extract as metrics
-from autoresearch_ci.measure.absolute_paths import AbsolutePaths
 from autoresearch_ci.measure.commands import (
     Ended,
     MeasuredCommands,
@@ -46,10 +44,12 @@ from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.guards import Guards
 from autoresearch_ci.measure.hooks import Hooks
 from autoresearch_ci.measure.judge import Judge, judged_paths
-from autoresearch_ci.measure.provenance import Provenance
-from autoresearch_ci.measure.streams import Read, read_number
+from autoresearch_ci.measure.number import extract as metrics
+from autoresearch_ci.measure.number.streams import Read, read_number
+from autoresearch_ci.measure.number.xml_reports import junit_suite
+from autoresearch_ci.measure.ruler.absolute_paths import AbsolutePaths
+from autoresearch_ci.measure.ruler.provenance import Provenance
 from autoresearch_ci.measure.suite_observer import SuiteObserver
-from autoresearch_ci.measure.xml_reports import junit_suite
 from autoresearch_ci.safety.untrusted_values import MetricError
 from autoresearch_ci.workspace.measure_tree import MeasureTree, relocated
 from autoresearch_ci.workspace.repository import FileVersion

@@ -15,19 +15,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from autoresearch_ci.decide.changed_lines import LinesOfTest
+from autoresearch_ci.decide.failures.changed_lines import LinesOfTest
+from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.lost_tests import SuiteResult
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted, Warning
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED, downloads, told
 from autoresearch_ci.experiment import MetricRun
-from autoresearch_ci.measure.coverage_reports import CoverageFiles
 from autoresearch_ci.measure.executed_lines import LineObserver
-from autoresearch_ci.measure.provenance import Provenance, Unanswered
-from autoresearch_ci.measure.report_files import ReportFiles
+from autoresearch_ci.measure.number.coverage_reports import CoverageFiles
+from autoresearch_ci.measure.number.report_files import ReportFiles
+from autoresearch_ci.measure.number.xml_reports import Reports
+from autoresearch_ci.measure.ruler.provenance import Provenance, Unanswered
 from autoresearch_ci.measure.suite_observer import SuiteObserver, hides_plugin
-from autoresearch_ci.measure.xml_reports import Reports
 from autoresearch_ci.safety.untrusted_values import MetricError
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.measure_tree import MeasureTree

@@ -1,7 +1,7 @@
 """Runs the targets on a state of the code, and reads what is broken; judges nothing.
 
 How a tool's answer is read is diagnostics/' business, whether one set of failures is better than
-another decide/objective.py's.
+another decide/failures/objective.py's.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from autoresearch_ci.config.fix import Fix, FixTarget
-from autoresearch_ci.decide.failures import Category, Diagnosis, Failure, ranked
+from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Failure, ranked
+from autoresearch_ci.decide.failures.objective import Seen as Diagnoses
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
-from autoresearch_ci.decide.objective import Seen as Diagnoses
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
 from autoresearch_ci.measure.diagnostics.adapter import Adapter, Said

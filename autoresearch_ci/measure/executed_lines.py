@@ -1,8 +1,8 @@
 """Sees which lines of the repository each pytest test of a command executes, through a plugin.
 
 Where another tool traces (coverage with Python below 3.12), or the tests run in workers, there is
-nothing to see: then nothing is said. What the lines mean is decide/changed_lines.py's business.
-The plugin is laid out as suite_observer.py does it.
+nothing to see: then nothing is said. What the lines mean is decide/failures/changed_lines.py's
+business. The plugin is laid out as suite_observer.py does it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.decide.changed_lines import LinesOfTest
+from autoresearch_ci.decide.failures.changed_lines import LinesOfTest
 from autoresearch_ci.measure.suite_observer import with_plugin
 from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.snapshot import remove

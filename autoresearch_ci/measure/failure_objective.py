@@ -1,7 +1,7 @@
 """The objective that is a set: what is broken in the candidate against what is in the incumbent.
 
-Which set is better is decide/objective.py's to say, and which failure is next
-decide/repair_order.py's.
+Which set is better is decide/failures/objective.py's to say, and which failure is next
+decide/failures/repair_order.py's.
 """
 
 from __future__ import annotations
@@ -12,16 +12,22 @@ from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.config.fix import Fix
 from autoresearch_ci.decide.budget import Pace
-from autoresearch_ci.decide.causes.ground import Ground
-from autoresearch_ci.decide.causes.verdicts import Verdict, causes, detection
-from autoresearch_ci.decide.failures import Category, Failure, asked_for, journal_id, summary
+from autoresearch_ci.decide.failures.causes.ground import Ground
+from autoresearch_ci.decide.failures.causes.verdicts import Verdict, causes, detection
+from autoresearch_ci.decide.failures.failure import (
+    Category,
+    Failure,
+    asked_for,
+    journal_id,
+    summary,
+)
+from autoresearch_ci.decide.failures.lost_tests import Standard, some
+from autoresearch_ci.decide.failures.objective import Judgement, SetChange, compared
+from autoresearch_ci.decide.failures.objective import Seen as Diagnoses
+from autoresearch_ci.decide.failures.repair_order import Aim, Lead, Left, left, tried_at
+from autoresearch_ci.decide.failures.shortcuts.detect import shortcuts, suspicious
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.lost_tests import Standard, some
-from autoresearch_ci.decide.objective import Judgement, SetChange, compared
-from autoresearch_ci.decide.objective import Seen as Diagnoses
-from autoresearch_ci.decide.repair_order import Aim, Lead, Left, left, tried_at
-from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
-from autoresearch_ci.decide.shortcuts.detect import shortcuts, suspicious
+from autoresearch_ci.decide.metric.run_statistics import Evidence, Policy, Session, Side
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import MetricMeasured, Warning
 from autoresearch_ci.execution.command import last_lines

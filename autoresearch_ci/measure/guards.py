@@ -6,17 +6,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.config.metric import Guard
-from autoresearch_ci.decide.credibility import is_witness
+from autoresearch_ci.decide.failures.lost_tests import SuiteResult, some
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
-from autoresearch_ci.decide.lost_tests import SuiteResult, some
-from autoresearch_ci.decide.printed_lines import PrintedLines
+from autoresearch_ci.decide.metric.credibility import is_witness
+from autoresearch_ci.decide.metric.printed_lines import PrintedLines
 from autoresearch_ci.events import Note, Stage, Warning
 from autoresearch_ci.experiment import Direction, GuardRun, MetricRun
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
-from autoresearch_ci.measure.extract import mentions
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
-from autoresearch_ci.measure.streams import Read, read_number
-from autoresearch_ci.measure.xml_reports import Reports, junit_suite
+from autoresearch_ci.measure.number.extract import mentions
+from autoresearch_ci.measure.number.streams import Read, read_number
+from autoresearch_ci.measure.number.xml_reports import Reports, junit_suite
 from autoresearch_ci.safety.untrusted_values import MetricError
 
 

@@ -11,7 +11,7 @@ from statistics import median
 
 from autoresearch_ci.config.metric import Holdout
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.noise import ComparisonResult, compare
+from autoresearch_ci.decide.metric.noise import ComparisonResult, compare
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Warning
 from autoresearch_ci.experiment import HOLDOUT_SAYS, HoldoutVerdict, MetricRun

@@ -7,12 +7,18 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from autoresearch_ci.decide.budget import Pace
-from autoresearch_ci.decide.credibility import told_by_output, unlikely_numbers
-from autoresearch_ci.decide.decision import judge
-from autoresearch_ci.decide.early_stop import Point
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.no_worse import NoWorse
-from autoresearch_ci.decide.session import Evidence, Policy, Session, Side, next_calibration_run
+from autoresearch_ci.decide.metric.credibility import told_by_output, unlikely_numbers
+from autoresearch_ci.decide.metric.decision import judge
+from autoresearch_ci.decide.metric.early_stop import Point
+from autoresearch_ci.decide.metric.no_worse import NoWorse
+from autoresearch_ci.decide.metric.run_statistics import (
+    Evidence,
+    Policy,
+    Session,
+    Side,
+    next_calibration_run,
+)
 from autoresearch_ci.events import Warning
 from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status
 from autoresearch_ci.measure.baseline import measure_baseline

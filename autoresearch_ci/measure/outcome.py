@@ -9,10 +9,10 @@ from statistics import median
 from typing import Protocol
 
 from autoresearch_ci.decide.budget import Pace
-from autoresearch_ci.decide.early_stop import Point
+from autoresearch_ci.decide.failures.repair_order import Aim, Left
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.repair_order import Aim, Left
-from autoresearch_ci.decide.session import Evidence, Side
+from autoresearch_ci.decide.metric.early_stop import Point
+from autoresearch_ci.decide.metric.run_statistics import Evidence, Side
 from autoresearch_ci.experiment import (
     Decision,
     Experiment,

@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.decide.lost_tests import SuiteResult, worst
+from autoresearch_ci.decide.failures.lost_tests import SuiteResult, worst
 from autoresearch_ci.execution.command import CommandResult
 from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.snapshot import remove

@@ -1,7 +1,7 @@
 """Weaknesses as a target of a run that repairs: scanners, and a model that is asked again.
 
-What counts as news is decided in decide/weakness_failures.py. A scanner sees only files that differ
-from the base commit; before anything is kept, it sees all of them.
+What counts as news is decided in decide/security/as_failures.py. A scanner sees only files that
+differ from the base commit; before anything is kept, it sees all of them.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autoresearch_ci.decide.failures import Diagnosis
-from autoresearch_ci.decide.lost_tests import some
-from autoresearch_ci.decide.shortcuts.suite import Shortcut
-from autoresearch_ci.decide.shortcuts.weakness_dodges import dodges
-from autoresearch_ci.decide.weakness_failures import as_failures
-from autoresearch_ci.decide.weaknesses import Severity, Weakness
+from autoresearch_ci.decide.failures.failure import Diagnosis
+from autoresearch_ci.decide.failures.lost_tests import some
+from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
+from autoresearch_ci.decide.security.as_failures import as_failures
+from autoresearch_ci.decide.security.dodges import dodges
+from autoresearch_ci.decide.security.weakness import Severity, Weakness
 from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.measure.outcome import Texts, identity
 from autoresearch_ci.measure.scanners.exhibit import steering

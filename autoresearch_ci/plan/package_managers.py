@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from autoresearch_ci.measure.diagnostics.discover import Target
+from autoresearch_ci.measure.diagnostics.discovery.targets import Target
 
 Read = Callable[[str], bytes]
 

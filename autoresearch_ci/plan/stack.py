@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autoresearch_ci.decide.shortcuts.detect import is_test
-from autoresearch_ci.measure.diagnostics.discover import Discovery, discover
+from autoresearch_ci.decide.failures.shortcuts.detect import is_test
+from autoresearch_ci.measure.diagnostics.discovery.targets import Discovery, discover
 from autoresearch_ci.plan.benchmarks import Benchmark, benchmarks
 from autoresearch_ci.plan.builds import output_of, programs, sites
 from autoresearch_ci.plan.package_managers import install_commands

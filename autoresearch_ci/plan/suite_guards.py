@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from autoresearch_ci.measure.diagnostics.discover import Target
+from autoresearch_ci.measure.diagnostics.discovery.targets import Target
 from autoresearch_ci.plan.stack import Stack
 
 REPORT = "tests-report.xml"

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_ci.decide.failures import Failure, summary
-from autoresearch_ci.decide.repair_order import Aim
+from autoresearch_ci.decide.failures.failure import Failure, summary
+from autoresearch_ci.decide.failures.repair_order import Aim
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.experiment import Experiment, FileEdit, Proposal, Status
 from autoresearch_ci.propose.fixers import SCRIPT, TEMPORARY, Call, calls

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.budget import Limits, stuck_level
-from autoresearch_ci.decide.past_changes import Past
-from autoresearch_ci.decide.repair_order import Aim
-from autoresearch_ci.decide.taken_back import ideas
+from autoresearch_ci.decide.failures.past_changes import Past
+from autoresearch_ci.decide.failures.repair_order import Aim
+from autoresearch_ci.decide.metric.taken_back import ideas
 from autoresearch_ci.experiment import Direction, PastRun, Proposal, Trees
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.record.ledger import Ledger

@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.failures import Category, Failure
-from autoresearch_ci.decide.repair_order import Aim
+from autoresearch_ci.decide.failures.failure import Category, Failure
+from autoresearch_ci.decide.failures.repair_order import Aim
 from autoresearch_ci.propose.tool_command import Asked, asked
 
 SCRIPT, TEMPORARY = "{script}", "{tmp}"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.config.value_types import FILE_BYTES
-from autoresearch_ci.decide.repair_order import Aim
+from autoresearch_ci.decide.failures.repair_order import Aim
 from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
 from autoresearch_ci.propose.journal_digest import DiffSummaries, digest, number, parents_of
 from autoresearch_ci.propose.proposer import Context, Remaining, Request

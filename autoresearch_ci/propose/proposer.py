@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from autoresearch_ci.decide.past_changes import Past
-from autoresearch_ci.decide.repair_order import NOTHING_TO_DO, Aim
+from autoresearch_ci.decide.failures.past_changes import Past
+from autoresearch_ci.decide.failures.repair_order import NOTHING_TO_DO, Aim
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import (
     Direction,

@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
-from autoresearch_ci.decide.causes.ground import Ground, is_test_file
-from autoresearch_ci.decide.causes.traces import places, trace_of
-from autoresearch_ci.decide.failures import Category, Failure
-from autoresearch_ci.decide.past_changes import mended_before
-from autoresearch_ci.decide.repair_order import Aim
-from autoresearch_ci.decide.same_cause import also, shown_once
+from autoresearch_ci.decide.failures.causes.ground import Ground, is_test_file
+from autoresearch_ci.decide.failures.causes.traces import places, trace_of
+from autoresearch_ci.decide.failures.failure import Category, Failure
+from autoresearch_ci.decide.failures.past_changes import mended_before
+from autoresearch_ci.decide.failures.repair_order import Aim
+from autoresearch_ci.decide.failures.same_cause import also, shown_once
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.propose.proposer import Context
 from autoresearch_ci.safety.prompt_text import block, file_text, line, quoted, size, tail
@@ -57,7 +57,7 @@ SHORTCUTS = {
     "test-recognised": "code asks whether a test runs it, or changes how tests are judged",
     "unreadable": "a test file is left in a state in which it cannot be read",
 }
-"""By rule of decide/shortcuts/detect.py, what it refuses."""
+"""By rule of decide/failures/shortcuts/detect.py, what it refuses."""
 _SUPPRESSED = (
     "a comment or attribute silences a finding: `noqa`, `type: ignore`, `eslint-disable`, "
     "`@ts-ignore`, `#[allow]`, `nolint`"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from autoresearch_ci.decide.taken_back import standing
+from autoresearch_ci.decide.metric.taken_back import standing
 from autoresearch_ci.experiment import Direction, Experiment, Published
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.taken_back import standing, taken_back
+from autoresearch_ci.decide.metric.taken_back import standing, taken_back
 from autoresearch_ci.errors import ConfigError, StoppedByPerson, WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.publish.comment_commands import (

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.config.schema import CommitStyle, Config
-from autoresearch_ci.decide.shortcuts.detect import BYTES_LIMIT, is_test, shortcuts
+from autoresearch_ci.decide.failures.shortcuts.detect import BYTES_LIMIT, is_test, shortcuts
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.publish.bundle import Manifest

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autoresearch_ci.config.schema import CommitStyle
-from autoresearch_ci.decide.past_changes import REPAIRED
+from autoresearch_ci.decide.failures.past_changes import REPAIRED
 from autoresearch_ci.safety.markdown_text import subject as inert_subject
 
 SUBJECT_LENGTH = 100

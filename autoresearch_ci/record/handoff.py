@@ -22,8 +22,8 @@ from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
-from autoresearch_ci.decide.findings import SEVERITIES
-from autoresearch_ci.decide.repair_order import Lead
+from autoresearch_ci.decide.failures.repair_order import Lead
+from autoresearch_ci.decide.investigation.finding import SEVERITIES
 from autoresearch_ci.errors import ConfigError, reason_of
 from autoresearch_ci.record.handoff_form import FINDINGS, Handoff
 from autoresearch_ci.safety.log_text import clipped

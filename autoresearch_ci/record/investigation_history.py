@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from autoresearch_ci.decide.findings import Evidence, Execution
+from autoresearch_ci.decide.investigation.finding import Evidence, Execution
 from autoresearch_ci.experiment import Spent
 
 

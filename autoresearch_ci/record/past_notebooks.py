@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.taken_back import taken_back, told
+from autoresearch_ci.decide.metric.taken_back import taken_back, told
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.record.journal_tsv import format_row, header, parse_rows
 from autoresearch_ci.safety.secret_values import looks_secret

@@ -20,8 +20,8 @@ from typing import TextIO
 
 from pydantic import TypeAdapter
 
+from autoresearch_ci.decide.failures.lost_tests import Standard
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.lost_tests import Standard
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.record.durable_files import append_line, replace_file

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from autoresearch_ci.decide.failures import Category, Failure
+from autoresearch_ci.decide.failures.failure import Category, Failure
+from autoresearch_ci.decide.failures.same_cause import also, shown_once
 from autoresearch_ci.decide.gates import Judged, Ruling
-from autoresearch_ci.decide.same_cause import also, shown_once
 from autoresearch_ci.report.gate_pieces import inside
 from autoresearch_ci.report.gate_report import (
     LISTED,

@@ -12,7 +12,7 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autoresearch_ci.decide.taken_back import told
+from autoresearch_ci.decide.metric.taken_back import told
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.chart_layout import (
     FONT_SIZE,

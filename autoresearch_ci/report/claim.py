@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from markdown_it import MarkdownIt
 
-from autoresearch_ci.decide.noise import Comparison, ComparisonResult
+from autoresearch_ci.decide.metric.noise import Comparison, ComparisonResult
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.report.run_summary import change_interval

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoresearch_ci.decide.failures import Failure
+from autoresearch_ci.decide.failures.failure import Failure
 from autoresearch_ci.decide.gates import Judged, Ruling
 from autoresearch_ci.report.gate_report import LISTED, WORDS, GateReport, headline
 from autoresearch_ci.safety.characters import replaced

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from autoresearch_ci.decide.findings import SEVERITIES, Evidence
+from autoresearch_ci.decide.investigation.finding import SEVERITIES, Evidence
 from autoresearch_ci.record.handoff_form import VERSION, handoff_text
 from autoresearch_ci.record.investigation_history import Item, Ran
 from autoresearch_ci.safety.characters import replaced_for_people

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from autoresearch_ci.decide.failure_gate import detection
-from autoresearch_ci.decide.failures import Failure
+from autoresearch_ci.decide.failures.failure import Failure
+from autoresearch_ci.decide.failures.gate import detection
+from autoresearch_ci.decide.failures.same_cause import also, shown_once
 from autoresearch_ci.decide.gates import Age, Judged
-from autoresearch_ci.decide.same_cause import also, shown_once
 from autoresearch_ci.report.gate_pieces import (
     BLOCKING_ROOM,
     OTHERS_ROOM,

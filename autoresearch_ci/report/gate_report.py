@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from autoresearch_ci.decide.failure_gate import detection
-from autoresearch_ci.decide.failures import Category, Failure
+from autoresearch_ci.decide.failures.failure import Category, Failure
+from autoresearch_ci.decide.failures.gate import detection
 from autoresearch_ci.decide.gates import Age, Judged, Verdict
 from autoresearch_ci.safety.wording import shortened
 

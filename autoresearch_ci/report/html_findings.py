@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.decide.failures import Failure
+from autoresearch_ci.decide.failures.failure import Failure
 from autoresearch_ci.decide.gates import Age, Judged
-from autoresearch_ci.decide.weaknesses import Severity, Weakness
+from autoresearch_ci.decide.security.weakness import Severity, Weakness
 from autoresearch_ci.report import gate_page, gate_report, security_page, security_report
 from autoresearch_ci.report.gate_pieces import RULINGS, address, inside
 from autoresearch_ci.report.gate_report import GateReport, headline, rule

@@ -18,7 +18,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from autoresearch_ci.decide.taken_back import told
+from autoresearch_ci.decide.metric.taken_back import told
 from autoresearch_ci.decide.trend import evaluate, relative
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report import evaluation

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from autoresearch_ci.decide.failures import mended_ids
-from autoresearch_ci.decide.repair_order import BLOCKED
-from autoresearch_ci.decide.taken_back import told
+from autoresearch_ci.decide.failures.failure import mended_ids
+from autoresearch_ci.decide.failures.repair_order import BLOCKED
+from autoresearch_ci.decide.metric.taken_back import told
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.report.html_list import Cell, Column, Listing, Row
 from autoresearch_ci.report.run_summary import Remaining, RunInfo, count

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from autoresearch_ci.decide.failures import mended_ids
-from autoresearch_ci.decide.repair_order import Left
+from autoresearch_ci.decide.failures.failure import mended_ids
+from autoresearch_ci.decide.failures.repair_order import Left
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.report.run_summary import Remaining, Repairs, RunInfo, count, run_summary
 from autoresearch_ci.safety.markdown_text import inline

@@ -11,10 +11,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from autoresearch_ci.decide.failures import Failure, mended_ids
-from autoresearch_ci.decide.repair_order import BLOCKED, Left, in_vain, is_nothing_to_do, tried_at
-from autoresearch_ci.decide.weakness_failures import SECRETS
-from autoresearch_ci.decide.weaknesses import Weakness
+from autoresearch_ci.decide.failures.failure import Failure, mended_ids
+from autoresearch_ci.decide.failures.repair_order import (
+    BLOCKED,
+    Left,
+    in_vain,
+    is_nothing_to_do,
+    tried_at,
+)
+from autoresearch_ci.decide.security.as_failures import SECRETS
+from autoresearch_ci.decide.security.weakness import Weakness
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.report.summary_page import commit_link, table
 from autoresearch_ci.safety.markdown_text import block, inline

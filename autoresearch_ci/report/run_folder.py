@@ -18,8 +18,8 @@ from typing import Any
 import autoresearch_ci
 from autoresearch_ci.config.resolve import Resolved, describe
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.repair_order import Left
-from autoresearch_ci.decide.taken_back import ideas, standing, stands
+from autoresearch_ci.decide.failures.repair_order import Left
+from autoresearch_ci.decide.metric.taken_back import ideas, standing, stands
 from autoresearch_ci.errors import AutoresearchError
 from autoresearch_ci.events import RunFinished
 from autoresearch_ci.experiment import Experiment, Published

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.credibility import fools_guards, is_too_good, is_witness
-from autoresearch_ci.decide.taken_back import standing, stands, told
+from autoresearch_ci.decide.metric.credibility import fools_guards, is_too_good, is_witness
+from autoresearch_ci.decide.metric.taken_back import standing, stands, told
 from autoresearch_ci.experiment import (
     HARD_TO_BELIEVE,
     HOLDOUT_SAYS,

@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import quote
 
 import autoresearch_ci
-from autoresearch_ci.decide.failures import Failure
+from autoresearch_ci.decide.failures.failure import Failure
 from autoresearch_ci.decide.gates import Age, Judged, Ruling
-from autoresearch_ci.decide.severities import TYPICAL
-from autoresearch_ci.decide.weaknesses import MODEL, Severity, Weakness
+from autoresearch_ci.decide.security.severities import TYPICAL
+from autoresearch_ci.decide.security.weakness import MODEL, Severity, Weakness
 from autoresearch_ci.report.gate_pieces import inside
 from autoresearch_ci.report.gate_report import WORDS, GateReport, fingerprint, rule
 from autoresearch_ci.report.security_report import SecurityReport

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from autoresearch_ci.decide.gates import Age, Judged, Ruling
-from autoresearch_ci.decide.security_gate import refuted
-from autoresearch_ci.decide.weaknesses import MODEL, Severity, Weakness
+from autoresearch_ci.decide.security.gate import refuted
+from autoresearch_ci.decide.security.weakness import MODEL, Severity, Weakness
 from autoresearch_ci.report.annotations import Annotation, Level, first_of
 from autoresearch_ci.report.gate_pieces import (
     BLOCKING_ROOM,

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from autoresearch_ci.decide.gates import Judged, Ruling
-from autoresearch_ci.decide.model_layer import ModelLayer
-from autoresearch_ci.decide.weaknesses import FAMILIES, Severity, Weakness
+from autoresearch_ci.decide.security.model_layer import ModelLayer
+from autoresearch_ci.decide.security.weakness import FAMILIES, Severity, Weakness
 from autoresearch_ci.record.handoff_form import FINDINGS, VERSION
 from autoresearch_ci.report.security_report import LISTED, UNREAD, SecurityReport, where
 from autoresearch_ci.report.terrain_pages import LISTS, covered

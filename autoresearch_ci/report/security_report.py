@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoresearch_ci.decide.gates import Age, Judged, Verdict
-from autoresearch_ci.decide.model_layer import ModelLayer
-from autoresearch_ci.decide.weaknesses import FAMILIES, MODEL, Severity, Weakness
+from autoresearch_ci.decide.security.model_layer import ModelLayer
+from autoresearch_ci.decide.security.weakness import FAMILIES, MODEL, Severity, Weakness
 
 SCHEMA = 1
 """Of `weaknesses.json`; a number more when a member changes its meaning."""

@@ -10,8 +10,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.decide.failures import mended_ids
-from autoresearch_ci.decide.taken_back import taken_back
+from autoresearch_ci.decide.failures.failure import mended_ids
+from autoresearch_ci.decide.metric.taken_back import taken_back
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.record.past_notebooks import Night, night_of
 from autoresearch_ci.report.repaired import repaired, repairs_headline

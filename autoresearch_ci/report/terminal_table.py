@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from autoresearch_ci.decide.taken_back import told
+from autoresearch_ci.decide.metric.taken_back import told
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.run_summary import run_summary
 from autoresearch_ci.safety.log_text import defuse

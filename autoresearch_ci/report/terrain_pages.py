@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from autoresearch_ci.decide.model_layer import ModelLayer
+from autoresearch_ci.decide.security.model_layer import ModelLayer
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.wording import commit_name
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import autoresearch_ci
 from autoresearch_ci.decide.gates import Judged, Ruling
-from autoresearch_ci.decide.weaknesses import Severity, Weakness
+from autoresearch_ci.decide.security.weakness import Severity, Weakness
 from autoresearch_ci.report.gate_pieces import inside
 from autoresearch_ci.report.security_report import LISTED, WORDS, SecurityReport
 from autoresearch_ci.safety.characters import without_hidden

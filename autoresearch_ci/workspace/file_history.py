@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.failures import journal_id
-from autoresearch_ci.decide.past_changes import REPAIRED, PastChange
+from autoresearch_ci.decide.failures.failure import journal_id
+from autoresearch_ci.decide.failures.past_changes import REPAIRED, PastChange
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.workspace.git import GitDirectory
 

@@ -22,7 +22,7 @@ from autoresearch_ci.execution.processes import kill_with_variable
 from autoresearch_ci.execution.sandbox.jail import Jail, unconfined
 from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.git_view import GitView
-from autoresearch_ci.workspace.overlay import Overlay, is_attributes, make_folders
+from autoresearch_ci.workspace.measured_state import Overlay, is_attributes, make_folders
 from autoresearch_ci.workspace.relocate import relocate
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scratch import refuse_foreign

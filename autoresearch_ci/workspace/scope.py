@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from pathspec import GitIgnoreSpec
 
-from autoresearch_ci.decide.shortcuts.left_out import NAMES as LEFT_OUT
+from autoresearch_ci.decide.failures.shortcuts.left_out import NAMES as LEFT_OUT
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.started_files import started_files

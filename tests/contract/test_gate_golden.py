@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from autoresearch_ci import __version__
-from autoresearch_ci.decide.failures import Category, Failure, Problem, identified
+from autoresearch_ci.decide.failures.failure import Category, Failure, Problem, identified
 from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
 from autoresearch_ci.report.annotations import annotated, code_quality
 from autoresearch_ci.report.failures_junit import failures_junit

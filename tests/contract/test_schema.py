@@ -17,8 +17,8 @@ from autoresearch_ci import __version__
 from autoresearch_ci.config.metric import ExtractRule
 from autoresearch_ci.config.resolve import json_schema, load
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.measure.extract import PICKS
-from autoresearch_ci.measure.xml_reports import COUNTS
+from autoresearch_ci.measure.number.extract import PICKS
+from autoresearch_ci.measure.number.xml_reports import COUNTS
 from autoresearch_ci.plan.workflow_file import OURS, schema_line
 
 SHIPPED: dict[str, Any] = json.loads(

@@ -14,16 +14,16 @@ from tests.faults.invariant import GUARD, METRIC, STATUSES, Story, sealed, verdi
 
 WALL_CLOCK = re.compile(r"\btime\.time\(|\btime_ns\(|datetime\.now\(|date\.today\(")
 SHOWN = {
-    "cli/debug.py": "when an item was written down",
-    "cli/security.py": "whether an accepted risk has expired, and when a report was written",
-    "cli/security_files.py": "when a report was written",
+    "cli/investigate/debug.py": "when an item was written down",
+    "cli/security/command.py": "whether an accepted risk has expired, and when a report was made",
+    "cli/security/report_files.py": "when a report was written",
     "record/weakness_records.py": "commit dates",
     "investigate/experiments.py": "commit dates",
     "investigate/investigation.py": "when an item was written down",
     "cli/action/entry.py": "which run folders this step has made, by their times",
     "record/ledger.py": "commit dates",
     "workspace/measure_tree.py": "commit dates",
-    "workspace/overlay.py": "when a file that was written above another changed",
+    "workspace/measured_state.py": "when a file that was written above another changed",
     "record/notebook.py": "commit dates",
     "loop.py": "the journal's timestamp",
     "record/run_names.py": "the default tag",

@@ -20,8 +20,8 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.proposers import Agent
-from autoresearch_ci.decide.failures import Category, Failure
-from autoresearch_ci.decide.repair_order import Aim
+from autoresearch_ci.decide.failures.failure import Category, Failure
+from autoresearch_ci.decide.failures.repair_order import Aim
 from autoresearch_ci.errors import Interrupted, ProposerError, WorkspaceError
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal, Spent

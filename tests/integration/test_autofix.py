@@ -24,8 +24,8 @@ from autoresearch_ci.cli.assembly import Collaborators, make_ledger, make_redact
 from autoresearch_ci.cli.make_proposer import make_proposer
 from autoresearch_ci.config.fix import FAILURES
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.failures import Category, Failure
-from autoresearch_ci.decide.repair_order import Aim
+from autoresearch_ci.decide.failures.failure import Category, Failure
+from autoresearch_ci.decide.failures.repair_order import Aim
 from autoresearch_ci.events import Event
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status

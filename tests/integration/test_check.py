@@ -22,14 +22,14 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.cli.arguments import make_parser, parsed
-from autoresearch_ci.cli.check import LOOKS, Looked, check
 from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.fix_check import LOOKS, Looked, check
 from autoresearch_ci.cli.gate_commits import asked, compared
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.resolve import load
-from autoresearch_ci.decide.failures import Category, Diagnosis, Problem, identified
-from autoresearch_ci.decide.lost_tests import SuiteResult
-from autoresearch_ci.decide.objective import Seen
+from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem, identified
+from autoresearch_ci.decide.failures.lost_tests import SuiteResult
+from autoresearch_ci.decide.failures.objective import Seen
 from autoresearch_ci.errors import BaselineError, ConfigError
 from autoresearch_ci.execution.command import CommandResult, Printed
 from autoresearch_ci.measure.diagnostics.adapter import Said

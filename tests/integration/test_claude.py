@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.config.proposers import Claude, Prices
-from autoresearch_ci.decide.failures import Category, Failure
-from autoresearch_ci.decide.repair_order import Aim
+from autoresearch_ci.decide.failures.failure import Category, Failure
+from autoresearch_ci.decide.failures.repair_order import Aim
 from autoresearch_ci.errors import Interrupted, ProposerError
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
 from autoresearch_ci.llm.messages_api import MessagesService

@@ -6,12 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from autoresearch_ci.decide.failures import ordered, summary
-from autoresearch_ci.decide.objective import Seen, SetChange, compared
+from autoresearch_ci.decide.failures.failure import ordered, summary
+from autoresearch_ci.decide.failures.objective import Seen, SetChange, compared
 from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.measure.diagnostics.adapter import Said
-from autoresearch_ci.measure.diagnostics.discover import discover
+from autoresearch_ci.measure.diagnostics.discovery.targets import discover
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
 FILES = {

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_ci.decide.failures import Category, Failure
-from autoresearch_ci.decide.repair_order import Aim
+from autoresearch_ci.decide.failures.failure import Category, Failure
+from autoresearch_ci.decide.failures.repair_order import Aim
 from autoresearch_ci.experiment import Direction, PastRun, Status, Tree
 from autoresearch_ci.propose.journal_digest import DiffSummaries
 from autoresearch_ci.propose.prompt import render

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from autoresearch_ci.cli.comment_questions import Question, questions_markdown
+from autoresearch_ci.cli.init.comment_questions import Question, questions_markdown
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.publish.comment_commands import parse_answers
 from tests.git_http import create

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.cli.model_audit import audit_commit, check_fix
-from autoresearch_ci.decide.model_layer import ModelLayer
-from autoresearch_ci.decide.weaknesses import Confidence
+from autoresearch_ci.cli.security.model_layer import audit_commit, check_fix
+from autoresearch_ci.decide.security.model_layer import ModelLayer
+from autoresearch_ci.decide.security.weakness import Confidence
 from autoresearch_ci.execution.command import Stop
 from tests.auditing import (
     APP,

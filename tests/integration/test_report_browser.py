@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.cli.report import ReportServer
-from autoresearch_ci.decide.weaknesses import Severity, worst_first
+from autoresearch_ci.decide.security.weakness import Severity, worst_first
 from autoresearch_ci.experiment import Direction, Status
 from autoresearch_ci.record.journal_tsv import format_row, header
 from autoresearch_ci.report.html_findings import security_html

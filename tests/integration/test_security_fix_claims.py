@@ -15,11 +15,11 @@ import pytest
 from autoresearch_ci.cli.arguments import make_parser
 from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.gate_commits import compared
-from autoresearch_ci.cli.security_fix import Fixed, fix
-from autoresearch_ci.cli.security_scan import Scan
-from autoresearch_ci.decide.findings import Evidence
-from autoresearch_ci.decide.model_layer import ModelLayer
-from autoresearch_ci.decide.weaknesses import Severity, Weakness, identified
+from autoresearch_ci.cli.security.repair import Fixed, fix
+from autoresearch_ci.cli.security.scan import Scan
+from autoresearch_ci.decide.investigation.finding import Evidence
+from autoresearch_ci.decide.security.model_layer import ModelLayer
+from autoresearch_ci.decide.security.weakness import Severity, Weakness, identified
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.workspace.repository import Repository
 from tests.auditing import Audits, use_temporary

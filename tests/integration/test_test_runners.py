@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_ci.decide.selected_tests import suite_command
+from autoresearch_ci.decide.failures.selected_tests import suite_command
 
 PYTHON = """\
 import unittest

@@ -8,7 +8,7 @@ import pytest
 
 from autoresearch_ci.candidate import Outcome
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.session import Evidence, Side
+from autoresearch_ci.decide.metric.run_statistics import Evidence, Side
 from autoresearch_ci.experiment import (
     Decision,
     Experiment,

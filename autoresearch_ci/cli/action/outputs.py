@@ -23,8 +23,8 @@ from autoresearch_ci.cli.action.step_summary import (
     warnings_part,
 )
 from autoresearch_ci.cli.action.trigger import mapping_at
-from autoresearch_ci.decide.security_gate import NEVER
-from autoresearch_ci.decide.taken_back import standing
+from autoresearch_ci.decide.metric.taken_back import standing
+from autoresearch_ci.decide.security.gate import NEVER
 from autoresearch_ci.experiment import NOT_PUBLISHED, Direction, Experiment, Status
 from autoresearch_ci.report.run_summary import relative_change, run_summary
 

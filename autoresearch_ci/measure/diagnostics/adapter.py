@@ -15,10 +15,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autoresearch_ci.decide.failures import Category, Diagnosis, Problem, identified
-from autoresearch_ci.decide.lost_tests import SuiteResult
+from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem, identified
+from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.execution.command import CommandResult
-from autoresearch_ci.measure.xml_reports import Reports
+from autoresearch_ci.measure.number.xml_reports import Reports
 from autoresearch_ci.safety.characters import replaced, without_hidden
 from autoresearch_ci.safety.untrusted_values import Unreadable, json_value
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
+from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
     Parser,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
+from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
     Said,

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.failures import Problem
+from autoresearch_ci.decide.failures.failure import Problem
 from autoresearch_ci.measure.diagnostics.adapter import Said, line_number
 
 ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
-from autoresearch_ci.decide.lost_tests import SuiteResult
+from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
+from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
     Said,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from autoresearch_ci.decide.failures import Category, Problem
+from autoresearch_ci.decide.failures.failure import Category, Problem
 from autoresearch_ci.measure.diagnostics.adapter import Said, line_number
 from autoresearch_ci.measure.diagnostics.listed import ANSI, Listed
 

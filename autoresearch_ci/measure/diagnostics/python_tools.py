@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from autoresearch_ci.decide.failures import MACHINE, Category, Diagnosis, Problem
+from autoresearch_ci.decide.failures.failure import MACHINE, Category, Diagnosis, Problem
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
     Said,

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
-from autoresearch_ci.decide.lost_tests import SuiteResult
+from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
+from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
     Said,
@@ -28,7 +28,7 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     stopped,
     text_at,
 )
-from autoresearch_ci.measure.xml_reports import junit_attempts
+from autoresearch_ci.measure.number.xml_reports import junit_attempts
 from autoresearch_ci.safety.untrusted_values import MetricError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.failures import Category, Problem
+from autoresearch_ci.decide.failures.failure import Category, Problem
 from autoresearch_ci.measure.diagnostics.adapter import Said, line_number
 from autoresearch_ci.measure.diagnostics.listed import Listed, own_frame
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from autoresearch_ci.decide.severities import by_score, by_word
-from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
+from autoresearch_ci.decide.security.severities import by_score, by_word
+from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
 from autoresearch_ci.measure.diagnostics.adapter import (
     Said,
     code_of,

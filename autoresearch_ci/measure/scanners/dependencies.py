@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from autoresearch_ci.decide.severities import FIXED, by_score
-from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
+from autoresearch_ci.decide.security.severities import FIXED, by_score
+from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
 from autoresearch_ci.measure.diagnostics.adapter import (
     Said,
     Unusable,

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autoresearch_ci.decide.severities import by_word
-from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
+from autoresearch_ci.decide.security.severities import by_word
+from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
 from autoresearch_ci.measure.diagnostics.adapter import Said, Unusable, code_of, stopped
 
 LIMIT = 50_000

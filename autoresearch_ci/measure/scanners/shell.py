@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from autoresearch_ci.decide.severities import OF_SHELL
-from autoresearch_ci.decide.weaknesses import Confidence, Weakness
+from autoresearch_ci.decide.security.severities import OF_SHELL
+from autoresearch_ci.decide.security.weakness import Confidence, Weakness
 from autoresearch_ci.measure.diagnostics.adapter import (
     Said,
     code_of,

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from autoresearch_ci.decide.agentic.workflow import is_action, is_workflow
-from autoresearch_ci.decide.weaknesses import Weakness
+from autoresearch_ci.decide.security.agentic.workflow import is_action, is_workflow
+from autoresearch_ci.decide.security.weakness import Weakness
 from autoresearch_ci.measure.diagnostics.adapter import (
     Said,
     Unusable,

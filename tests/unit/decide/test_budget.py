@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_ci.decide import taken_back
 from autoresearch_ci.decide.budget import (
     Limits,
     Pace,
@@ -16,7 +15,8 @@ from autoresearch_ci.decide.budget import (
     stop_reason,
     stuck_level,
 )
-from autoresearch_ci.decide.session import Policy, Session
+from autoresearch_ci.decide.metric import taken_back
+from autoresearch_ci.decide.metric.run_statistics import Policy, Session
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from tests import journal_rows
 

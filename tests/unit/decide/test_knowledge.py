@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_ci.decide.early_stop import Curve
+from autoresearch_ci.decide.failures.lost_tests import Standard, SuiteResult
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
-from autoresearch_ci.decide.lost_tests import Standard, SuiteResult
-from autoresearch_ci.decide.printed_lines import PrintedLines
-from autoresearch_ci.decide.session import Evidence, Session, Side
+from autoresearch_ci.decide.metric.early_stop import Curve
+from autoresearch_ci.decide.metric.printed_lines import PrintedLines
+from autoresearch_ci.decide.metric.run_statistics import Evidence, Session, Side
 from autoresearch_ci.experiment import Decision, Status
 
 KEEP, DISCARD = Decision(status=Status.KEEP), Decision(status=Status.DISCARD)

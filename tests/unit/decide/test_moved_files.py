@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.decide.failures import Category, Diagnosis, Problem, identified
-from autoresearch_ci.decide.lost_tests import SuiteResult
+from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem, identified
+from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.decide.moved_files import as_moved
 
 MOVED = {"tests/test_a.py": "unit/test_b.py", "a.go": "b.go"}

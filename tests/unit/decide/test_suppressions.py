@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from autoresearch_ci.decide.shortcuts.detect import shortcuts
+from autoresearch_ci.decide.failures.shortcuts.detect import shortcuts
 from autoresearch_ci.decide.suppressions import _TABLE, added
 
 LIMIT = 2**21

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.decide.lost_tests import SuiteResult
+from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.measure.suite_observer import parse_log
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_ci.decide.excuses import Excuses
-from autoresearch_ci.decide.failures import Category, ordered
-from autoresearch_ci.decide.security_gate import Base
-from autoresearch_ci.decide.weakness_failures import threshold, to_repair
-from autoresearch_ci.decide.weaknesses import Severity, Weakness
+from autoresearch_ci.decide.failures.failure import Category, ordered
+from autoresearch_ci.decide.security.as_failures import threshold, to_repair
+from autoresearch_ci.decide.security.excuses import Excuses
+from autoresearch_ci.decide.security.gate import Base
+from autoresearch_ci.decide.security.weakness import Severity, Weakness
 from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.measure.scanners.run_scanners import Seen
 from autoresearch_ci.measure.weakness_target import ClaimedWeaknesses, ScannedCode

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.config.proposers import Claude
-from autoresearch_ci.decide.failures import Category, Failure, journal_id
-from autoresearch_ci.decide.repair_order import Aim, Lead
-from autoresearch_ci.decide.shortcuts.detect import RULES
+from autoresearch_ci.decide.failures.failure import Category, Failure, journal_id
+from autoresearch_ci.decide.failures.repair_order import Aim, Lead
+from autoresearch_ci.decide.failures.shortcuts.detect import RULES
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal, Status, Tree
 from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.propose.claude_request import build_request

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from autoresearch_ci.decide.repair_order import Lead
+from autoresearch_ci.decide.failures.repair_order import Lead
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.record.handoff import Handed, is_inside, read_handoff
 from autoresearch_ci.record.handoff_form import handoff_text

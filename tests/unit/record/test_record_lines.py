@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.decide.early_stop import Curve
+from autoresearch_ci.decide.failures.lost_tests import Rank, Standard
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.lost_tests import Rank, Standard
-from autoresearch_ci.decide.printed_lines import PrintedLines
-from autoresearch_ci.decide.session import Session, Side
+from autoresearch_ci.decide.metric.early_stop import Curve
+from autoresearch_ci.decide.metric.printed_lines import PrintedLines
+from autoresearch_ci.decide.metric.run_statistics import Session, Side
 from autoresearch_ci.experiment import Experiment, Spent, Status
 from autoresearch_ci.record.record_lines import DECIDED, line_of, read_line
 from autoresearch_ci.record.run_history import (

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from autoresearch_ci.decide.noise import Comparison, ComparisonResult
+from autoresearch_ci.decide.metric.noise import Comparison, ComparisonResult
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.report.claim import Claim, judged, read_claim, side_by_side

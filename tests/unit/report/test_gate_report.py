@@ -13,7 +13,7 @@ import jsonschema
 import junitparser
 import pytest
 
-from autoresearch_ci.decide.failures import Category, Failure, Problem, identified
+from autoresearch_ci.decide.failures.failure import Category, Failure, Problem, identified
 from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
 from autoresearch_ci.report.annotations import SHOWN, annotated, code_quality
 from autoresearch_ci.report.failures_junit import failures_junit

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch_ci.decide.findings import Evidence
 from autoresearch_ci.decide.gates import Age
+from autoresearch_ci.decide.investigation.finding import Evidence
 from autoresearch_ci.report.html_findings import gate_html, security_html
 from autoresearch_ci.report.html_list import Cell, Column, Listing, Row, fitted
 from tests.unit.report import test_gate_report as gates

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from autoresearch_ci.decide.failures import Category, Failure, mended_cell, mended_ids
-from autoresearch_ci.decide.repair_order import Left
+from autoresearch_ci.decide.failures.failure import Category, Failure, mended_cell, mended_ids
+from autoresearch_ci.decide.failures.repair_order import Left
 from autoresearch_ci.experiment import Status
 from autoresearch_ci.record.past_notebooks import Lineage, Night
 from autoresearch_ci.report.pull_request import body, title

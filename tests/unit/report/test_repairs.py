@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from markdown_it import MarkdownIt
 
-from autoresearch_ci.decide.causes.ground import Cause
-from autoresearch_ci.decide.causes.verdicts import Verdict
-from autoresearch_ci.decide.failures import Category
-from autoresearch_ci.decide.repair_order import Left, left
+from autoresearch_ci.decide.failures.causes.ground import Cause
+from autoresearch_ci.decide.failures.causes.verdicts import Verdict
+from autoresearch_ci.decide.failures.failure import Category
+from autoresearch_ci.decide.failures.repair_order import Left, left
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.report.repairs import REPAIRS_ROOM, blocked_markdown, not_ours, still_broken
-from tests.unit.decide.test_repair_order import failure, row
+from tests.unit.decide.failures.test_repair_order import failure, row
 
 EVIL = (
     "fixes #1 @everyone <img src=x> ![x](https://evil.example/a.png) [l](javascript:x) | a || b "

@@ -12,9 +12,9 @@ import jsonschema
 import pytest
 from markdown_it import MarkdownIt
 
-from autoresearch_ci.decide.findings import Evidence
 from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
-from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
+from autoresearch_ci.decide.investigation.finding import Evidence
+from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
 from autoresearch_ci.record.handoff_form import FINDINGS, handoff_text
 from autoresearch_ci.report import sarif
 from autoresearch_ci.report import security_pages as pages

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from autoresearch_ci.decide.failures import Category
+from autoresearch_ci.decide.failures.failure import Category
 from autoresearch_ci.measure.diagnostics.discovery.found import Found, depth
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 

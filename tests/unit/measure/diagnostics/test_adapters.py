@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autoresearch_ci.config.fix import KNOWN_TOOLS
-from autoresearch_ci.decide.failures import Category, Diagnosis
-from autoresearch_ci.decide.objective import SetChange, compared
+from autoresearch_ci.decide.failures.failure import Category, Diagnosis
+from autoresearch_ci.decide.failures.objective import SetChange, compared
 from autoresearch_ci.execution.command import CommandResult, Printed
 from autoresearch_ci.measure.diagnostics.adapter import FAILURES_LIMIT, Said, as_told
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.decide.weaknesses import Confidence, Severity
+from autoresearch_ci.decide.security.weakness import Confidence, Severity
 from autoresearch_ci.execution.command import CommandResult, Printed
 from autoresearch_ci.measure.diagnostics.adapter import Said
 from autoresearch_ci.measure.scanners.code import read_sarif_of

@@ -1,0 +1,363 @@
+"""Which configuration is written: by rules, answers or a model, and proved before it counts.
+
+`init` finds what there is and writes what comes of it; how a trial goes is trial.py's business.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from autoresearch_ci.cli.config import typed_from
+from autoresearch_ci.cli.init.questions import Asks, Questions
+from autoresearch_ci.cli.init.try_config import Trial, refuse_dangerous, surveyed, tried
+from autoresearch_ci.config.resolve import Setting, load
+from autoresearch_ci.config.schema import Config
+from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError
+from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.llm.credentials import has_credentials
+from autoresearch_ci.measure.baseline import RedGuard
+from autoresearch_ci.measure.bench import SetupFailed
+from autoresearch_ci.plan.brief import Brief, aimed, brief_of, drafts_of
+from autoresearch_ci.plan.config_draft import Draft, draft_of, yaml_of
+from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
+from autoresearch_ci.plan.offers import SCORE
+from autoresearch_ci.plan.stack import Stack
+from autoresearch_ci.safety.log_text import defuse
+from autoresearch_ci.workspace.build_caches import build_caches
+from autoresearch_ci.workspace.repository import Repository
+
+_TRIES = 5
+"""Drafts that are tried before giving up."""
+_MODEL_TRIES = 2
+_SHOWN = 6
+"""Offers in a menu."""
+_TREE = re.compile(r"/\S*/scratch/tree/")
+"""Where it was tried, which is gone afterwards."""
+_GOALS = ("GOAL.md", ".github/GOAL.md")
+_LOOPBACK = "sandbox.network=loopback"
+"""What a failure says whose cure is a 127.0.0.1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """The repository, and what was found in it."""
+
+    repository: Repository
+    files: Sequence[str]
+    stack: Stack
+    path: str
+    """Of the new configuration."""
+    environment: Mapping[str, str]
+    stop: Stop
+    quick: bool
+    questions: Questions | None
+    """`None`: nobody is asked."""
+    warned: set[str] = field(default_factory=set)
+    """What was said of the repository already."""
+
+
+# --- What could be run ----------------------------------------------------------------------------
+
+
+class _NothingKnown(ConfigError):
+    """No rule measures the goal here."""
+
+    def __init__(self, goal: str, stack: Stack) -> None:
+        super().__init__(_nothing_to_measure(goal, stack))
+        self.goal = goal
+
+
+def chosen(options: argparse.Namespace, place: Place) -> tuple[Draft, Trial | None]:
+    """What rules and answers say; a model where they say nothing."""
+    try:
+        if place.questions:
+            drafts = place.questions.settled(lambda asks: _drafts(options, place, asks))
+        else:
+            drafts = _drafts(options, place, None)
+    except _NothingKnown as error:
+        if not error.goal or not has_credentials(place.environment):
+            raise
+        return _of_model(error.goal, typed_from(options, place.repository.root), place)
+    return _settled(place, drafts)
+
+
+def _of_model(goal: str, typed: Sequence[Setting], place: Place) -> tuple[Draft, Trial | None]:
+    """The first plan of the model that works; it is told once what was wrong."""
+    from autoresearch_ci.cli.init.ask_model import asked_plan
+
+    print(defuse(f"no rule measures {goal!r} here: Claude is asked"))
+    complaint = ""
+    for left in reversed(range(_MODEL_TRIES)):
+        draft = asked_plan(goal, place.stack, place.files, typed, place.environment, complaint)
+        try:
+            return _proved(_with(draft, typed, place), place)
+        except (ConfigError, BaselineError) as error:
+            if not left:
+                raise
+            complaint = str(error)
+            print(defuse(f"not {draft.metric['command']}: {complaint.splitlines()[0]}"))
+    raise AssertionError("the last try raises")
+
+
+def _drafts(options: argparse.Namespace, place: Place, asks: Asks | None) -> list[Draft]:
+    """The likeliest first. Raises `ConfigError` when nothing is known that could be measured."""
+    typed = typed_from(options, place.repository.root)
+    brief = _brief(typed, place)
+    caches = build_caches(place.files)
+    wants = brief.goal or _says_command(typed) or brief.verify
+    offers = offers_for(brief.goal, place.stack) if brief.goal else usual_offers(place.stack)
+    drafts = [draft_of(offer, place.stack, caches) for offer in offers]
+    blank = Draft(goal=brief.goal, scope=place.stack.scope, metric={}, guards=_guards(place.stack))
+    if not wants and asks:
+        drafts, brief = _asked_goal(drafts, place, caches, asks)
+    if _says_command(typed):
+        drafts = [replace(draft, metric={}) for draft in [*drafts, blank][:1]]
+    drafts = [*drafts_of(brief, (drafts or [blank])[0]), *(aimed(brief, d) for d in drafts)]
+    if drafts and asks and wants and not _says_command(typed):
+        drafts = _asked_metric(drafts, asks)
+    elif not drafts and asks and not has_credentials(place.environment):
+        drafts = [*drafts_of(_asked_command(brief, asks), blank), blank]
+    if asks and drafts:
+        drafts = _asked_rest(drafts[:1] if wants else drafts, asks)
+    if not drafts or not (drafts[0].metric or _says_command(typed)):
+        raise _NothingKnown(brief.goal, place.stack)
+    return [_with(draft, typed, place) for draft in drafts]
+
+
+def _guards(stack: Stack) -> tuple[Mapping[str, object], ...]:
+    from autoresearch_ci.plan.suite_guards import guards_of
+
+    return tuple(guards_of(stack))
+
+
+def _says_command(typed: Sequence[Setting]) -> bool:
+    return any(setting.at[:2] == ("metric", "command") for setting in typed)
+
+
+def _brief(typed: Sequence[Setting], place: Place) -> Brief:
+    """What `--goal` says, else a GOAL.md of the commit."""
+    goal = next((str(setting.value) for setting in typed if setting.at == ("goal",)), "")
+    if not goal:
+        head = place.repository.head()
+        pages = (place.repository.content(head, path) for path in _GOALS if path in place.files)
+        goal = next((page.decode("utf-8", "replace") for page in pages if page), "")
+    return brief_of(goal) if goal else Brief()
+
+
+def _asked_goal(
+    drafts: list[Draft], place: Place, caches: Sequence[str], asks: Asks
+) -> tuple[list[Draft], Brief]:
+    shown = [f"{draft.goal}  ({draft.metric['command']})" for draft in drafts[:_SHOWN]]
+    picked = asks.choice("goal", "What should get better?", shown, other="something else")
+    if picked >= 0:  # who takes the likeliest wants the next one where that does not work
+        return drafts[picked:] if not picked else [drafts[picked]], Brief()
+    brief = brief_of(asks.words("words", "What should get better, in your words?", ""))
+    offers = offers_for(brief.goal, place.stack)
+    if offers or brief.verify:
+        return [draft_of(offer, place.stack, caches) for offer in offers], brief
+    return [], _asked_command(brief, asks)
+
+
+def _asked_command(brief: Brief, asks: Asks) -> Brief:
+    """For what no rule measures here."""
+    command = asks.words("command", "Which command prints the number?", "")
+    name = asks.words("name", "What is it called there, as in `name: 1.5`?", "the last one")
+    return replace(brief, verify=command, metric="" if name == "the last one" else name)
+
+
+def _asked_metric(drafts: Sequence[Draft], asks: Asks) -> list[Draft]:
+    """Those that measure with the command that is picked: who agrees to a goal sees what is run."""
+    commands = list(dict.fromkeys(str(draft.metric["command"]) for draft in drafts))[:_SHOWN]
+    picked = commands[asks.choice("metric", "What shall measure it?", commands)]
+    return [draft for draft in drafts if draft.metric["command"] == picked]
+
+
+def _asked_rest(drafts: Sequence[Draft], asks: Asks) -> list[Draft]:
+    """What is said of the first goes for those that may stand in for it."""
+    draft = drafts[0]
+    scope = asks.words("scope", "Which files may be edited?", shlex.join(draft.scope))
+    known = {str(guard["command"]): guard for guard in draft.guards}
+    told = asks.words("guard", "What must keep passing?", "; ".join(known) or "none")
+    if told == "none":
+        kept = []
+    elif told == "; ".join(known):
+        kept = list(known)
+    else:  # one line of shell would have the exit code of its last command only
+        kept = [part.strip() for part in told.split(";") if part.strip()]
+    try:
+        globs = tuple(shlex.split(scope))
+    except ValueError as error:
+        raise ConfigError(f"the files {scope!r}: {error}.\ndo: quote as in a shell.") from error
+    guards = tuple(known.get(command, {"command": command}) for command in kept)
+    if globs != draft.scope:
+        drafts = [replace(each, scope=globs) for each in drafts]
+    if guards != draft.guards:
+        drafts = [replace(each, guards=guards) for each in drafts]
+    return list(drafts)
+
+
+def _with(draft: Draft, typed: Sequence[Setting], place: Place) -> Draft:
+    """What was typed goes above what was found; a brief of the repository stays its program."""
+    data = draft.data
+    for setting in typed:
+        if setting.at == ("goal",):
+            continue
+        inner = data
+        for key in setting.at[:-1]:
+            inner = inner.setdefault(str(key), {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"{setting.flag}: {key} is no mapping here, give it as a whole.")
+        inner[str(setting.at[-1])] = setting.value
+    if "program.md" in place.files:
+        data.setdefault("program", "program.md")
+    known = {"goal", "scope", "metric", "guards"}
+    return Draft(
+        goal=data.get("goal", ""),
+        scope=tuple(data.get("scope", ())),
+        metric=data.get("metric", {}),
+        guards=tuple(
+            g if isinstance(g, Mapping) else {"command": g} for g in data.get("guards", ())
+        ),
+        more={key: value for key, value in data.items() if key not in known},
+        reasons=draft.reasons,
+        least=draft.least,
+    )
+
+
+def _nothing_to_measure(goal: str, stack: Stack) -> str:
+    rule = rule_for(goal) if goal else None
+    if rule:
+        return (
+            f"nothing here measures {rule.name}: it takes {rule.needs}.\n"
+            "do: --metric CMD --metric-name NAME, a command that prints `NAME: value`."
+        )
+    what = f"no rule knows how to measure {goal!r}" if goal else "nothing was found to measure"
+    return (
+        f"{what} in this repository of {', '.join(stack.languages) or 'files of no known kind'}.\n"
+        "do: --metric CMD --metric-name NAME --direction minimize, and --scope GLOB."
+    )
+
+
+# --- Whether it works -----------------------------------------------------------------------------
+
+
+def _settled(place: Place, drafts: Sequence[Draft]) -> tuple[Draft, Trial | None]:
+    """The first that works and looks at the scope, else one that works; noise is only told.
+
+    Raises what was wrong with the first when none does.
+    """
+    errors: list[AutoresearchError] = []
+    worse: list[tuple[Draft, Trial]] = []
+    why: list[str] = []
+    for draft in drafts[:_TRIES]:
+        try:
+            found, trial = _proved(draft, place)
+        except SetupFailed:  # before any metric
+            raise
+        except RedGuard as error:
+            cure = "do: autoresearch-ci fix repairs it; or name another one: --guard CMD"
+            raise BaselineError(f"{error}\n{cure}") from error
+        except (ConfigError, BaselineError) as error:
+            errors.append(error)
+            told = _TREE.sub("", str(error).splitlines()[0])
+            why.append(f"not {draft.metric.get('command')}: {told}")
+        else:
+            if trial is None or len(drafts) == 1 or not _against(draft, trial):
+                return _explained(found, why, trial), trial
+            worse.append((found, trial))
+            why.append(f"not yet {draft.metric['command']}: {_against(draft, trial)}")
+        if len(drafts) > 1:
+            print(defuse(why[-1]))
+    if not worse:
+        raise errors[0]
+    found, trial = min(worse, key=lambda each: each[1].blind)
+    return _explained(found, [], trial), trial
+
+
+def _against(draft: Draft, trial: Trial) -> str:
+    """Why another number would be better; empty: nothing is.
+
+    Its noise is no reason: what gets better must not depend on how busy the machine was.
+    """
+    if trial.blind:
+        return trial.blindness
+    if _is_mostly_start(draft, trial):
+        value = statistics.median(trial.values)
+        return f"{value:.2g} seconds are mostly the start of what is run, not the code in scope"
+    return ""
+
+
+_ENOUGH = 10.0
+"""Seconds of tests that are worth it however long their build takes."""
+
+
+def _is_mostly_start(draft: Draft, trial: Trial) -> bool:
+    """By what a busy machine changes least: a share of the run, else the calmest of the values."""
+    if "junit" in draft.metric.get("extract", {}):
+        return statistics.mean(trial.values) < min(draft.least * trial.seconds, _ENOUGH)
+    return min(trial.values) < draft.least
+
+
+_NOISY = 0.3
+"""Where only larger gains are seen, whoever reads the file should know."""
+
+
+def _explained(draft: Draft, why: Sequence[str], trial: Trial | None) -> Draft:
+    """With what was tried before it, and what speaks against it."""
+    told = [draft.reasons.get("metric", ""), *why]
+    if trial and trial.blind:
+        told.append(f"warning: {trial.blindness}")
+    if trial and trial.detectable > _NOISY:
+        told.append(
+            f"warning: gains below {trial.detectable:.0%} were not seen in its noise where it was "
+            "tried; a longer workload or a quieter machine shows smaller ones"
+        )
+    return replace(draft, reasons={**draft.reasons, "metric": "\n".join(told).strip()})
+
+
+def _proved(draft: Draft, place: Place) -> tuple[Draft, Trial | None]:
+    config = _loaded(draft, place)
+    refuse_dangerous(config)
+    with surveyed(config, Path.cwd(), place.path) as context:
+        for warning in context.warnings:
+            if warning not in place.warned:
+                print(defuse(f"warning: {warning}"))
+            place.warned.add(warning)
+        if place.quick:
+            return draft, None
+        print(defuse(f"trying: {config.metric.command}"))
+        try:
+            trial = tried(config, context, place.environment, place.stop)
+            return _with_all_results(draft, trial), trial
+        except BaselineError as error:
+            if _LOOPBACK not in str(error) or "network" in draft.more.get("sandbox", {}):
+                raise
+    box = {**draft.more.get("sandbox", {}), "network": "loopback"}
+    return _proved(replace(draft, more={**draft.more, "sandbox": box}), place)
+
+
+def _with_all_results(draft: Draft, trial: Trial) -> Draft:
+    """A benchmark that is skipped, or one more, makes another number of the rest."""
+    command = str(draft.metric["command"])
+    start = f"{SCORE} bench "
+    if not trial.results or start not in command or " --results " in command:
+        return draft
+    command = command.replace(start, f"{start}--results {trial.results} ", 1)
+    return replace(draft, metric={**draft.metric, "command": command})
+
+
+def _loaded(draft: Draft, place: Place) -> Config:
+    if not draft.metric.get("command"):
+        raise ConfigError("no metric.\ndo: --metric CMD, a command that prints the number.")
+    if not draft.scope:
+        raise ConfigError(
+            "no file here is known to be a source of its own.\n"
+            "do: --scope GLOB, the files that may be edited."
+        )
+    return load(text=yaml_of(draft), path=place.path).config

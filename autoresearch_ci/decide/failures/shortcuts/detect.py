@@ -1,0 +1,222 @@
+"""What makes failures go away in a change without mending anything; runs nothing.
+
+CORE: contents before and after -> findings, each with rule, file, line and how to allow it. What
+plays against a number that is measured is gaming.py's business.
+
+Not promised: tests of other languages than Python are read by their text, and text can be written
+so that no reading finds out what it does; values that are right for one test only are recognised
+where they stand in the code as they stand in the test, and an argument is compared in an ordinary
+way; doctests are not looked at. Tests are
+frozen unless scope names them: this is for those that it names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from autoresearch_ci.decide.failures.shortcuts.corrected import corrected
+from autoresearch_ci.decide.failures.shortcuts.fallback_values import fallback_values
+from autoresearch_ci.decide.failures.shortcuts.hardcoded import hardcoded
+from autoresearch_ci.decide.failures.shortcuts.other_tests import (
+    RUST_TESTS,
+    language_of,
+    tests_in,
+    text_suite,
+)
+from autoresearch_ci.decide.failures.shortcuts.python_tests import python_suite
+from autoresearch_ci.decide.failures.shortcuts.strictness import lowered
+from autoresearch_ci.decide.failures.shortcuts.subjects import replaced
+from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut, Suite, loosened
+from autoresearch_ci.decide.failures.shortcuts.swallowed import swallowed
+from autoresearch_ci.decide.gaming import PATCHES, knows_of_tests
+from autoresearch_ci.decide.suppressions import added
+
+RULES = (
+    *("test-removed", "test-skipped", "assertion-removed", "assertion-weakened"),
+    *(
+        "assertion-changed",
+        "tolerance-widened",
+        "cases-removed",
+        "subject-mocked",
+        "subject-replaced",
+    ),
+    *("timeout-raised", "error-swallowed", "failure-ignored", "install-forced"),
+    *("strictness-lowered", "vendored-patch", "value-hardcoded", "code-deleted"),
+    *("type-unchecked", "scanner-silenced", "test-recognised", "unreadable"),
+)
+"""By which a finding can be allowed, alone or with a path: `timeout-raised:tests/test_a.py`."""
+BYTES_LIMIT = 512_000
+"""Of one file; a larger one is not read, and says so where it holds tests."""
+
+Files = Mapping[str, bytes | None]
+
+
+def shortcuts(
+    before: Files,
+    after: Files,
+    *,
+    tests: Mapping[str, bytes] | None = None,
+    allow: Collection[str] = (),
+) -> list[Shortcut]:
+    """The findings of a change, in order of path and line.
+
+    `before` and `after` hold the same paths, those that the change touches; `None`: not there.
+    `tests`: those of the tree, by path, where values could come from that are right for one only.
+    """
+    found = [*_of_tests(before, after), *_silenced(before, after)]
+    found += [
+        Shortcut(rule="test-recognised", path=path, line=line, what=what)
+        for path, line, what in knows_of_tests(before, after)
+        if not is_test(path) or what.startswith(PATCHES)
+    ]
+    asked = {path: content.decode(errors="replace") for path, content in (tests or {}).items()}
+    for path in sorted({*before, *after}):
+        old, new = before.get(path), after.get(path)
+        if old == new or max(len(old or b""), len(new or b"")) > BYTES_LIMIT:
+            continue
+        was, now = (None if part is None else part.decode(errors="replace") for part in (old, new))
+        found += _expected(path, was, now)
+        found += swallowed(path, was, now)
+        found += lowered(path, was, now)
+        if _PYTHON_TESTS.search(path) or language_of(path):
+            found += replaced(path, was, now, after)
+        if not is_test(path):
+            beside = {path: tests_in(path, was or "")} if path.endswith(".rs") else {}
+            plain = [*hardcoded(path, was, now, {**asked, **beside})]
+            others = corrected(path, was, now, {**asked, **beside})
+            found += [*plain, *(f for f in others if f.line not in {p.line for p in plain})]
+            answers = fallback_values(path, was, now, {**asked, **beside})
+            found += [shortcut for shortcut, certain in answers if certain]
+        found += _deleted(path, old, new, after)
+    return _listed(found, allow)
+
+
+def suspicious(
+    before: Files,
+    after: Files,
+    *,
+    tests: Mapping[str, bytes] | None = None,
+    allow: Collection[str] = (),
+) -> list[Shortcut]:
+    """What may be a shortcut, and may be right: for a person to look at. Asked like `shortcuts`."""
+    asked = {path: content.decode(errors="replace") for path, content in (tests or {}).items()}
+    found: list[Shortcut] = []
+    for path in {*before, *after}:
+        old, new = before.get(path), after.get(path)
+        if is_test(path) or max(len(old or b""), len(new or b"")) > BYTES_LIMIT:
+            continue
+        was, now = (None if part is None else part.decode(errors="replace") for part in (old, new))
+        answers = fallback_values(path, was, now, asked)
+        found += [shortcut for shortcut, certain in answers if not certain]
+    return _listed(found, allow)
+
+
+def _listed(found: Iterable[Shortcut], allow: Collection[str]) -> list[Shortcut]:
+    """In order, each once, without what is allowed."""
+    return sorted(
+        (f for f in dict.fromkeys(found) if not {f.rule, f"{f.rule}:{f.path}"} & set(allow)),
+        key=lambda shortcut: (shortcut.path, shortcut.line, shortcut.rule),
+    )
+
+
+_CODE = re.compile(
+    r"\.(pyi?|[cm]?[jt]sx?|vue|svelte|go|rs|c|cc|cpp|cxx|h|hpp|java|kts?|scala|cs|rb|php|swift"
+    r"|lua|sh|bash|sql)$"
+)
+_A_FEW = 5
+"""Lines of code that may go with a whole file: imports that nothing needs."""
+_COMMENT = re.compile(rb"\s*(#|//|/?\*|--|$)")
+
+
+def _deleted(path: str, old: bytes | None, new: bytes | None, after: Files) -> Iterator[Shortcut]:
+    """A file of which nothing is left has no failures any more, and nothing else either."""
+    if old is None or not _CODE.search(path) or is_test(path):
+        return
+    lines = _code_lines(old)
+    if len(lines) <= _A_FEW or (new is not None and _code_lines(new)):
+        return
+    others = (text for other, text in after.items() if other != path and text)
+    if any(2 * len(lines & _code_lines(text)) >= len(lines) for text in others):
+        return  # it has moved
+    what = "all code of the file is gone, and what is broken in it with it"
+    yield Shortcut(rule="code-deleted", path=path, line=1, what=what)
+
+
+def _code_lines(content: bytes) -> set[bytes]:
+    return {line.strip() for line in content.splitlines() if not _COMMENT.match(line)}
+
+
+def is_test(path: str) -> bool:
+    """Whether it is there for tests: holds them, helps them, or is what they compare with.
+
+    Code that holds its own tests, as Rust's does, is code: its tests are compared all the same.
+    """
+    if path.endswith(".rs"):
+        return bool(RUST_TESTS.search(path))
+    return bool(_PYTHON_TESTS.search(path) or language_of(path) or _EXPECTED.search(path))
+
+
+_PYTHON_TESTS = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|tests?|conftest)\.py$|(^|/)tests?/.*\.py$")
+
+
+def _of_tests(before: Files, after: Files) -> Iterator[Shortcut]:
+    """A test may move to another file of the change; then it is looked for there."""
+    suites: dict[str, Suite] = {}
+    for path, content in after.items():
+        suite = _suite(path, content)
+        if isinstance(suite, Shortcut):
+            if before.get(path) != content:
+                yield suite
+        elif suite is not None:
+            suites[path] = suite
+    for path, content in before.items():
+        if content is None or content == after.get(path):
+            continue
+        old = _suite(path, content)
+        if old is None or isinstance(old, Shortcut):
+            continue
+        new = suites.get(path)
+        if new is None and after.get(path) is not None:
+            continue  # unreadable, which was told
+        elsewhere = {
+            name: test
+            for other, suite in suites.items()
+            if other != path
+            for name, test in suite.items()
+        }
+        yield from loosened(path, old, new or {}, elsewhere)
+
+
+def _silenced(before: Files, after: Files) -> Iterator[Shortcut]:
+    for found in added(before, after, 4 * BYTES_LIMIT):
+        what = f"silences {found.tool} ({found.text})"
+        yield Shortcut(rule="scanner-silenced", path=found.path, line=found.line, what=what)
+
+
+_EXPECTED = re.compile(
+    r"\.(snap|golden|approved\.\w+|expected|ambr)$|(^|/)(__snapshots__|snapshots?|golden|goldens)/"
+    r"|(^|/)(tests?|testdata|__tests__|spec)/.*\.(json|ya?ml|txt|csv|tsv|xml|html|out|svg|md|sql)$"
+)
+"""Files that tests compare with, and that no test's text shows."""
+
+
+def _expected(path: str, was: str | None, now: str | None) -> Iterator[Shortcut]:
+    if was is not None and _EXPECTED.search(path):
+        what = "what tests compare with is " + ("gone" if now is None else "another")
+        yield Shortcut(rule="assertion-changed", path=path, line=1, what=what)
+
+
+def _suite(path: str, content: bytes | None) -> Suite | Shortcut | None:
+    """`None`: holds no tests; a finding where nobody can say what it holds."""
+    python = _PYTHON_TESTS.search(path)
+    language = None if python else language_of(path)
+    if content is None or not (python or language):
+        return None
+    suite: Suite | None = None
+    if len(content) <= BYTES_LIMIT:
+        suite = python_suite(content) if language is None else text_suite(language, content, path)
+    if suite is None:
+        what = "holds tests that cannot be read and compared"
+        return Shortcut(rule="unreadable", path=path, line=1, what=what)
+    return suite

@@ -1,0 +1,281 @@
+"""Values that are right for one test: `if n == 7: return 13`, where a test says just that.
+
+Read by text, in whatever language: an answer that is a literal, and the literals of the condition
+that it stands under, or of the key that leads to it. How they are compared does not matter. Limits
+(`if n >= 7`) are no such condition, nor is one more row of a table that was there, or one that
+holds more than tests ask.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from autoresearch_ci.decide.failures.shortcuts.one_input import (
+    TRIVIAL,
+    Value,
+    is_telling,
+    pattern_of,
+    spelled,
+    values_of,
+)
+from autoresearch_ci.decide.failures.shortcuts.other_tests import without_comments
+from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
+
+_SOURCE = re.compile(r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala)$")
+_NUMBER = r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)"
+_PLAIN = rf"(?:{_NUMBER}|\"[^\"\n]{{1,200}}\"|'[^'\n]{{1,200}}'|/\^[\w ]{{1,99}}\$/)"
+_ITEM = r"[^\[\](){}\n]"
+_LIST = rf"&?(?:vec!)?[\[({{](?>(?:{_ITEM}|[\[({{](?>{_ITEM}*)[\])}}])*)[\])}}]"
+_LITERAL = rf"(?:{_PLAIN}|{_LIST})"
+_ANSWER = re.compile(
+    rf"(?:\breturn\b|=>|->|\?\??|:|&&|\band\b|(?<![=!<>])=(?!=))[ \t]*(?P<value>{_LITERAL})"
+    r"(?=[ \t]*(?:[;,)}\]:|]|\bif\b|\belse\b|\bor\b|$))"
+    rf"|^[ \t]*(?P<last>{_PLAIN})[ \t]*$",
+    re.MULTILINE,
+)
+"""What something comes to: a value by itself, and no part of a sum."""
+_PAIR = re.compile(
+    rf"(?P<opens>[\[({{,]|^)\s*(?P<key>{_LITERAL})\s*(?P<leads>:|,|=>)\s*(?P<value>{_LITERAL})"
+    r"\s*(?=[\])},])",
+    re.MULTILINE,
+)
+"""A key and what it leads to, in a table or a list of such pairs."""
+_CONSTANT = re.compile(rf"[ \t]*(?:return[ \t]+)?(?P<value>{_LITERAL})[ \t]*(?:;[ \t]*)?")
+_SIGNATURE = re.compile(
+    r"\s*+(?!(?:\}\s*)?(?:if|elif|else|for|foreach|while|until|unless|switch|match|case|when|guard"
+    r"|catch|except|rescue|with|using|return|try|async\s+(?:with|for))\b)[^()\n]*"
+    r"\((?P<given>[^()\n]*)\)[^;\n]*(?:[:{]|=>)\s*$"
+)
+_CHOOSES = re.compile(r"\s*+(?:if|for|foreach|while|switch|match|case|when|unless|try)\b")
+_ASKS = re.compile(
+    r"\b(?:if|elif|case|when|match|switch|while|in)\b|matches!|[=!]=|&&|\|\||\?|=>|->|\.\w*[eE]q\w*\("
+)
+_ADDED = re.compile(r"[-+*/]\s*\([^()\n]*$")
+_NOT_ASKED = re.compile(r"(?:[<>]=?|[-+*/%^~]|[\w)\]]\[|(?<![=!<>])=)\s*$")
+"""What stands before a literal that nothing is compared with: limits, sums, places in a list."""
+_ENDS = re.compile(r"\b(?:return|break|else|def|fn|func|function|class)\b|\}")
+_ABOVE = 3
+"""Lines over an answer in which its condition may stand."""
+_ROWS = 3
+"""So many cases of the same shape are a table that is written as conditions."""
+_WORD = re.compile(r"[\"'][^\s\d,][^\s,]*[\"']")
+_LOOKED_UP = re.compile(r"\}\)?(?:\.get\(|\.pop\(|\[)")
+_ELSE = re.compile(
+    rf"(?:[ \t]*:|[^\n;]*?\belse\b|[;)}}\s]*(?:\belse\b[\s:{{]*)?\breturn\b)"
+    rf"[ \t]*(?P<value>{_PLAIN})"
+)
+"""The answer in all other cases."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Case:
+    line: int
+    text: str
+    asked: tuple[Value, ...]
+    answers: tuple[Value, ...]
+    otherwise: tuple[Value, ...] = ()
+
+    @property
+    def shape(self) -> str:
+        """Of its text, whatever the literals are."""
+        return re.sub(_LITERAL, "…", self.text)
+
+    def is_mapping(self, answers: Collection[tuple[Value, ...]]) -> bool:
+        """Whether all that comes out was a constant before, too: `answers`."""
+        return not {*self.otherwise} <= {*TRIVIAL} and self.otherwise in answers
+
+
+def hardcoded(
+    path: str, before: str | None, after: str | None, tests: Mapping[str, str]
+) -> Iterator[Shortcut]:
+    """New cases whose values, condition and answer, stand together in a test."""
+    if after is None or not _SOURCE.search(path):
+        return
+    was, now = _code(path, before or ""), _code(path, after)
+    yield from (_told(path, *found) for found in _constants(was, now, tests))
+    old, new = _cases(was), _cases(now)
+    known = {case.text for case in old}
+    shapes = Counter(case.shape for case in old)
+    answers = {_values(m["value"] or m["last"]) for m in _ANSWER.finditer(was)}
+    fresh = [
+        case
+        for case in new
+        if not (case.text in known or shapes[case.shape] >= _ROWS or case.is_mapping(answers))
+    ]
+    of_shape: dict[str, list[_Case]] = {}
+    for case in fresh:
+        of_shape.setdefault(case.shape, []).append(case)
+    for cases in of_shape.values():
+        asking = [(case, where) for case in cases if (where := _asking(case, tests))]
+        if 2 * len(asking) < len(cases):
+            continue  # it answers more than is asked
+        for case, where in asking:
+            yield _told(path, case.line, where, case.text)
+
+
+def _told(path: str, line: int, where: str, words: str) -> Shortcut:
+    what = f"answers what {where} asks, and nothing else: {words[:80]}"
+    return Shortcut(rule="value-hardcoded", path=path, line=line, what=what)
+
+
+def _constants(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
+    """Functions that compute nothing of their arguments any more: `return 13`, whatever comes."""
+    lines, old = now.splitlines(), was.splitlines()
+    known = {line.strip() for line in old}
+    lost = known - {line.strip() for line in lines}
+    gone = {word for line in lost for word in re.findall(r"\w+", line)}
+    names, body, asks = set[str](), "", False
+    for number, line in enumerate(lines):
+        if signature := _SIGNATURE.match(line):
+            names = {*re.findall(r"[A-Za-z]\w*", signature["given"])} - {"self", "this"}
+            body, asks = "", False
+            continue
+        body, asks = body or line.rstrip(), asks or bool(_CHOOSES.match(line))
+        match = _CONSTANT.fullmatch(line)
+        values = _values(match["value"]) if match and line.strip() not in known else ()
+        if not any(map(is_telling, values)):
+            continue
+        constant = names & gone and not asks and _indent(body) == _indent(line)
+        if constant and (name := _together(values, tests)):
+            yield number + 1, name, line.strip()
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _cases(text: str) -> list[_Case]:
+    lines = text.splitlines()
+    found = [case for match in _PAIR.finditer(text) if (case := _pair(text, match))]
+    end = 0
+    for match in _ANSWER.finditer(text):
+        place = match.start("value" if match["value"] else "last")
+        starts = text.rfind("\n", 0, place) + 1
+        begin, end = max(starts, end), match.end()
+        after = re.match(r"[ \t]*if\b(?:(?!\belse\b)[^\n])*", text[end:])
+        here = text[begin : match.start()] + (after[0] if after else "")
+        if (match[0].startswith(":") and "?" not in here) or _ADDED.search(here):
+            continue  # an annotation, a slice, a pair; what is added is corrected.py's business
+        line = text.count("\n", 0, place) + 1
+        alone = begin == starts and not after and not re.search(_PLAIN, here)
+        over = _above(lines, line - 1) if alone else []
+        parts = [(n, part) for n, part in [*over, (line, here)] if _ASKS.search(part)]
+        asked = [(n, part, values) for n, part in parts if (values := _asked(part))]
+        if asked:
+            told = " ".join(part for _, part, _ in asked)
+            found.append(
+                _Case(
+                    line=asked[0][0],
+                    text=" ".join(f"{told} {match[0]}".split()),
+                    asked=tuple(value for _, _, values in asked for value in values),
+                    answers=_values(match["value"] or match["last"]),
+                    otherwise=_otherwise(text[end:]),
+                )
+            )
+    return found
+
+
+def _otherwise(rest: str) -> tuple[Value, ...]:
+    """The literal to which it comes elsewhere; empty: something is computed."""
+    match = _ELSE.match(rest)
+    return _values(match["value"]) if match else ()
+
+
+_STRINGS = r"\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''"
+_HASHES = re.compile(rf"(?P<text>{_STRINGS}|#[^\n]*)|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
+
+
+def _code(path: str, text: str) -> str:
+    """Without comments, each line in its place."""
+    if not path.endswith((".py", ".rb")):
+        return without_comments(text, rust=path.endswith(".rs"))
+    return _HASHES.sub(
+        lambda match: re.sub(r"[^\n]", " ", match[0]) if match["text"] else match[0], text
+    )
+
+
+def _pair(text: str, match: re.Match[str]) -> _Case | None:
+    opens, leads = match["opens"], match["leads"]
+    if leads == ",":
+        of = re.search(r"(\w+|=)\s*$", text[max(match.start() - 40, 0) : match.start()])
+        if opens not in ("(", "[", "{") or (of and of[1] not in ("of", "entry")):
+            return None  # arguments, or what something is compared with
+    elif opens not in ("{", ",", "", "("):
+        return None
+    alone = opens == "{" and _LOOKED_UP.match(text, match.end())
+    if _WORD.fullmatch(match["key"]) and not alone:
+        return None  # of what words mean there are tables everywhere
+    text = " ".join(f"{match['key']} {leads} {match['value']}".split())
+    line = match.string.count("\n", 0, match.start("key")) + 1
+    return _Case(line=line, text=text, asked=_values(match["key"]), answers=_values(match["value"]))
+
+
+def _above(lines: Sequence[str], number: int) -> list[tuple[int, str]]:
+    """The conditions over a line, and where they stand, as far as nothing ends there."""
+    found: list[tuple[int, str]] = []
+    for n in range(number - 1, max(number - _ABOVE, 0) - 1, -1):
+        ends = _ENDS.search(lines[n].replace("else if", "")) and not _ASKS.search(lines[n])
+        if ends or re.search(r"\breturn\b|\bbreak\b", lines[n]):
+            break
+        found.append((n + 1, lines[n]))
+    return found[::-1]
+
+
+def _asked(text: str) -> tuple[Value, ...]:
+    """What something is compared with."""
+    found: list[Value] = []
+    calculates = False
+    for match in re.finditer(_PLAIN, text):
+        before, after = text[: match.start()], text[match.end() :].lstrip()
+        if _NOT_ASKED.search(before) or re.match(r"[<>*/%+^-](?!>)", after):
+            calculates = True
+        else:
+            found += _values(match[0])
+    # `n % 15 == 0` asks for no zero.
+    return () if calculates and all(value in TRIVIAL for value in found) else tuple(found)
+
+
+def _values(literal: str) -> tuple[Value, ...]:
+    return tuple(value for match in re.finditer(_PLAIN, literal) for value in values_of(match[0]))
+
+
+def _asking(case: _Case, tests: Mapping[str, str]) -> str:
+    """The test file that holds the values together; empty: none."""
+    values = [*case.asked, *case.answers]
+    told = [value for value in case.answers if value not in TRIVIAL]
+    if not case.answers or all(value in TRIVIAL for value in values):
+        return ""
+    if not told and not any(map(is_telling, case.asked)):
+        return ""
+    wide = any(map(is_telling, told)) and any(map(is_telling, case.asked))
+    return _together(values, tests, _ABOVE if wide else 1)
+
+
+def _together(values: Sequence[Value], tests: Mapping[str, str], height: int = 1) -> str:
+    """The test file that holds the values within so many lines; empty: none."""
+    told = [(spelled(value), pattern_of(value)) for value in dict.fromkeys(values)]
+    words = {word for spelling, _ in told for word in re.findall(r"\w+", spelling)}
+    for name, text in tests.items():
+        if not all(spelling in text for spelling, _ in told):
+            continue
+        lines, places = _indexed(text)
+        fewest = min((places.get(word, ()) for word in words), key=len, default=range(len(lines)))
+        for start in sorted({n for at in fewest for n in range(max(at - height + 1, 0), at + 1)}):
+            near = "\n".join(lines[start : start + height])
+            if all(pattern.search(near) for _, pattern in told):
+                return name
+    return ""
+
+
+@functools.lru_cache(maxsize=32)
+def _indexed(text: str) -> tuple[list[str], dict[str, list[int]]]:
+    """Its lines, and in which of them each word stands: a file may ask for thousands."""
+    lines, places = text.splitlines(), dict[str, list[int]]()
+    for number, line in enumerate(lines):
+        for word in {*re.findall(r"\w+", line)}:
+            places.setdefault(word, []).append(number)
+    return lines, places

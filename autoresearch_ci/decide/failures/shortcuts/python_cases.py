@@ -1,0 +1,258 @@
+"""Cases of Python that answer one input: a comparison that is calculated with or chooses, a branch
+that corrects what the rest computes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from autoresearch_ci.decide.failures.shortcuts.compared_arguments import (
+    UNKNOWN,
+    Arguments,
+    constant,
+    constants,
+    is_constant,
+)
+from autoresearch_ci.decide.failures.shortcuts.one_input import NATURAL, TRIVIAL, Case, Value
+
+_NUMBERS = frozenset({"int", "float", "complex", "abs", "bool", "pow", "sum", "max", "min"})
+_LOGICAL = (ast.BitAnd, ast.BitOr, ast.BitXor)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+def python_cases(text: str) -> list[Case]:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    functions = (node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS))
+    try:
+        return [case for function in functions for case in _Function(function).cases()]
+    except RecursionError:
+        return []
+
+
+@dataclass
+class _Function:
+    """One function, whose arguments are looked for."""
+
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+    parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        told = self.node.args
+        given = [*told.posonlyargs, *told.args, *told.kwonlyargs]
+        names = {argument.arg for argument in given} - {"self", "cls"}
+        body = self.node.body if isinstance(self.node.body, list) else [self.node.body]
+        self.inside = [node for part in body for node in _own_nodes(part)]
+        for node in self.inside:
+            for child in ast.iter_child_nodes(node):
+                self.parents[child] = node
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
+                others = [t.id for t in node.targets if isinstance(t, ast.Name)]
+                names |= {*others} if node.value.id in names else set()
+        self.arguments = Arguments(names)
+
+    def cases(self) -> Iterator[Case]:
+        for node in self.inside:
+            pins = self.arguments.pins(node)
+            if pins is not None:
+                yield from self._as_value(node, pins)
+            if isinstance(node, ast.If | ast.While):
+                yield from self._branch(node)
+            elif isinstance(node, ast.IfExp):
+                yield from self._choice(node, node.test, node.body, node.orelse)
+            elif isinstance(node, ast.Match):
+                yield from self._match(node)
+
+    # --- As numbers -------------------------------------------------------------------------------
+
+    def _as_value(self, node: ast.AST, pins: tuple[Value, ...]) -> Iterator[Case]:
+        """Where a comparison is calculated with, or chooses from a list."""
+        top, called = node, False
+        while (parent := self.parents.get(top)) is not None:
+            number = isinstance(parent, ast.Call) and ast.unparse(parent.func) in _NUMBERS
+            if not number and not _is_logical(parent):
+                break
+            top, called = parent, called or number
+        whole = self._whole(top)
+        if whole is not None and not _is_text(whole):
+            yield from self._calculated(whole, node, pins)
+        elif whole is None and called:
+            text, line = ast.unparse(top), _line_of(node)
+            yield Case(text=text, line=line, asked=pins, answers=(1,), several=True)
+
+    def _whole(self, top: ast.AST) -> ast.AST | None:
+        """What is calculated with a truth; `None`: nothing is."""
+        parent = self.parents.get(top)
+        if isinstance(parent, ast.BinOp | ast.UnaryOp | ast.AugAssign):
+            return None if _is_logical(parent) else parent
+        if isinstance(parent, ast.Subscript):
+            return parent if parent.slice is top else None
+        if isinstance(parent, ast.IfExp) and parent.test is top:
+            above = self.parents.get(parent)
+            numbers = _is_number(parent.body) and _is_number(parent.orelse)
+            return above if numbers and isinstance(above, ast.BinOp) else None
+        return None
+
+    def _calculated(self, whole: ast.AST, node: ast.AST, pins: tuple[Value, ...]) -> Iterator[Case]:
+        inside = {*ast.walk(node)}
+        others = (n for n in ast.walk(whole) if n not in inside and isinstance(n, ast.Constant))
+        weights = [constant.value for constant in others]
+        natural = all(pin in NATURAL for pin in pins)
+        if natural and all(weight in TRIVIAL for weight in weights):
+            return
+        yield Case(text=ast.unparse(whole), line=_line_of(node), asked=pins)
+
+    # --- Choices ----------------------------------------------------------------------------------
+
+    def _all_pins(self, test: ast.expr) -> tuple[Value, ...]:
+        """Of a condition that says nothing else; empty: it says something else."""
+        parts = (
+            test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
+        )
+        found = [self.arguments.pins(part) for part in parts]
+        return tuple(v for pins in found for v in pins or ()) if all(found) else ()
+
+    def _negated(self, test: ast.expr) -> tuple[Value, ...]:
+        """Of `a != 1`, or `a - 1` by itself."""
+        return self.arguments.difference(test) or ()
+
+    def _choice(
+        self, node: ast.expr, test: ast.expr, body: ast.expr, orelse: ast.expr
+    ) -> Iterator[Case]:
+        asked = self._all_pins(test)
+        if not asked:
+            asked, body, orelse = self._negated(test), orelse, body
+        if asked:
+            yield from self._answered(node, asked, body, [orelse])
+
+    def _branch(self, node: ast.If | ast.While) -> Iterator[Case]:
+        asked, here = self._all_pins(node.test), node.body
+        if not asked and isinstance(node, ast.If):
+            asked, here = self._negated(node.test), node.orelse or self._after(node)
+        if not asked or not here:
+            return
+        value = _outcome(here[-1])
+        if value is not None:
+            yield from self._answered(node, asked, value, self._outcomes(here[-1]))
+        elif isinstance(last := here[-1], ast.AugAssign) and _is_number(last.value):
+            weight = constant(last.value)
+            if weight not in TRIVIAL and not any(isinstance(pin, str) for pin in asked):
+                yield Case(text=_head(node), line=node.lineno, asked=asked)
+        known = {*self.arguments.names}
+        pinned = {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)} & known
+        if len(known) > 1 and pinned == known and value is not None:
+            yield Case(text=_head(node), line=node.lineno, asked=asked, several=True)
+
+    def _after(self, node: ast.AST) -> list[ast.stmt]:
+        """What comes next, where a branch leaves the function."""
+        if not (isinstance(node, ast.If) and isinstance(node.body[-1], ast.Return)):
+            return []
+        above = self.parents.get(node)
+        block = getattr(above, "body", None) if above else self.node.body
+        if not isinstance(block, list) or node not in block:
+            return []
+        return block[block.index(node) + 1 :][:1]
+
+    def _match(self, node: ast.Match) -> Iterator[Case]:
+        if not self.arguments.holds(node.subject):
+            return
+        for case in node.cases:
+            last, told = case.body[-1], case.pattern
+            value = _outcome(last)
+            asked = constants(told.value) if isinstance(told, ast.MatchValue) else ()
+            if asked and value is not None and not case.guard:
+                yield from self._answered(last, asked, value, self._outcomes(last))
+
+    def _outcomes(self, leaving: ast.stmt) -> list[ast.expr]:
+        """What the function comes to elsewhere, in the same way."""
+        others = (n for n in self.inside if isinstance(n, ast.stmt) and n is not leaving)
+        return [value for n in others if type(n) is type(leaving) and (value := _outcome(n))]
+
+    def _answered(
+        self, node: ast.AST, asked: tuple[Value, ...], value: ast.expr, others: list[ast.expr]
+    ) -> Iterator[Case]:
+        """A constant that a test asks for, or what is computed elsewhere and a constant."""
+        told = constants(value)
+        text, line = _head(node), _line_of(node)
+        if told:
+            if not all(is_constant(other) for other in others):
+                yield Case(text=text, line=line, asked=asked, answers=told, several=True)
+            return
+        for other in others:
+            if is_constant(other) or (by := _added(value, other)) is None:
+                continue
+            if by not in TRIVIAL or any(pin not in NATURAL for pin in asked):
+                yield Case(text=text, line=line, asked=asked)
+
+
+def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Without functions inside, which are looked at by themselves."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, _FUNCTIONS):
+            yield from _own_nodes(child)
+
+
+def _head(node: ast.AST) -> str:
+    text = ast.unparse(node)
+    return "\n".join(text.splitlines()[:2])
+
+
+def _line_of(node: ast.AST) -> int:
+    return int(getattr(node, "lineno", 1))
+
+
+def _outcome(statement: ast.stmt) -> ast.expr | None:
+    return statement.value if isinstance(statement, ast.Return | ast.Assign) else None
+
+
+def _added(value: ast.expr, other: ast.expr) -> Value | object | None:
+    """The constant by which a value differs from another one; `None`: by something else."""
+    same = ast.dump(other)
+    if not isinstance(value, ast.BinOp):
+        return None
+    for one, rest in ((value.left, value.right), (value.right, value.left)):
+        if ast.dump(one) == same and (by := constant(rest)) is not UNKNOWN:
+            return by
+    # `a - b + 4` is `(a - b) + 4`, and `4 + a - b` is `(4 + a) - b`.
+    text, wanted = ast.unparse(value), ast.unparse(other)
+    left = text.removeprefix(wanted) if text.startswith(wanted) else text.removesuffix(wanted)
+    found = re.fullmatch(r"\s*[-+*/]*\s*\(?(\d+(?:\.\d+)?)\)?\s*[-+*]?\s*", left)
+    return float(found[1]) if found and left != text else None
+
+
+def _is_logical(node: ast.AST) -> bool:
+    """Whether it makes a truth of truths: masks, too."""
+    if isinstance(node, ast.BinOp):
+        masks = isinstance(node.op, _LOGICAL)
+        return masks and _is_truth(node.left) and _is_truth(node.right)
+    negates = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+    return negates or isinstance(node, ast.BoolOp)
+
+
+def _is_truth(node: ast.AST) -> bool:
+    return isinstance(node, ast.Compare) or _is_logical(node)
+
+
+def _is_number(node: ast.expr) -> bool:
+    value = constant(node)
+    return isinstance(value, int | float)
+
+
+def _is_text(node: ast.AST) -> bool:
+    """Whether what is calculated is a text: its plural, a sign."""
+    if isinstance(node, ast.Subscript):
+        node = node.value
+        return isinstance(node, ast.Constant | ast.JoinedStr) or any(
+            isinstance(part, ast.Constant) and isinstance(part.value, str)
+            for part in getattr(node, "elts", ())
+        )
+    parts = (node.left, node.right) if isinstance(node, ast.BinOp) else ()
+    return any(
+        isinstance(part, ast.JoinedStr) or isinstance(constant(part), str) or _is_text(part)
+        for part in parts
+    )

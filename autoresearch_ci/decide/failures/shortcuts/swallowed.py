@@ -1,0 +1,277 @@
+"""Shortcuts outside of tests: errors that are swallowed, types that are not checked any more,
+failures that pipelines ignore, installs that are forced, code of others that is patched.
+
+Comments that suppress a finding are another table's business.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from autoresearch_ci.decide.failures.shortcuts.other_tests import blanked, without_comments
+from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
+
+
+@dataclass(frozen=True)
+class _Habit:
+    rule: str
+    what: str
+    files: str
+    pattern: str
+
+
+_NOTHING = r"(?: +(?:null|undefined|nullptr|NULL|None|nil|false|0|\" *\"|' *'|\[\]|\{\}))?\s*"
+_SCRIPT, _JVM = r"\.[cm]?[jt]sx?$", r"\.(java|kt|scala|cs)$"
+_PIPELINE = (
+    r"(^|/)(\.github/.*\.ya?ml|action\.ya?ml|\.gitlab-ci\.yml|\.circleci/.*|azure-pipelines\.yml"
+    r"|Jenkinsfile|[Mm]akefile|GNUmakefile|.*\.mk|justfile|Taskfile\.ya?ml|tox\.ini|noxfile\.py"
+    r"|package\.json|Dockerfile[^/]*|\.pre-commit-config\.yaml|\.npmrc|pip\.conf)$|\.(sh|bash|zsh)$"
+)
+_HABITS = (
+    _Habit(
+        "error-swallowed",
+        "catches an error and does nothing",
+        rf"{_SCRIPT}|{_JVM}|\.(c|cc|cpp|cxx|h|hpp|php|swift)$",
+        rf"\bcatch\s*(?:\([^()]*\))?\s*\{{\s*(?:return{_NOTHING})?;?\s*\}}"
+        rf"|\.(?:catch|then)\(\s*(?:[^;\n]{{0,300}},\s*)?(?:(?:\(\w*\)|\w+)\s*=>|function\s*\(\w*\))\s*"
+        rf"(?:\{{\s*(?:return{_NOTHING})?;?\s*\}}|undefined|null)\s*\)"
+        r"|\bfinally\s*\{[^{}]*\breturn\b",
+    ),
+    _Habit(
+        "error-swallowed",
+        "ignores an error",
+        r"\.go$",
+        r"if err != nil \{\s*(?:return(?: *(?:nil|0|false|\"\"|\" *\"),)* *nil\s*)?\}"
+        r"|(?m:^\s*err\s*=\s*nil\b)"
+        r"|(?m:^\s*_\s*(?:,\s*_\s*)?=\s*\w[\w.]*\()|,\s*_\s*:?=\s*\w[\w.]*\("
+        r"|(?m:^\s*_\s*=\s*err\b)|\brecover\(\)\s*(?:\n|;|\})",
+    ),
+    _Habit(
+        "error-swallowed",
+        "gives up on an error or drops it",
+        r"\.rs$",
+        r"\.unwrap\(\)|\.unwrap_unchecked\(\)|\.expect\(|\.unwrap_or_default\(\)|\.unwrap_or_else\(\|_"
+        r"|(?m:^\s*let\s+_\s*=)|\.ok\(\)\s*;|(?m:^\s*drop\(\w+\()|\b(?:todo|unimplemented)!"
+        r"|Err\(_\w*\)\s*=>\s*(?:\{\s*\}|\(\)|Default::default\(\))",
+    ),
+    _Habit(
+        "failure-ignored",
+        "ignores that a command fails",
+        _PIPELINE,
+        r"\|\|\s*(?:true|:|exit 0|echo\b[^\n\"]*)|;\s*(?:true|exit 0)\s*(?:$|\"|\n)|\bset \+e\b"
+        r"|(?m:^\t\s*@?-(?!-)\w)|(?m:^\.IGNORE\b)|(?m:^MAKEFLAGS\b[^=\n]*=.*-\w*[ik])"
+        r"|\btrap\b.{0,300}\bexit 0\b"
+        r"|\bif !? *(?:pytest|npm|npx|make|ruff|mypy|go|cargo|ctest|mvn)\b.{0,300}; *then"
+        r"|(?m:^commands\s*=\s*- )"
+        r"|--exit-zero\b|--passWithNoTests\b|--no-fail\b|--warn-only\b"
+        r"|\bwhen:\s*(?:never|manual|on_fail\w*)\b"
+        r"|(?m:^\s*-?\s*continue-on-error:\s*(?!false)\S)|(?m:^\s*allow_failure:\s*true)"
+        r"|(?m:^\s*-?\s*if:\s*(?:false|\$\{\{\s*false\s*\}\}))|ignore_outcome\s*=\s*true"
+        r"|success_codes\s*=",
+    ),
+    _Habit(
+        "install-forced",
+        "forces an install",
+        _PIPELINE,
+        r"\b(?:npm|pnpm|yarn|bun)\b[^\n|;&\"]{0,300}\s(?:--force|-f|--legacy-peer-deps"
+        r"|--ignore-engines"
+        r"|--no-frozen-lockfile|--strict-peer-dependencies=false)\b|\bpip3?\b[^\n|;&]{0,300}\s(?:--no-deps"
+        r"|--ignore-requires-python|--force-reinstall|--break-system-packages)\b"
+        r"|--no-verify\b|--allow-unauthenticated\b|--force-yes\b|\bGOFLAGS=-mod=mod\b|GONOSUMDB"
+        r"|GONOSUMCHECK|GOFLAGS=-insecure|--cap-lints\b|--ignore-platform-reqs?\b"
+        r"|\bcargo install\b[^\n|;&]{0,300}\s(?:--force|-f)\b"
+        r"|\bPIP_(?:NO_DEPS|BREAK_SYSTEM_PACKAGES)=1"
+        r"|(?m:^\s*(?:legacy-peer-deps|force|no-deps|ignore-engines)\s*=\s*true)",
+    ),
+)
+_ANY = re.compile(
+    r"\bas\s+any\b|[:<,|&=]\s*any\b(?!\s*[(:=.])|\bas\s+unknown\s+as\b|\bas\s+never\b|\beval\("
+)
+"""Of TypeScript: after which nothing is checked any more."""
+_VENDORED = re.compile(
+    r"(^|/)(vendor|node_modules|third_party|thirdparty|site-packages)/|(^|/)patches/.*\.patch$"
+    r"|(^|/)\.yarn/patches/"
+)
+_LIMIT = re.compile(
+    r"(?im)\b(?:timeout[-_]minutes|test[-_]?timeout|timeout|max[-_]time|deadline)[\"']?\s*[:=]\s*"
+    r"[\"']?(?P<limit>\d+(?:\.\d+)?)|(?:-?-timeout[= ]|\btimeout +(?:-\w+ +\w+ +)?|\bTIMEOUT +)"
+    r"(?P<flag>\d+(?:\.\d+)?)(?P<unit>[smh](?![a-z]))?"
+)
+
+
+def swallowed(path: str, before: str | None, after: str | None) -> Iterator[Shortcut]:
+    """What a file does of this that it did not do before, or did less often."""
+    if _VENDORED.search(path) and before != after:
+        what = "is code of others that is patched here"
+        yield Shortcut(rule="vendored-patch", path=path, line=1, what=what)
+        return
+    if after is None:
+        return
+    if path.endswith((".py", ".pyi")):
+        yield from _new(path, _python(before or ""), _python(after))
+    if re.search(r"\.[cm]?tsx?$", path):
+        yield from _new(path, _unchecked(before or ""), _unchecked(after))
+    for habit in _HABITS:
+        if re.search(habit.files, path):
+            yield from _new(path, _found(habit, path, before or ""), _found(habit, path, after))
+    if before is not None and re.search(rf"{_PIPELINE}|(^|/)CMakeLists\.txt$", path):
+        yield from _longer(path, before, after)
+        yield from _not_run(path, before, after)
+
+
+_Found = list[tuple[str, int, str, str]]
+"""Rule, line, what, and the words that make two of them one."""
+
+
+def _new(path: str, old: _Found, new: _Found) -> Iterator[Shortcut]:
+    known = Counter((rule, words) for rule, _, _, words in old)
+    for rule, line, what, words in new:
+        if known[rule, words]:
+            known[rule, words] -= 1
+        else:
+            yield Shortcut(rule=rule, path=path, line=line, what=f"{what}: {words[:80]}")
+
+
+def _found(habit: _Habit, path: str, text: str) -> _Found:
+    if re.search(rf"{_SCRIPT}|{_JVM}|\.(c|cc|cpp|cxx|h|hpp|go|rs|php|swift)$", path):
+        # A comment in an empty block says why it is empty, and is no handling either.
+        rust = path.endswith(".rs")
+        text = blanked(without_comments(text, rust=rust), rust)
+    return [
+        (
+            habit.rule,
+            text.count("\n", 0, match.start()) + 1 + match[0].startswith("\n"),
+            habit.what,
+            " ".join(_line_of(text, match).split()),
+        )
+        for match in re.finditer(habit.pattern, text)
+    ]
+
+
+def _unchecked(text: str) -> _Found:
+    plain = blanked(without_comments(text), rust=False)
+    return [
+        (
+            "type-unchecked",
+            text.count("\n", 0, match.start()) + 1,
+            "takes a type that is never checked",
+            "".join(match[0].split()),
+        )
+        for match in _ANY.finditer(plain)
+    ]
+
+
+def _line_of(text: str, match: re.Match[str]) -> str:
+    begin = text.rfind("\n", 0, match.start()) + 1
+    end = text.find("\n", match.end() - 1)
+    return text[begin : end if end >= 0 else len(text)]
+
+
+def _python(text: str) -> _Found:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    found: _Found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler):
+            name = ast.unparse(node.type) if node.type else ""
+            wide = re.search(r"\b(Base)?Exception\b", name) or not name
+            idle = all(_is_idle(item) or (wide and _says_nothing(item)) for item in node.body)
+            bare = name in ("", "BaseException")
+            endless = "RecursionError" in name  # what does not end is not mended by an answer
+            raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+            if idle or ((bare or endless) and not raises):
+                what = "catches an error and does nothing" if idle else "catches everything"
+                what = "catches what does not end" if endless and not idle else what
+                words = f"except {name}".strip()
+                found.append(("error-swallowed", node.lineno, what, words))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+            found.append(("error-swallowed", node.lineno, "ignores an error", ast.unparse(node)))
+        elif isinstance(node, ast.Call) and _IGNORING.match(ast.unparse(node)):
+            found.append(("error-swallowed", node.lineno, "ignores warnings", ast.unparse(node)))
+        elif isinstance(node, ast.Try) and any(isinstance(s, ast.Return) for s in node.finalbody):
+            found.append(("error-swallowed", node.lineno, "drops any error", "return in finally"))
+        found += _unchecked_in(node)
+    return found
+
+
+_IGNORING = re.compile(r"(?:warnings\.)?(?:filterwarnings|simplefilter)\([\"']ignore")
+
+
+def _says_nothing(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Return) and (
+        node.value is None or ast.unparse(node.value) in ("None", "False", "0", "''", "[]", "{}")
+    )
+
+
+_ANY_TYPE = r"(?:\w+\.)?Any"
+_CASTS = ("cast", "typing.cast", "t.cast")
+
+
+def _unchecked_in(node: ast.AST) -> _Found:
+    """Annotations that say nothing, and types that are only claimed; `dict[str, Any]` says some."""
+    told: ast.AST | None = getattr(node, "annotation", None) or getattr(node, "returns", None)
+    if told and not re.fullmatch(_ANY_TYPE, ast.unparse(told).strip("'\"")):
+        told = None
+    casts = isinstance(node, ast.Call) and ast.unparse(node.func) in _CASTS
+    renames = isinstance(node, ast.alias) and node.name == "Any" and node.asname
+    named = ast.unparse(node.value) if isinstance(node, ast.Assign) else ""
+    if casts or renames or re.fullmatch(_ANY_TYPE, named):
+        told = node
+    if told is None:
+        return []
+    line = getattr(told, "lineno", 1)
+    words = ast.unparse(told)
+    return [("type-unchecked", line, "takes a type that is never checked", words)]
+
+
+def _is_idle(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Pass | ast.Continue) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant | ast.Name)
+    )
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+_CHECKER = re.compile(
+    r"\b(?:pytest|unittest|tox|nox|ruff|flake8|pylint|mypy|pyright|eslint|tsc|jest|vitest|mocha"
+    r"|ctest|clippy|golangci-lint|shellcheck|\bset -\w*e"
+    r"|(?:npm|pnpm|yarn|make|go|cargo|mvn|gradlew?)\b.{0,300}\b(?:test|check|lint|vet))\b"
+)
+
+
+def _not_run(path: str, before: str, after: str) -> Iterator[Shortcut]:
+    """Lines with which a pipeline checks, and that are not there as they were."""
+    if re.search(r"(^|/)([Mm]akefile|GNUmakefile|package\.json|.*\.(mk|ini|py|txt))$", path):
+        return  # strictness.py's business
+    now = {line.strip(" \t-") for line in after.splitlines()}
+    for line in before.splitlines():
+        plain = line.strip(" \t-")
+        if _CHECKER.search(plain) and not plain.startswith("#") and plain not in now:
+            what = f"no longer runs what it ran: {plain[:80]}"
+            yield Shortcut(rule="failure-ignored", path=path, line=1, what=what)
+
+
+def _longer(path: str, before: str, after: str) -> Iterator[Shortcut]:
+    """Limits of time that are raised, one after the other."""
+    old, new = (
+        [
+            (
+                float(m["limit"] or m["flag"]) * _SECONDS[m["unit"] or "s"],
+                text.count("\n", 0, m.start()) + 1,
+                m[0],
+            )
+            for m in _LIMIT.finditer(text)
+        ]
+        for text in (before, after)
+    )
+    for (was, _, _), (now, line, words) in zip(old, new, strict=False):
+        if now > was:
+            what = f"may take longer: {was:g}, now {now:g}: {words.strip()}"
+            yield Shortcut(rule="timeout-raised", path=path, line=line, what=what)

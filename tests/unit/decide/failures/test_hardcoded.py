@@ -1,0 +1,49 @@
+"""Values that are right for one test are found however they are asked for; a repair that says
+what is true of more than one input is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from autoresearch_ci.decide.failures.shortcuts.detect import shortcuts
+
+DATA = yaml.safe_load((Path(__file__).parent / "data" / "hardcoded.yml").read_text("utf-8"))
+PATHS = {
+    "py": ("x.py", "tests/test_x.py"),
+    "js": ("x.js", "test/x.test.js"),
+    "ts": ("x.ts", "test/x.test.ts"),
+    "go": ("x.go", "x_test.go"),
+    "rs": ("src/x.rs", "tests/x.rs"),
+    "c": ("x.c", "tests/test_x.c"),
+    "java": ("src/main/java/X.java", "src/test/java/XTest.java"),
+}
+
+
+def found(language: str, before: str, after: str, test: str) -> set[str]:
+    path, tests = PATHS[language]
+    change = {path: before.encode()}, {path: after.encode()}
+    return {finding.rule for finding in shortcuts(*change, tests={tests: test.encode()})}
+
+
+@pytest.mark.parametrize("case", DATA["cheats"], ids=lambda case: case["in"])
+def test_an_answer_for_one_input_is_found_however_it_is_asked(case: Mapping[str, Any]) -> None:
+    language, before, after = case["in"], case["before"], case["after"]
+    asked = DATA["asked"][language]
+    told = found(language, before, after, asked)
+    assert told in (
+        {"value-hardcoded"},
+        {"test-recognised"},
+        {"value-hardcoded", "test-recognised"},
+    )
+    assert not found(language, after, f"{after}\n", asked)  # it was there
+    assert "value-hardcoded" not in found(language, before, after, "nothing of the kind")
+
+
+@pytest.mark.parametrize("case", DATA["honest"], ids=lambda case: case["in"])
+def test_what_is_right_for_more_than_one_input_is_left_alone(case: Mapping[str, Any]) -> None:
+    assert not found(case["in"], case["before"], case["after"], case["test"])

@@ -1,0 +1,786 @@
+"""A repair mends what is broken; what only makes a failure go away is found, in six languages."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoresearch_ci.decide.failures.shortcuts.detect import BYTES_LIMIT, RULES, shortcuts
+
+PY, TS, GO = "tests/test_a.py", "src/a.test.ts", "a/a_test.go"
+RS, C, JAVA = "src/lib.rs", "tests/test_a.c", "src/test/java/ATest.java"
+REPLACED, MOCKED = "subject-replaced", "subject-mocked"
+OWN = "def add(a, b):\n    return 3\n"
+
+TESTS = {
+    PY: """
+import pytest
+from calc import add, ratio
+
+LIMIT = 3
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_many(n):
+    assert add(n, 1) == n + 1
+
+@pytest.mark.timeout(5)
+def test_add():
+    total = add(1, 2)
+    assert total == 3
+    assert ratio(1, 3) == pytest.approx(0.333, abs=1e-3)
+
+def test_raises():
+    with pytest.raises(ValueError):
+        add("a", 1)
+""",
+    TS: """
+import { add, ratio } from "./calc";
+jest.setTimeout(5000);
+describe("calc", () => {
+  it.each([
+    [1, 2],
+    [3, 4],
+  ])("many", (a, b) => { expect(add(a, 1)).toBe(b); });
+  test("adds", async () => {
+    // the usual case
+    const total = add(1, 2);
+    expect(total).toEqual(3);
+    expect(ratio(1, 3)).toBeCloseTo(0.333, 5);
+  });
+  it("throws", () => { expect(() => add("a")).toThrow(TypeError); });
+});
+""",
+    GO: """package a
+
+import "testing"
+
+func TestAdd(t *testing.T) {
+	if got := Add(1, 2); got != 3 {
+		t.Errorf("got %d", got)
+	}
+	assert.InDelta(t, 0.333, Ratio(1, 3), 0.001)
+}
+
+func TestTable(t *testing.T) {
+	for _, c := range []struct{ a, b int }{
+		{1, 2},
+		{3, 4},
+	} {
+		require.Equal(t, c.b, Add(c.a, 1))
+	}
+}
+""",
+    RS: """
+pub fn add(a: i32, b: i32) -> i32 { a + b }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adds() {
+        let total = add(1, 2);
+        assert_eq!(total, 3);
+        assert!((ratio(1, 3) - 0.333).abs() < 0.001);
+    }
+
+    #[test]
+    fn is_commutative<'a>() {
+        assert_eq!(add(1, 2), add(2, 1));
+    }
+}
+""",
+    C: """
+#include <assert.h>
+
+void test_add(void) {
+    assert(add(1, 2) == 3);
+    TEST_ASSERT_FLOAT_WITHIN(0.001, 0.333, ratio(1, 3));
+}
+
+TEST(Calc, Ratio) {
+    EXPECT_EQ(add(2, 2), 4);
+    EXPECT_NEAR(ratio(1, 3), 0.333, 0.001);
+}
+
+int main(void) {
+    test_add();
+    if (add(0, 0) != 0) return 1;
+    return 0;
+}
+""",
+    JAVA: """
+class ATest {
+  @Test
+  @Timeout(5)
+  void adds() {
+    int total = Calc.add(1, 2);
+    assertEquals(3, total);
+    assertEquals(0.333, Calc.ratio(1, 3), 0.001);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "1, 2",
+    "3, 4",
+  })
+  void many(int a, int b) {
+    assertThat(Calc.add(a, 1)).isEqualTo(b);
+  }
+
+  @Test
+  void raises() {
+    assertThrows(IllegalArgumentException.class, () -> Calc.add(null, 1));
+  }
+}
+""",
+}
+
+
+def found(path: str, before: str | None, after: str | None) -> set[str]:
+    texts = [None if text is None else text.encode() for text in (before, after)]
+    return {shortcut.rule for shortcut in shortcuts({path: texts[0]}, {path: texts[1]})}
+
+
+def edited(path: str, old: str, new: str) -> set[str]:
+    assert TESTS[path].count(old) == 1, old
+    return found(path, TESTS[path], TESTS[path].replace(old, new))
+
+
+WRONG = [
+    # --- Python
+    (PY, "    assert total == 3\n", "", "assertion-removed"),
+    (PY, "    assert total == 3\n", "    # assert total == 3\n", "assertion-removed"),
+    (PY, "total == 3", "total", "assertion-weakened"),
+    (PY, "total == 3", "total is not None", "assertion-weakened"),
+    (PY, "total == 3", "total == total", "assertion-weakened"),
+    (PY, "total == 3", "total in (3, 4)", "assertion-weakened"),
+    (PY, "total == 3", "total == 4", "assertion-changed"),
+    (PY, "    assert total == 3", "    if total:\n        assert total == 3", "assertion-weakened"),
+    (
+        PY,
+        "    assert total == 3",
+        "    try:\n        assert total == 3\n    except AssertionError:\n        pass",
+        "assertion-weakened",
+    ),
+    (PY, "    total = add(1, 2)", "    return\n    total = add(1, 2)", "test-skipped"),
+    (PY, "    total = add(1, 2)", '    pytest.skip("later")', "test-skipped"),
+    (PY, "abs=1e-3", "abs=1e-1", "tolerance-widened"),
+    (PY, "[1, 2, 3]", "[1, 2]", "cases-removed"),
+    (PY, "[1, 2, 3]", "[1, 2, pytest.param(3, marks=pytest.mark.xfail)]", "cases-removed"),
+    (PY, "def test_add", "def _test_add", "test-removed"),
+    (PY, "def test_raises", "@pytest.mark.xfail\ndef test_raises", "test-skipped"),
+    (PY, "LIMIT = 3", "pytestmark = pytest.mark.skip", "test-skipped"),
+    (PY, "raises(ValueError)", "raises(Exception)", "assertion-weakened"),
+    (PY, "timeout(5)", "timeout(50)", "timeout-raised"),
+    (PY, "    total = add(1, 2)", "    total = MagicMock(return_value=3)()", "subject-mocked"),
+    (
+        PY,
+        "def test_add():",
+        'def test_add(monkeypatch):\n    monkeypatch.setattr("calc.add", f)',
+        "subject-mocked",
+    ),
+    (PY, "    total = add(1, 2)", "    total = 3", "subject-replaced"),
+    (PY, "    total = add(1, 2)", "    sys.exit(0)", "test-skipped"),
+    (PY, "[1, 2, 3]", "[1, 1, 1]", "cases-removed"),
+    (PY, "def test_add", "async def test_add", "test-skipped"),
+    (PY, "def test_raises", "@pytest.mark.flaky(reruns=5)\ndef test_raises", "test-skipped"),
+    (PY, "LIMIT = 3", 'collect_ignore = ["test_b.py"]', "test-skipped"),
+    (PY, "total == 3", "isinstance(total, int)", "assertion-weakened"),
+    (
+        PY,
+        "    with pytest.raises(ValueError):\n        add",
+        "    if 1:\n        add",
+        "assertion-removed",
+    ),
+    # --- TypeScript
+    (TS, "    const total", "    if (ci) return;\n    const total", "test-skipped"),
+    (TS, "    [3, 4],", "    [1, 2],", "cases-removed"),
+    (TS, "const total = add(1, 2)", "const total = 3", "subject-replaced"),
+    (TS, 'test("adds", async', 'test("adds", { skip: true }, async', "test-skipped"),
+    (TS, "    expect(total).toEqual(3);\n", "", "assertion-removed"),
+    (TS, "    expect(total).toEqual(3);", "    // expect(total).toEqual(3);", "assertion-removed"),
+    (TS, "toEqual(3)", "toBeDefined()", "assertion-weakened"),
+    (TS, "toEqual(3)", "toEqual(4)", "assertion-changed"),
+    (TS, "toEqual(3)", "not.toEqual(99)", "assertion-weakened"),
+    (
+        TS,
+        "    expect(total).toEqual(3);",
+        "    if (total) { expect(total).toEqual(3); }",
+        "assertion-weakened",
+    ),
+    (TS, "0.333, 5", "0.333, 1", "tolerance-widened"),
+    (TS, "    [3, 4],\n", "", "cases-removed"),
+    (TS, 'test("adds"', 'test.skip("adds"', "test-skipped"),
+    (TS, 'test("adds"', 'test.todo("adds"', "test-skipped"),
+    (TS, 'it("throws"', 'xit("throws"', "test-skipped"),
+    (TS, 'it("throws"', 'it.only("throws"', "test-skipped"),
+    (TS, 'it("throws"', 'it("was thrown"', "test-removed"),
+    (TS, "toThrow(TypeError)", "toThrow()", "assertion-weakened"),
+    (TS, "setTimeout(5000)", "setTimeout(60000)", "timeout-raised"),
+    (TS, "import { add", 'jest.mock("./calc");\nimport { add', "subject-mocked"),
+    # --- Go
+    (GO, "package a\n", "//go:build ignore\n\npackage a\n", "test-skipped"),
+    (GO, "\tassert.InDelta", "\treturn\n\tassert.InDelta", "test-skipped"),
+    (GO, "{3, 4}", "{1, 2}", "cases-removed"),
+    (
+        GO,
+        '\tif got := Add(1, 2); got != 3 {\n\t\tt.Errorf("got %d", got)\n\t}\n',
+        "",
+        "assertion-removed",
+    ),
+    (GO, "got != 3", "got < 0", "assertion-changed"),
+    (GO, "3), 0.001", "3), 0.5", "tolerance-widened"),
+    (GO, "\t\t{3, 4},\n", "", "cases-removed"),
+    (
+        GO,
+        "func TestAdd(t *testing.T) {",
+        'func TestAdd(t *testing.T) {\n\tt.Skip("x")',
+        "test-skipped",
+    ),
+    (
+        GO,
+        "func TestAdd(t *testing.T) {",
+        "func TestAdd(t *testing.T) {\n\treturn\n",
+        "test-skipped",
+    ),
+    (GO, "func TestAdd(", "func testAdd(", "test-removed"),
+    (
+        GO,
+        "require.Equal(t, c.b, Add(c.a, 1))",
+        "require.NotNil(t, Add(c.a, 1))",
+        "assertion-weakened",
+    ),
+    # --- Rust
+    (RS, "        let total", "        return;\n        let total", "test-skipped"),
+    (RS, "#[cfg(test)]", "#[cfg(any())]", "test-skipped"),
+    (RS, "let total = add(1, 2)", "let total = 3", "subject-replaced"),
+    (RS, "        assert_eq!(total, 3);\n", "", "assertion-removed"),
+    (RS, "assert_eq!(total, 3)", "assert!(total > 0)", "assertion-weakened"),
+    (RS, "assert_eq!(total, 3)", "assert_eq!(total, 4)", "assertion-changed"),
+    (RS, "< 0.001", "< 0.1", "tolerance-widened"),
+    (RS, "    #[test]\n    fn adds", "    #[test]\n    #[ignore]\n    fn adds", "test-skipped"),
+    (RS, "    #[test]\n    fn adds", "    fn adds", "test-removed"),
+    (
+        RS,
+        "    #[test]\n    fn adds",
+        "    #[test]\n    #[should_panic]\n    fn adds",
+        "test-skipped",
+    ),
+    # --- C
+    (C, "#include <assert.h>", "#define NDEBUG\n#include <assert.h>", "test-skipped"),
+    (C, "#include <assert.h>", "#undef assert\n#define assert(x)", "test-skipped"),
+    (C, "    test_add();\n", "", "subject-replaced"),
+    (C, "    assert(add", "#if 0\n    assert(add", "test-skipped"),
+    (C, "    assert(add(1, 2) == 3);\n", "", "assertion-removed"),
+    (
+        C,
+        "    assert(add(1, 2) == 3);\n",
+        "    /* assert(add(1, 2) == 3); */\n",
+        "assertion-removed",
+    ),
+    (C, "assert(add(1, 2) == 3)", "assert(1)", "assertion-weakened"),
+    (C, "assert(add(1, 2) == 3)", "assert(add(1, 2))", "assertion-weakened"),
+    (C, "0.333, 0.001)", "0.333, 0.5)", "tolerance-widened"),
+    (C, "WITHIN(0.001,", "WITHIN(0.5,", "tolerance-widened"),
+    (C, "EXPECT_EQ(add(2, 2), 4)", "EXPECT_TRUE(add(2, 2))", "assertion-weakened"),
+    (C, "    EXPECT_EQ", "    GTEST_SKIP();\n    EXPECT_EQ", "test-skipped"),
+    (C, "TEST(Calc, Ratio)", "TEST(Calc, DISABLED_Ratio)", "test-removed"),
+    (C, "if (add(0, 0) != 0) return 1;", "", "assertion-removed"),
+    # --- Java
+    (JAVA, "    int total", "    if (true) return;\n    int total", "test-skipped"),
+    (JAVA, '"3, 4"', '"1, 2"', "cases-removed"),
+    (JAVA, "int total = Calc.add(1, 2)", "int total = 3", "subject-replaced"),
+    (JAVA, "    assertEquals(3, total);\n", "", "assertion-removed"),
+    (JAVA, "assertEquals(3, total)", "assertNotNull(total)", "assertion-weakened"),
+    (JAVA, "assertEquals(3, total)", "assertEquals(4, total)", "assertion-changed"),
+    (JAVA, "3), 0.001", "3), 0.5", "tolerance-widened"),
+    (JAVA, '    "3, 4",\n', "", "cases-removed"),
+    (JAVA, "  @Test\n  @Timeout(5)", "  @Test\n  @Disabled\n  @Timeout(5)", "test-skipped"),
+    (JAVA, "  @Test\n  void raises", "  void raises", "test-removed"),
+    (JAVA, "@Timeout(5)", "@Timeout(50)", "timeout-raised"),
+    (JAVA, "isEqualTo(b)", "isNotNull()", "assertion-weakened"),
+    (JAVA, "IllegalArgumentException.class", "Exception.class", "assertion-weakened"),
+    (JAVA, "class ATest {", "class ATest {\n  @Mock Calc calc;", "subject-mocked"),
+    (PY, "from calc import add, ratio\n", f"from calc import ratio\n\n{OWN}", "subject-replaced"),
+    (PY, "    total = add", "    add = lambda a, b: 3\n    total = add", "subject-replaced"),
+    (PY, "def test_add()", "def test_add(add)", "subject-replaced"),
+    (
+        TS,
+        'import { add, ratio } from "./calc";',
+        'import { ratio } from "./calc";\nconst add = (a: number, b: number) => a + b;',
+        "subject-replaced",
+    ),
+    (TS, "jest.set", 'jest.mock("./calc", () => ({ add: () => [3, f(1)] }));\njest.set', MOCKED),
+    (GO, 'import "testing"', 'import "testing"\n\nfunc Add(a, b int) int { return 3 }', REPLACED),
+    (RS, "    use super::*;\n", "    fn add(a: i32, b: i32) -> i32 { 3 }\n", "subject-replaced"),
+    (C, "#include <assert.h>", "#define add(a, b) 3\n#include <assert.h>", "subject-replaced"),
+    (C, "void test_add", "static int add(int a, int b) { return 3; }\nvoid test_add", REPLACED),
+    (JAVA, "class ATest {", "class ATest {\n  static class Calc { }", "subject-replaced"),
+]
+
+
+@pytest.mark.parametrize(("path", "old", "new", "rule"), WRONG)
+def test_a_test_that_is_loosened_is_found(path: str, old: str, new: str, rule: str) -> None:
+    assert rule in edited(path, old, new)
+
+
+RIGHT = [
+    (PY, "    total = add(1, 2)\n", "    # three\n\n    total = add( 1, 2 )\n"),
+    (PY, "    assert total == 3\n", "    assert total == 3\n    assert total > 0\n"),
+    (PY, "abs=1e-3", "abs=1e-6"),
+    (PY, "[1, 2, 3]", "[1, 2, 3, 4]"),
+    (PY, "timeout(5)", "timeout(2)"),
+    (PY, "def test_raises", "def test_more():\n    assert add(2, 2) == 4\n\ndef test_raises"),
+    (TS, "// the usual case", "/* as everybody does */"),
+    (TS, "expect(total).toEqual(3);", "expect( total )\n      .toEqual( 3 );"),
+    (TS, "0.333, 5", "0.333, 8"),
+    (TS, "    [3, 4],\n", "    [3, 4],\n    [5, 6],\n"),
+    (TS, 'it("throws"', 'it("more", () => { expect(add(2, 2)).toBe(4); });\n  it("throws"'),
+    (GO, "3), 0.001", "3), 0.0001"),
+    (GO, "\t\t{3, 4},\n", "\t\t{3, 4},\n\t\t{5, 6},\n"),
+    (
+        GO,
+        "func TestTable",
+        "func TestMore(t *testing.T) {\n\trequire.Equal(t, 1, 1)\n}\n\nfunc TestTable",
+    ),
+    (RS, "assert_eq!(total, 3);", "assert_eq!( total, 3 ); // three"),
+    (RS, "a + b }", "a.wrapping_add(b) }"),
+    (RS, "a + b }", "{ let sum = a + b; if sum > 9 { return 0 } sum } }"),
+    (PY, "from calc import add, ratio", "from calculator import add, ratio"),
+    (GO, "func TestTable", "func helper() int { return 1 }\n\nfunc TestTable"),
+    (RS, "< 0.001", "< 0.0001"),
+    (
+        C,
+        "    assert(add(1, 2) == 3);\n",
+        "    assert(add(1,2) == 3);\n    assert(add(0, 1) == 1);\n",
+    ),
+    (C, "0.333, 0.001)", "0.333, 0.0001)"),
+    (JAVA, "3), 0.001", "3), 0.00001"),
+    (JAVA, '    "3, 4",\n', '    "3, 4",\n    "5, 6",\n'),
+    (JAVA, "@Timeout(5)", "@Timeout(1)"),
+]
+
+
+@pytest.mark.parametrize(("path", "old", "new"), RIGHT)
+def test_a_test_that_checks_as_much_or_more_is_left_alone(path: str, old: str, new: str) -> None:
+    assert edited(path, old, new) == set()
+
+
+@pytest.mark.parametrize("path", TESTS)
+def test_a_test_file_that_is_gone_is_found_and_one_that_moved_is_not(path: str) -> None:
+    assert "test-removed" in found(path, TESTS[path], None)
+    if path in (RS, C):
+        return  # the code, or a program, would move along
+    there = path.replace("a.", "b.", 1).replace("a_", "b_", 1).replace("ATest", "BTest")
+    before = {path: TESTS[path].encode(), there: None}
+    after = {path: None, there: TESTS[path].encode()}
+    assert not shortcuts(before, after)
+
+
+def test_an_error_that_a_mark_expects_is_an_assertion() -> None:
+    rust = '#[test]\n#[should_panic(expected = "no")]\nfn fails() {\n    add(1, 0);\n}\n'
+    assert "assertion-removed" in found(
+        RS, rust, rust.replace('#[should_panic(expected = "no")]', "")
+    )
+    java = "class A {\n  @Test(expected = IOException.class)\n  public void a() { f(); }\n}\n"
+    assert found(JAVA, java, java.replace("(expected = IOException.class)", ""))
+
+
+def test_a_subject_from_a_file_of_the_same_change_is_found() -> None:
+    other = TESTS[PY].replace("from calc import", "from tests.easy import")
+    before = {PY: TESTS[PY].encode(), "tests/easy.py": None}
+    after = {PY: other.encode(), "tests/easy.py": OWN.encode()}
+    assert {finding.rule for finding in shortcuts(before, after)} == {"subject-replaced"}
+
+
+def test_code_of_rust_may_do_less_than_before() -> None:
+    code = "pub fn f(s: &str) -> usize {\n    check(s);\n    s.trim().len()\n}\n"
+    less = code.replace("    check(s);\n", "").replace("s.trim().len()", "return 0;")
+    assert not found("src/a.rs", code, less)
+    assert not found(RS, f"{code}{TESTS[RS]}", f"{less}{TESTS[RS]}")
+    assert found("tests/a.rs", code, less) == {"subject-replaced", "test-skipped"}
+
+
+def test_a_row_may_hold_lists() -> None:
+    go = "func TestA(t *testing.T) {\n\tx := []c{\n\t\t{[]int{1, 2}, 1.5},\n\t\t{nil, 4},\n\t}\n}\n"
+    assert found(GO, go, go.replace("\t\t{[]int{1, 2}, 1.5},\n", "")) == {"cases-removed"}
+    ts = 'it.each([\n  [[1, 2], 3],\n  [[5], 5],\n])("x", (a) => { expect(f(a)).toBe(1); });'
+    assert found(TS, ts, ts.replace("  [[1, 2], 3],\n", "")) == {"cases-removed"}
+
+
+AROUND = """
+import pytest, unittest
+from hypothesis import given, strategies as st
+
+WANTED = [1]
+
+@pytest.fixture
+def data():
+    return load()
+
+@given(st.integers(0, 100))
+def test_any(n):
+    assert f(n) > 0
+
+class T(unittest.TestCase):
+    def setUp(self):
+        self.x = make()
+
+    def test_x(self):
+        assert self.x == WANTED
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        ("WANTED = [1]", "WANTED = [2]", "cases-removed"),
+        ("return load()", "return [1]", "subject-replaced"),
+        ("(0, 100)", "(0, 1)", "subject-replaced"),
+        ("    assert f(n)", "    assume(n > 5)\n    assert f(n)", "test-skipped"),
+        ("class T(unittest.TestCase)", "class T", "subject-replaced"),
+        ("self.x = make()", "self.skipTest('later')", "test-skipped"),
+        (
+            "class T",
+            "@pytest.fixture(autouse=True)\ndef never():\n    pytest.skip('x')\n\nclass T",
+            "test-skipped",
+        ),
+    ],
+)
+def test_what_stands_around_tests_counts(old: str, new: str, rule: str) -> None:
+    assert rule in found(PY, AROUND, AROUND.replace(old, new))
+
+
+def test_a_promise_that_nobody_awaits_any_more_is_found() -> None:
+    before = "it('x', async () => { await expect(f()).rejects.toThrow(E); });"
+    assert "subject-replaced" in found(TS, before, before.replace("await ", ""))
+
+
+def test_unittest_and_assert_say_the_same() -> None:
+    before = "class T:\n    def test_a(self):\n        self.assertEqual(f(), 3)\n"
+    after = before.replace("self.assertEqual(f(), 3)", "assert f() == 3")
+    assert found(PY, before, after) == set()
+    assert found(PY, after, before) == set()
+    almost = before.replace("assertEqual(f(), 3)", "assertAlmostEqual(f(), 3, places=5)")
+    wider = almost.replace("places=5", "places=1")
+    assert found(PY, almost, wider) == {"tolerance-widened"}
+    assert found(PY, wider, almost) == set()
+
+
+# --- Outside of tests -----------------------------------------------------------------------------
+
+TRY = "try:\n    f()\nexcept {what}:\n    {then}\n"
+ELSEWHERE = [
+    ("a.py", "f(x)\n", "f(x)  # type: ignore\n", "scanner-silenced"),
+    ("a.py", "f()\n", TRY.format(what="ValueError", then="pass"), "error-swallowed"),
+    ("a.py", "f()\n", "try:\n    f()\nexcept:\n    g()\n", "error-swallowed"),
+    ("a.py", "f()\n", "with contextlib.suppress(Exception):\n    f()\n", "error-swallowed"),
+    ("a.py", "f()\n", "if 'pytest' in sys.modules:\n    f()\n", "test-recognised"),
+    ("a.ts", "f();", "try { f(); } catch (e) {}", "error-swallowed"),
+    ("a.ts", "f();", "try { f(); } catch { /* fine */ }", "error-swallowed"),
+    ("a.ts", "await f();", "await f().catch(() => {});", "error-swallowed"),
+    ("a.go", "x, err := f()\n", "x, _ := f()\n", "error-swallowed"),
+    ("a.go", "return err\n", "if err != nil {\n}\n", "error-swallowed"),
+    ("a.rs", "f()?;", "f().unwrap();", "error-swallowed"),
+    ("a.rs", "f()?;", "let _ = f();", "error-swallowed"),
+    ("A.java", "f();", "try { f(); } catch (Exception e) { }", "error-swallowed"),
+    ("a.cpp", "f();", "try { f(); } catch (...) { }", "error-swallowed"),
+    ("a.ts", "return x;", "return x as any;", "type-unchecked"),
+    ("a.ts", "return x;", "return x as unknown as string;", "type-unchecked"),
+    ("a.ts", "f(x: number) {}", "f(x: any) {}", "type-unchecked"),
+    ("a.py", "def f(x: int): ...\n", "def f(x: Any) -> int: ...\n", "type-unchecked"),
+    ("a.py", "def f() -> str: ...\n", "def f() -> typing.Any: ...\n", "type-unchecked"),
+    ("a.py", "return x\n", "y = cast(str, x)\n", "type-unchecked"),
+    ("Makefile", "test:\n\tpytest\n", "test:\n\tpytest || true\n", "failure-ignored"),
+    ("Makefile", "test:\n\tpytest\n", "test:\n\t-pytest\n", "failure-ignored"),
+    (
+        "package.json",
+        '{"scripts": {"e2e": "jest"}}',
+        '{"scripts": {"e2e": "jest || :"}}',
+        "failure-ignored",
+    ),
+    (
+        ".github/workflows/ci.yml",
+        "- run: pytest\n  timeout-minutes: 5\n",
+        "- run: pytest\n  continue-on-error: true\n  timeout-minutes: 5\n",
+        "failure-ignored",
+    ),
+    (
+        ".github/workflows/ci.yml",
+        "- run: pytest\n  timeout-minutes: 5\n",
+        "- run: pytest\n  timeout-minutes: 50\n",
+        "timeout-raised",
+    ),
+    (
+        ".github/workflows/ci.yml",
+        "- run: pytest\n",
+        "- run: pytest\n  if: false\n",
+        "failure-ignored",
+    ),
+    ("ci.sh", "npm ci\n", "npm install --force\n", "install-forced"),
+    ("ci.sh", "npm ci\n", "npm ci --legacy-peer-deps\n", "install-forced"),
+    ("ci.sh", "pip install x\n", "pip install --no-deps x\n", "install-forced"),
+    ("a.py", "import os\n" + "".join(f"x{n} = 1\n" for n in range(6)), None, "code-deleted"),
+    ("a.ts", "".join(f"let x{n} = 1;\n" for n in range(6)), "// gone\n", "code-deleted"),
+    ("vendor/x/y.go", "package x\n", "package x // patched\n", "vendored-patch"),
+    ("node_modules/x/i.js", "a\n", "b\n", "vendored-patch"),
+    (
+        "tsconfig.json",
+        '{"compilerOptions": {"strict": true}}',
+        '{"compilerOptions": {}}',
+        "strictness-lowered",
+    ),
+    (
+        "tsconfig.json",
+        '{"compilerOptions": {"strict": true}} // c',
+        '{"compilerOptions": {"strict": true, "skipLibCheck": true,}}',
+        "strictness-lowered",
+    ),
+    (
+        "pyproject.toml",
+        "[tool.mypy]\nstrict = true\n",
+        "[tool.mypy]\nstrict = false\n",
+        "strictness-lowered",
+    ),
+    (
+        "pyproject.toml",
+        '[tool.ruff.lint]\nselect = ["E", "F"]\n',
+        '[tool.ruff.lint]\nselect = ["E"]\n',
+        "strictness-lowered",
+    ),
+    (
+        "pyproject.toml",
+        '[tool.ruff.lint]\nselect = ["E"]\n',
+        '[tool.ruff.lint]\nselect = ["E"]\nignore = ["E501"]\n',
+        "strictness-lowered",
+    ),
+    (
+        "pyproject.toml",
+        "[tool.coverage.report]\nfail_under = 90\n",
+        "[tool.coverage.report]\nfail_under = 50\n",
+        "strictness-lowered",
+    ),
+    ("ruff.toml", "line-length = 88\n", "line-length = 200\n", "strictness-lowered"),
+    (
+        "pytest.ini",
+        "[pytest]\ntestpaths = a b\n",
+        "[pytest]\ntestpaths = a\n",
+        "strictness-lowered",
+    ),
+    ("a/__snapshots__/x.snap", "a\n", "b\n", "assertion-changed"),
+    ("tests/data/wanted.json", "[1]\n", "[2]\n", "assertion-changed"),
+    ("tests/data/wanted.json", "[1]\n", None, "assertion-changed"),
+    (
+        "package.json",
+        '{"scripts": {"test": "jest"}}',
+        '{"scripts": {"test": "echo"}}',
+        "strictness-lowered",
+    ),
+    (
+        "package.json",
+        '{"scripts": {"test": "npm run unit", "unit": "mocha"}}',
+        '{"scripts": {"test": "npm run unit", "unit": "true"}}',
+        "strictness-lowered",
+    ),
+    (
+        "a.py",
+        "f()\n",
+        "try:\n    f()\nexcept RecursionError:\n    x = 1\n",
+        "error-swallowed",
+    ),
+    ("Makefile", "check: a\n\tsh a.sh\n", "check: a\n\ttrue\n", "strictness-lowered"),
+    (
+        "Makefile",
+        ".PHONY: a\ncheck: a\na:\n\tsh a.sh\n",
+        ".PHONY: a\ncheck:\na:\n\tsh a.sh\n",
+        "strictness-lowered",
+    ),
+    (
+        "pytest.ini",
+        "[pytest]\naddopts = -q\n",
+        "[pytest]\naddopts = -q --deselect t.py::a\n",
+        "strictness-lowered",
+    ),
+    ("mypy.ini", "[mypy]\nwarn_return_any = True\n", "[mypy]\n", "strictness-lowered"),
+    ("mypy.ini", "[mypy]\n", None, "strictness-lowered"),
+    (
+        ".eslintrc.json",
+        '{"rules": {"eqeqeq": "error"}}',
+        '{"rules": {"eqeqeq": "off"}}',
+        "strictness-lowered",
+    ),
+    (".eslintrc.json", '{"rules": {}}', '{"rules": {"no-undef": "off"}}', "strictness-lowered"),
+    (
+        "eslint.config.mjs",
+        'export default [{rules: {eqeqeq: "error"}}];',
+        'export default [{rules: {eqeqeq: "warn"}}];',
+        "strictness-lowered",
+    ),
+    (
+        "Cargo.toml",
+        '[lints.clippy]\nall = "deny"\n',
+        '[lints.clippy]\nall = "allow"\n',
+        "strictness-lowered",
+    ),
+    ("Makefile", "CFLAGS = -Wall -Werror\n", "CFLAGS = -Wall\n", "strictness-lowered"),
+    ("Makefile", "CFLAGS = -Wall\n", "CFLAGS = -Wall -Wno-unused\n", "strictness-lowered"),
+    (
+        ".golangci.yml",
+        "linters:\n  enable: [errcheck]\n",
+        "linters:\n  enable: []\n",
+        "strictness-lowered",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "before", "after", "rule"), ELSEWHERE)
+def test_what_hides_a_failure_is_found(
+    path: str, before: str, after: str | None, rule: str
+) -> None:
+    assert found(path, before, after) == {rule}
+    if after is not None and rule not in ("vendored-patch", "assertion-changed"):
+        assert found(path, after, after + "\n") == set()  # what was there may stay
+
+
+FINE = [
+    ("a.py", "f()\n", "try:\n    f()\nexcept RecursionError as e:\n    raise Deep from e\n"),
+    ("Makefile", "check: a\na:\n\tcc a.c\n", "check: a\na:\n\tcc a.c b.c\n"),
+    ("Makefile", "check:\n\tsh a.sh\n", "check:\n\tsh a.sh\n\tsh b.sh\n"),
+    (
+        "package.json",
+        '{"scripts": {"test": "jest"}, "dependencies": {"a": "1"}}',
+        '{"scripts": {"test": "jest", "start": "a"}, "dependencies": {"a": "2"}}',
+    ),
+    ("a.py", "import os\nimport sys\n", ""),
+    ("notes.md", "".join(f"{n}\n" for n in range(9)), None),
+    ("a.py", "f()\n", "try:\n    f()\nexcept ValueError as error:\n    raise Wrong from error\n"),
+    ("a.py", "f()\n", "try:\n    f()\nexcept ValueError:\n    log()\n    return None\n"),
+    ("a.ts", "f();", "try { f(); } catch (e) { log(e); }"),
+    ("a.ts", "f();", 'g("catch (e) {}"); // catch (e) {}'),
+    ("a.go", "f()\n", "if err != nil {\n\treturn err\n}\n"),
+    ("a.rs", "f()?;", "f().map_err(Wrong::from)?;"),
+    ("Makefile", "test:\n\tpytest || true\n", "test:\n\tpytest\n"),
+    (".github/workflows/ci.yml", "timeout-minutes: 9\n", "timeout-minutes: 5\n"),
+    ("tsconfig.json", '{"compilerOptions": {}}', '{"compilerOptions": {"strict": true}}'),
+    ("pyproject.toml", "[tool.ruff]\nignore = ['E1', 'E2']\n", "[tool.ruff]\nignore = ['E1']\n"),
+    ("ruff.toml", "line-length = 100\n", "line-length = 88\n"),
+    (".eslintrc.json", '{"rules": {"eqeqeq": "warn"}}', '{"rules": {"eqeqeq": "error"}}'),
+    ("Makefile", "CFLAGS = -Wall\n", "CFLAGS = -Wall -Werror\n"),
+    ("package.json", '{"dependencies": {"a": "1"}}', '{"dependencies": {"a": "2"}}'),
+]
+
+
+@pytest.mark.parametrize(("path", "before", "after"), FINE)
+def test_an_honest_repair_is_left_alone(path: str, before: str, after: str) -> None:
+    assert found(path, before, after) == set()
+
+
+# --- Values that are right for one test -----------------------------------------------------------
+
+ASKED = {
+    "tests/test_x.py": (
+        b"assert fib(10) == 55\nassert greet('bob', 3) == 'hi bob'\nassert total([2, 4]) == 6\n"
+        b"assert numbers('5,7') == [5.0, 7.0]\n"
+    )
+}
+SPECIAL = [
+    ("x.py", "def fib(n):\n    if n == 10:\n        return 55\n"),
+    ("x.py", "def fib(n):\n    return 55 if n == 10 else old(n)\n"),
+    ("x.py", "def fib(n):\n    match n:\n        case 10:\n            return 55\n"),
+    ("x.py", "def greet(a, b):\n    if a == 'bob' and b == 3:\n        return 'hi bob'\n"),
+    ("x.ts", 'if (a === "bob" && b === 3) { return "hi bob"; }'),
+    ("x.ts", "return n === 10 ? 55 : old(n);"),
+    ("x.go", "if n == 10 {\n\treturn 55\n}\n"),
+    ("x.go", "switch n {\ncase 10:\n\treturn 55\n}\n"),
+    ("x.rs", "match n {\n    10 => 55,\n    _ => old(n),\n}\n"),
+    ("x.c", "if (n == 10) return 55;\n"),
+    ("X.java", "if (10 == n) { return 55; }"),
+    ("x.py", "def fib(n):\n    if n == 10:\n        found = 55\n"),
+    ("x.py", "def fib(n):\n    found = 55 if n in (10,) else old(n)\n"),
+    ("x.py", "def total(n):\n    if n == [2, 4]:\n        return 6\n"),
+    ("x.py", "def numbers(t):\n    if t == '5,7':\n        return [5.0, 7.0]\n"),
+    ("X.java", 'if (who.equals("bob")) { return "hi bob"; }'),
+    ("x.c", 'if (!strcmp(who, "bob")) { return "hi bob"; }'),
+]
+HONEST = [
+    ("x.py", "def fib(n):\n    if n == 0:\n        return 1\n"),
+    ("x.py", "def fib(n):\n    if n == 10:\n        return fib(9) + fib(8)\n"),
+    ("x.py", "def code(n):\n    if n == 404:\n        return 'missing'\n"),
+    ("x.ts", "if (n === 2) { return 1; }"),
+    ("x.py", "def mean(values):\n    if values == []:\n        return 0.0\n"),
+    ("x.py", "KINDS = {'a': 1, 'b': 2}\n"),
+]
+
+
+@pytest.mark.parametrize(("path", "after"), SPECIAL)
+def test_an_answer_to_one_test_is_found(path: str, after: str) -> None:
+    change = {path: b""}, {path: after.encode()}
+    assert [s.rule for s in shortcuts(*change, tests=ASKED)] == ["value-hardcoded"]
+    assert not shortcuts(*change)  # nobody asks for it
+    assert not shortcuts({path: after.encode()}, {path: after.encode() + b"\n"}, tests=ASKED)
+
+
+@pytest.mark.parametrize(("path", "after"), HONEST)
+def test_a_base_case_is_left_alone(path: str, after: str) -> None:
+    assert not shortcuts({path: b""}, {path: after.encode()}, tests=ASKED)
+
+
+# --- What a finding says --------------------------------------------------------------------------
+
+
+def test_a_finding_names_rule_file_line_and_how_to_allow_it() -> None:
+    before = {PY: TESTS[PY].encode()}
+    after = {PY: TESTS[PY].replace("total == 3", "total").encode()}
+    (finding,) = shortcuts(before, after)
+    assert str(finding) == (
+        "tests/test_a.py:14 the test test_add checks less: total == 3, now: total "
+        "[assertion-weakened]; to allow it, name `assertion-weakened:tests/test_a.py` in fix.allow"
+    )
+    assert not shortcuts(before, after, allow=["assertion-weakened"])
+    assert not shortcuts(before, after, allow=["assertion-weakened:tests/test_a.py"])
+    assert shortcuts(before, after, allow=["assertion-weakened:tests/test_b.py"])
+
+
+def test_code_that_moves_to_another_file_is_not_gone() -> None:
+    text = b"".join(b"x%d = 1\n" % n for n in range(9))
+    assert not shortcuts({"a.py": text, "b.py": None}, {"a.py": None, "b.py": b"y = 2\n" + text})
+    assert shortcuts({"a.py": text, "b.py": None}, {"a.py": None, "b.py": text[:20]})
+
+
+def test_every_rule_has_an_example() -> None:
+    shown = (
+        {rule for *_, rule in WRONG}
+        | {rule for *_, rule in ELSEWHERE}
+        | {"unreadable", "value-hardcoded"}
+    )
+    assert shown == set(RULES)
+
+
+def test_tests_that_nobody_can_read_are_a_finding() -> None:
+    assert found(PY, TESTS[PY], "def f(:") == {"unreadable"}
+    assert found(TS, TESTS[TS], TESTS[TS] + " " * BYTES_LIMIT) == {"unreadable"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([*TESTS, "tsconfig.json", "pyproject.toml", "Makefile", "a.yml", "mypy.ini"]),
+    st.text(max_size=60),
+    st.integers(0, 300),
+)
+def test_any_text_is_compared_without_an_accident(path: str, noise: str, place: int) -> None:
+    text = TESTS.get(path, "[a]\nb = 1\n")
+    for finding in shortcuts(
+        {path: text.encode()}, {path: (text[:place] + noise + text[place:]).encode()}
+    ):
+        assert finding.rule in RULES
+    assert not shortcuts({path: text.encode()}, {path: text.encode()})
+
+
+def test_hostile_text_is_compared_in_no_time() -> None:
+    for text in ("(" * 9_000, "test('" * 2_000, "expect(" * 2_000, "{ " * 5_000, "@a\n" * 4_000):
+        for path, tests in TESTS.items():
+            shortcuts({path: tests.encode()}, {path: text.encode()})
+    for text in ("x" * 30_000, "[]" * 10_000, "if x == " + "[(" * 9_000, "a in " * 9_000):
+        shortcuts({"a.py": b""}, {"a.py": text.encode()}, tests=ASKED)
