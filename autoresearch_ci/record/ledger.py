@@ -89,8 +89,12 @@ class Ledger:
     @property
     def spent(self) -> Spent:
         """All that this run has cost, also what stands in no row."""
-        history = self.history
-        return rows_cost(history.experiments) + history.unfinished + history.aside
+        return rows_cost(self.history.experiments) + self.outside_rows
+
+    @property
+    def outside_rows(self) -> Spent:
+        """What was paid for iterations that no row tells of, and beside all iterations."""
+        return self.history.unfinished + self.history.aside
 
     def pay(self, cost: Spent) -> None:
         """Write down at once what was paid: it counts, whatever becomes of the iteration."""

@@ -18,9 +18,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from autoresearch_ci.decide.budget import rows_cost
 from autoresearch_ci.decide.metric.taken_back import told
 from autoresearch_ci.decide.trend import evaluate, relative
-from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.experiment import Direction, Experiment, Spent, Status
 from autoresearch_ci.report import evaluation
 from autoresearch_ci.report.chart import Point, progress_points, progress_svg
 from autoresearch_ci.report.html_list import fitted as fitted_list
@@ -132,10 +133,11 @@ def _tiles(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[tuple[s
     yield "experiments", f"{tried:,}"
     yield "kept", f"{len(result.kept):,}"
     yield "wall time", duration(info.seconds)
-    if cost := sum(e.cost_usd for e in experiments):
-        yield "cost", f"${cost:.2f}"
-    if tokens := sum(e.tokens for e in experiments):
-        yield "tokens", f"{tokens:,}"
+    spent = rows_cost(experiments) + info.outside_rows
+    if spent.cost_usd:
+        yield "cost", f"${spent.cost_usd:.2f}"
+    if spent.tokens:
+        yield "tokens", f"{spent.tokens:,}"
     yield "ended", info.stop_reason
 
 
@@ -173,7 +175,7 @@ def _panels(
     foreseen = expectations(experiments, info.direction)
     if foreseen:
         yield "expected", "Expected and measured gain", markdown([foreseen]), []
-    yield "spent", "Time and cost", Markup(), list(_spent(experiments))
+    yield "spent", "Time and cost", Markup(), list(_spent(experiments, info.outside_rows))
     yield "nights", "Nights", markdown(list(nights(experiments, info))), []
     said = [got_worse(info), tests_passed(info), *idle(experiments, info)]
     yield "beside", "Beside the metric", markdown([text for text in said if text]), []
@@ -216,8 +218,8 @@ def _share(fraction: float) -> str:
     return percent(fraction).removeprefix("+")
 
 
-def _spent(experiments: Sequence[Experiment]) -> Iterator[tuple[str, str]]:
-    """Whose time and money it was."""
+def _spent(experiments: Sequence[Experiment], outside: Spent) -> Iterator[tuple[str, str]]:
+    """Whose time and money it was. `outside`: what no row tells of."""
     tried = [e for e in experiments if e.status is not Status.BASELINE]
     for name in dict.fromkeys(e.proposer for e in tried):
         own = [e for e in tried if e.proposer == name]
@@ -227,6 +229,10 @@ def _spent(experiments: Sequence[Experiment]) -> Iterator[tuple[str, str]]:
         words += [f"{tokens:,} tokens"] if tokens else []
         words += [f"${dollars:.2f}"] if dollars else []
         yield name or "nobody", ", ".join(words)
+    if outside != Spent():
+        words = [f"{outside.tokens:,} tokens"] if outside.tokens else []
+        words += [f"${outside.cost_usd:.2f}"] if outside.cost_usd else []
+        yield "in no experiment", ", ".join(words)
     if tried:
         slowest = max(tried, key=lambda e: e.seconds)
         yield "an experiment", f"{duration(median(e.seconds for e in tried))} in the median"

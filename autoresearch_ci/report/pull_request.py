@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from autoresearch_ci.decide.budget import rows_cost
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.report.repaired import repairs_title
 from autoresearch_ci.report.run_summary import (
@@ -253,8 +254,9 @@ def _measured(
 def _cost(experiments: Sequence[Experiment], result: RunSummary, info: RunInfo) -> str:
     nights = info.lineage.nights
     tried = len(result.kept) + len(result.others) + sum(n.tried for n in nights)
-    dollars = sum(e.cost_usd for e in experiments) + sum(n.cost_usd for n in nights)
-    tokens = sum(e.tokens for e in experiments) + sum(n.tokens for n in nights)
+    spent = rows_cost(experiments) + info.outside_rows
+    dollars = spent.cost_usd + sum(n.cost_usd for n in nights)
+    tokens = spent.tokens + sum(n.tokens for n in nights)
     seconds = info.seconds + sum(n.seconds for n in nights)
     parts = [f"{count(tried, 'experiment')} in {duration(seconds)}"]
     if tokens:

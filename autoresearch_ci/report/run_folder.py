@@ -121,6 +121,7 @@ def run_info(
         disclose=finished.disclose,
         repairs=repairs and _redacted(repairs, redact),
         evidence=redact(finished.evidence(experiments)) if finished.evidence else "",
+        outside_rows=finished.ledger.outside_rows,
     )
 
 

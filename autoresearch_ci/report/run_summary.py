@@ -13,6 +13,7 @@ from autoresearch_ci.experiment import (
     Direction,
     Experiment,
     HoldoutVerdict,
+    Spent,
     Status,
 )
 from autoresearch_ci.record.past_notebooks import Lineage
@@ -289,6 +290,8 @@ class RunInfo:
     """What is left, where what was measured is how much is broken."""
     evidence: str = ""
     """What was seen of each that is repaired, before and after; Markdown, bounded."""
+    outside_rows: Spent = field(default_factory=Spent)
+    """Of this run, paid but in no row: iterations that were broken off, questions beside them."""
 
     @property
     def has_witness(self) -> bool:

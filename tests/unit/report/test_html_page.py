@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.experiment import Direction, Experiment, Spent, Status
 from autoresearch_ci.report.html_page import Page, html_page
 from autoresearch_ci.report.html_pieces import assets, markdown
 from autoresearch_ci.report.html_repairs import repairs_list
@@ -69,6 +69,12 @@ def data_of(page: str) -> Any:
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
     assert found
     return json.loads(found[1])
+
+
+def test_what_was_paid_is_told_also_where_no_row_tells_of_it() -> None:
+    page = Elements(made(night(2, cost_usd=1.0), outside_rows=Spent(tokens=7, cost_usd=0.5))).text
+    assert "$2.50" in page
+    assert "in no experiment" in page
 
 
 def test_every_row_is_in_the_table_without_any_script() -> None:

@@ -9,7 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from autoresearch_ci.config.resolve import load
-from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
+from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Spent, Status
 from autoresearch_ci.publish.forge.github_body import (
     LIMIT,
     begin,
@@ -196,6 +196,8 @@ def test_money_is_divided_by_the_gain_that_was_confirmed() -> None:
     lost = body(paid, info(confirmation=confirmation(holds=False)), MORE)
     assert "$10.00." in lost
     assert "per percent" not in lost
+    more = info(confirmation=confirmation(), outside_rows=Spent(tokens=7, cost_usd=2.0))
+    assert "$12.00 ($2.40 per percent)" in body(paid, more, MORE)  # a call that was broken off
 
 
 def test_titles_are_one_short_line() -> None:
