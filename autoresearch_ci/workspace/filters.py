@@ -101,6 +101,14 @@ def filtered_paths(repository: Repository, files: Mapping[str, FileVersion]) -> 
     return list(_drivers(repository, files))
 
 
+def pointers(repository: Repository, files: Mapping[str, FileVersion]) -> list[str]:
+    """Those of which a commit holds no more than where the content lies: Git LFS, git-annex."""
+    drivers = _drivers(repository, files)
+    return [
+        p for p in drivers if _pointer(repository, files[p]) or _is_annexed(repository, files[p])
+    ]
+
+
 def _drivers(repository: Repository, files: Mapping[str, FileVersion]) -> dict[str, str]:
     """The filter of each of these.
 

@@ -396,7 +396,7 @@ def test_every_field_of_the_manifest_is_checked_or_overwritten() -> None:
     from autoresearch_ci.report.run_summary import RunInfo
 
     believed = {"started", "seconds", "host", "confirmation", "idle", "stop_reason", "notebook_ref"}
-    believed |= {"failed", "suites", "sees_tests", "repairs", "lineage"}
+    believed |= {"failed", "suites", "sees_tests", "repairs", "lineage", "outside_rows"}
     # Of the lineage, the commit that it begins with is checked.
     known_better = {"tag", "base_commit", "metric_name", "direction", "metric_command"}
     known_better |= {"guards", "goal", "branch", "disclose", "evidence"}
