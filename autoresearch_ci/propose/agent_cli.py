@@ -201,10 +201,12 @@ class AgentCliProposer:
 
     def _why_nothing(self, result: CommandResult, drafted: Drafted, said: Said) -> str:
         if result.timed_out:
-            cost = "" if said.tokens or said.cost_usd else ", and what it cost is not known"
+            cost = "and what it cost is not known"
+            if said.tokens or said.cost_usd:
+                cost = "and what it cost is counted as far as it was told"
             return (
                 f"{self._agent.name} timed out after {result.seconds:.0f} s; what it had edited "
-                f"is discarded{cost}"
+                f"is discarded, {cost}"
             )
         if drafted.refusals:
             return f"everything edited was refused: {_first(drafted.refusals)}"

@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
+from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.experiment import FileEdit, Tree
+from autoresearch_ci.llm.model_prices import spent
 from autoresearch_ci.safety.prompt_text import line
 
 DESCRIPTION_LENGTH = 200
@@ -115,8 +117,13 @@ _OBJECT = re.compile(r"^\{", re.MULTILINE)
 
 
 def claude_says(output: str) -> Said:
-    said = Said()
+    """Its last word; before there is one, what the messages so far have cost at least."""
+    said: Said | None = None
+    answers: dict[str, list[Mapping[str, Any]]] = {}
     for value in _objects(output):
+        if value.get("type") == "assistant":  # one line for each part of a message
+            part = _mapping(value.get("message"))
+            answers.setdefault(_text(part.get("id")), []).append(part)
         if value.get("type") == "result":
             message = _text(value.get("result"))
             kind = _text(value.get("subtype"))
@@ -131,7 +138,23 @@ def claude_says(output: str) -> Said:
                 tokens=_sum(value.get("usage"), *_ANTHROPIC_USAGE),
                 cost_usd=_number(value.get("total_cost_usd")),
             )
-    return said
+    return said or _so_far(answers.values())
+
+
+def _so_far(answers: Iterable[Sequence[Mapping[str, Any]]]) -> Said:
+    tokens, dollars = 0, 0.0
+    for parts in answers:
+        # When a part is told, what it took to write it is not counted yet.
+        written = sum(len(json.dumps(part.get("content"))) for part in parts)
+        told = {n: c for n, c in _mapping(parts[-1].get("usage")).items() if _is_count(c)}
+        told["output_tokens"] = max(told.get("output_tokens", 0), written // _CHARACTERS)
+        cost = spent(told, Claude.model_construct(model=_text(parts[-1].get("model"))))
+        tokens, dollars = tokens + cost.tokens, dollars + cost.cost_usd
+    return Said(tokens=tokens, cost_usd=dollars)
+
+
+_CHARACTERS = 4
+"""Of a token, as models count English and code."""
 
 
 _ANTHROPIC_USAGE = (
@@ -259,7 +282,11 @@ def _number(value: object) -> float:
 
 def _sum(usage: object, *names: str) -> int:
     counts = (_mapping(usage).get(name) for name in names)
-    return sum(n for n in counts if type(n) is int and 0 < n < _MOST_TOKENS)
+    return sum(filter(_is_count, counts))
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 < value < _MOST_TOKENS
 
 
 _MOST_TOKENS = 10**12
@@ -327,7 +354,8 @@ def _claude(call: Call) -> list[str]:
     # Not --bare: it takes Glob, Grep and Write away. That the repository's own hooks and MCP
     # servers stay off is what the setting sources and the strict MCP configuration are for.
     return [
-        *("-p", "--output-format", "json", "--setting-sources", "user"),
+        # Line by line, for which it wants --verbose: what is broken off has told what it cost.
+        *("-p", "--output-format", "stream-json", "--verbose", "--setting-sources", "user"),
         *("--permission-mode", "acceptEdits", "--tools", tools, "--allowedTools", tools),
         *("--no-session-persistence", "--strict-mcp-config"),
         *(("--max-budget-usd", f"{call.max_usd:g}") if call.max_usd else ()),

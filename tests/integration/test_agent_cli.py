@@ -451,6 +451,29 @@ def test_what_a_call_cost_is_paid_before_anybody_judges_it(
     assert paid == [Spent(tokens=215, cost_usd=0.25)]
 
 
+def test_a_call_that_is_broken_off_costs_what_its_messages_told(
+    bed: Bed, install: Callable[[str, str], Path]
+) -> None:
+    """Else an agent that is ended each time is never out of budget."""
+    usage = {"input_tokens": 1_000, "cache_read_input_tokens": 3_000, "output_tokens": 1}
+    parts = [{"type": "text", "text": "I look. " * 100}, {"type": "tool_use", "name": "Read"}]
+    message = {"id": "m1", "model": "claude-sonnet-4-5", "usage": usage}
+    lines = [
+        json.dumps({"type": "assistant", "message": message | {"content": [p]}}) for p in parts
+    ]
+    seen = install("claude", "\n".join([*lines, lines[1].replace("m1", "m2"), ""]))
+    program = bed.path / "bin" / "claude"
+    program.write_text(program.read_text() + "sleep 600\n")
+    bed.inherit["ANTHROPIC_API_KEY"] = "k"
+    paid: list[Spent] = []
+    proposer = bed.proposer(None, preset="claude-code", paid=paid.append)
+    found = proposer.propose(bed.context(remaining=Remaining(seconds=1.0)))
+    assert "\nstream-json\n" in seen.read_text()
+    assert "counted as far as it was told" in found.description
+    assert [8_200 < cost.tokens < 8_300 for cost in paid] == [True]  # two messages of 4,000, words
+    assert paid[0].cost_usd == pytest.approx(0.0115, abs=0.001)  # 3, 0.30 and 15 dollars a million
+
+
 def test_a_call_may_cost_what_the_iteration_has_left(
     bed: Bed, install: Callable[[str, str], Path]
 ) -> None:
