@@ -230,6 +230,11 @@ class GitDirectory:
                 process.stdin.close()
             _ended(process)
 
+    @property
+    def reading(self) -> bool:
+        """Whether the process that tells contents has been started."""
+        return "--batch" in self._readers
+
     def blob(self, name: str) -> bytes:
         """Content of a blob, through one long-lived `git cat-file --batch`."""
         return self.content(name, "blob")

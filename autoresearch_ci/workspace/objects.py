@@ -148,9 +148,12 @@ class Objects:
 
 
 def _flush_all(drafts: Sequence[Path]) -> None:
+    ours, *others = drafts
     try:
-        with ThreadPoolExecutor(min(len(drafts), _AT_ONCE)) as pool:
-            list(pool.map(_flush, drafts))
+        with ThreadPoolExecutor(max(1, min(len(others), _AT_ONCE))) as pool:
+            flushed = pool.map(_flush, others)
+            _flush(ours)
+            list(flushed)
     except RuntimeError:  # the system starts no further thread
         for draft in drafts:
             _flush(draft)

@@ -76,6 +76,9 @@ _SHA256 = "[extensions]\n\tobjectformat = sha256\n"
 _INDEX = 256 << 20
 _STAGED = 16 << 20
 """Bytes of a throwaway's index, and of a file that hooks have staged."""
+_SMALL = 64 << 10
+"""Bytes of an object that is not asked for again while it is among the last so many."""
+_RECENT = 64
 _FOREIGN = ("commondir", "config.worktree", "hooks", "info", "shallow")
 """What would give git other configuration, attributes or history; we never make any of it."""
 IDENTITY = "autoresearch-ci <autoresearch-ci@users.noreply.github.com>"
@@ -127,6 +130,7 @@ class Store:
             lock.unlink()  # of a git that was killed; the caller holds the run's lock
         self._calls = GitDirectory(folder, folder, GIT_OBJECT_DIRECTORY=self._objects)
         width = 64 if self._format == "sha256" else 40
+        self._recent: dict[tuple[str, str], bytes] = {}
         self._made = Objects(self.objects, self._read, width, lasting=True)
 
     @property
@@ -211,7 +215,15 @@ class Store:
         return self._read(version.blob, "blob")
 
     def _read(self, name: str, kind: str) -> bytes:
-        return self._git.content(name, kind)
+        found = self._recent.pop((name, kind), None)
+        if found is None:
+            # The process that answers, once it is there, has read its configuration.
+            found = (self._calls if self._calls.reading else self._git).content(name, kind)
+        if len(found) <= _SMALL:
+            self._recent[name, kind] = found
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
+        return found
 
     def size(self, version: FileVersion) -> int:
         """Bytes of a file version, without reading it."""
