@@ -21,7 +21,7 @@ from autoresearch_ci.decide.metric.judged_before import (
     known,
     lasting_failure,
 )
-from autoresearch_ci.decide.metric.run_statistics import Policy, Session
+from autoresearch_ci.decide.metric.run_statistics import Policy, RunStatistics
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ProposerError
 from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.execution.command import last_lines
@@ -81,7 +81,7 @@ class Evaluator:
         """The in-scope files of a commit of this run."""
         return CommitTree(self.files, self.ledger.changes(commit), self.scope, self.store)
 
-    def promising(self, session: Session) -> Proposal | None:
+    def promising(self, session: RunStatistics) -> Proposal | None:
         """The last candidate again, when the keep rule wants to see more of it."""
         last = self.ledger.experiments[-1]
         if last.status is not Status.DISCARD or not last.commit:
@@ -335,7 +335,7 @@ class Evaluator:
             return ""
         return same.because or f"a person asked not to try {same.commit[:12]} again"
 
-    def _known(self, changes: Changes, session: Session) -> str:
+    def _known(self, changes: Changes, session: RunStatistics) -> str:
         """Which experiment has judged the same code; empty: none, or it deserves another look."""
         if identity(changes) in session.carried:
             return ""

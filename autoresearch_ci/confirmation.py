@@ -167,7 +167,7 @@ def confirm(
     gain, low, high = confirm_interval(base_values, head_values, paired.direction)
     if deterministic and len(set(base_values)) == len(set(head_values)) == 1:
         low = high = gain
-    holds, guarded = low > 0, Guarded()
+    holds, guarded = low > 0, ConfirmedGuards()
     if holds:
         knowledge = found.knowledge
         if base is not None:
@@ -228,7 +228,7 @@ def _printed(name: str, run: MetricRun) -> float | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guarded:
+class ConfirmedGuards:
     """What the guards said of the result when they ran on it again."""
 
     rounds: int = 0
@@ -240,7 +240,7 @@ class Guarded:
 
 def guards_again(
     paired: PairedComparison, head: Changes, runs: Sequence[MetricRun], rounds: int
-) -> Guarded:
+) -> ConfirmedGuards:
     """Run the guards on the result, so often that one which it made unsound hardly passes.
 
     A candidate's guards ran once: what it breaks half of the time got through half of the time. By
@@ -274,9 +274,9 @@ def guards_again(
                 broken = any(run.failed for run in base.runs)
                 reason += "; the guards fail on the unmodified code now, too" if broken else ""
             if doubt or not found.unsteady:
-                return Guarded(rounds=done, refusal=reason, beside=beside)
+                return ConfirmedGuards(rounds=done, refusal=reason, beside=beside)
             doubt, left = reason, rounds
-    return Guarded(rounds=done, refusal=doubt if left else "", beside=beside)
+    return ConfirmedGuards(rounds=done, refusal=doubt if left else "", beside=beside)
 
 
 def _numbers(paired: PairedComparison, runs: Sequence[GuardRun]) -> Iterator[tuple[str, Beside]]:

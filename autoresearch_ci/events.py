@@ -13,7 +13,7 @@ from autoresearch_ci.experiment import Direction, Experiment
 Stage: TypeAlias = Literal[
     "setup", "propose", "metric", "guard", "holdout", "confirm", "experiment"
 ]
-Side: TypeAlias = Literal["incumbent", "candidate", ""]
+MeasuredSide: TypeAlias = Literal["incumbent", "candidate", ""]
 """Whose run it is; empty in a confirmation, which compares other states."""
 
 
@@ -71,7 +71,7 @@ class MetricMeasured:
 
     iteration: int
     stage: Stage
-    side: Side
+    side: MeasuredSide
     value: float | None
     """`None` when the run gave no number."""
     reason: str

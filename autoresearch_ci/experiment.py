@@ -7,6 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+Texts = Mapping[str, bytes | None]
+"""Of files by path, before or after a change; `None`: there is no such file."""
+ReadText = Callable[[str], str | None]
+"""The text of a file of one commit; `None`: there is no such text file."""
+ReadBytes = Callable[[str], bytes]
+"""The content of a tracked file. Raises `KeyError`."""
+
 
 class Direction(enum.StrEnum):
     """Which way the metric gets better."""

@@ -13,22 +13,22 @@ from itertools import permutations
 from pathlib import Path
 from statistics import fmean
 
-from autoresearch_ci.decide.metric.early_stop import Curve, Point, behind
+from autoresearch_ci.decide.metric.early_stop import Curve, Progress, behind
 from autoresearch_ci.experiment import Direction
 
 CURVES = Path(__file__).with_name("data") / "trainer_curves.tsv"
 
 
-def read(path: Path) -> dict[str, tuple[float, list[Point]]]:
+def read(path: Path) -> dict[str, tuple[float, list[Progress]]]:
     """Final metric and points of each run."""
-    runs: dict[str, tuple[float, list[Point]]] = {}
+    runs: dict[str, tuple[float, list[Progress]]] = {}
     for line in path.read_text().splitlines()[1:]:
         name, final, progress, loss = line.split("\t")
         runs.setdefault(name, (float(final), []))[1].append((float(progress), float(loss)))
     return runs
 
 
-def stopped_at(incumbent: Curve, candidate: list[Point]) -> float | None:
+def stopped_at(incumbent: Curve, candidate: list[Progress]) -> float | None:
     """The progress at which the rule kills, asked after every point."""
     for k in range(1, len(candidate) + 1):
         if behind(incumbent, candidate[:k], Direction.MINIMIZE):

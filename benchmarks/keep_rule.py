@@ -27,14 +27,9 @@ from itertools import islice
 from pathlib import Path
 from statistics import NormalDist, fmean, median, stdev
 
-from autoresearch_ci.decide.metric.decision import (
-    Policy,
-    Session,
-    Side,
-    judge,
-    next_calibration_run,
-)
+from autoresearch_ci.decide.metric.decision import Policy, judge, next_calibration_run
 from autoresearch_ci.decide.metric.noise import confirm_interval
+from autoresearch_ci.decide.metric.run_statistics import RunStatistics, Side
 from autoresearch_ci.experiment import Direction, Status
 
 ITERATIONS = 50
@@ -202,7 +197,7 @@ def ours(bench: Bench, proposals: Iterator[float]) -> Outcome:
     baseline: list[float] = []
     while next_calibration_run(baseline, POLICY):
         baseline.append(bench.measure(bench.true))
-    session = Session.calibrated(baseline, POLICY)
+    session = RunStatistics.calibrated(baseline, POLICY)
     bench.runs, again, name = 0, False, ""
     gain = 0.0
     for iteration in range(ITERATIONS):

@@ -45,13 +45,8 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from autoresearch_ci.decide.budget import stuck_level
-from autoresearch_ci.decide.metric.decision import (
-    Policy,
-    Session,
-    Side,
-    judge,
-    next_calibration_run,
-)
+from autoresearch_ci.decide.metric.decision import Policy, judge, next_calibration_run
+from autoresearch_ci.decide.metric.run_statistics import RunStatistics, Side
 from autoresearch_ci.experiment import (
     Decision,
     Direction,
@@ -66,7 +61,7 @@ from autoresearch_ci.propose.proposer import Context, Proposer
 from autoresearch_ci.propose.search.constant_finder import find_constants
 from autoresearch_ci.propose.search.constants import rewrite
 from autoresearch_ci.propose.search.proposer import SearchProposer
-from autoresearch_ci.propose.search.tune_comments import Value
+from autoresearch_ci.propose.search.tune_comments import TunedValue
 
 POLICY = Policy(direction=Direction.MINIMIZE)
 PATH = "knobs.py"
@@ -74,7 +69,7 @@ NOISE = 0.003
 
 # --- worlds ---------------------------------------------------------------------------------------
 
-Cost = Callable[[Value], float]
+Cost = Callable[[TunedValue], float]
 """What a value of one constant costs, as a share of the best; infinite: a crash."""
 
 
@@ -84,7 +79,7 @@ class World:
 
     lines: list[str] = field(default_factory=list)
     costs: dict[str, Cost] = field(default_factory=dict)
-    joint: Callable[[Mapping[str, Value]], float] = lambda values: 0.0
+    joint: Callable[[Mapping[str, TunedValue]], float] = lambda values: 0.0
     noise: float = NOISE
 
     def add(self, name: str, literal: str, cost: Cost, tune: str = "") -> None:
@@ -104,7 +99,7 @@ class World:
 def bowl(best: float, weight: float, crash: float = math.inf) -> Cost:
     """`weight` one octave from the best, four times that at two; levels off beyond."""
 
-    def cost(value: Value) -> float:
+    def cost(value: TunedValue) -> float:
         away = math.log2(float(value) / best)
         return math.inf if away > crash else weight * away**2 / (1 + away**2 / 16)
 
@@ -115,7 +110,7 @@ def distance(best: float, unit: float, weight: float) -> Cost:
     return lambda value: weight * ((float(value) - best) / unit) ** 2
 
 
-def worse(best: Value, weight: float) -> Cost:
+def worse(best: TunedValue, weight: float) -> Cost:
     return lambda value: 0.0 if value == best else weight
 
 
@@ -179,7 +174,7 @@ def pair(rng: random.Random) -> World:
         world.add(f"KNOB_{k}", f"{start:g}", bowl(start * 2 ** rng.gauss(0, 0.25), weight))
     sign, along = rng.choice((-1, 1)), rng.choice((-1, 1)) * rng.uniform(1.2, 1.8)
 
-    def valley(values: Mapping[str, Value]) -> float:
+    def valley(values: Mapping[str, TunedValue]) -> float:
         a, b = (math.log2(float(values[f"KNOB_{k}"]) / starts[k]) for k in range(2))
         return 0.03 * (a - sign * b) ** 2 + 0.01 * ((a + sign * b) / 2 - along) ** 2
 
@@ -231,7 +226,7 @@ class Uniform:
         }
         constant = rng.choice(find_constants(PATH, data))
         first = ranges[constant.name]
-        value: Value
+        value: TunedValue
         if first.choices:
             value = rng.choice([choice for choice in first.choices if choice != constant.value])
         else:
@@ -272,7 +267,7 @@ class Night:
         baseline: list[float] = []
         while next_calibration_run(baseline, POLICY):
             baseline.append(self.measure(first))
-        session = Session.calibrated(baseline, POLICY)
+        session = RunStatistics.calibrated(baseline, POLICY)
         self.record(first, Decision(status=Status.BASELINE), baseline, [])
         proposer = SecondLook(self.proposer)
         for iteration in range(1, iterations + 1):
@@ -311,7 +306,7 @@ class Night:
             self.known[commit] = self.world.true(self.trees[commit].data)
         return self.known[commit]
 
-    def judged(self, commit: str, proposal: Proposal, session: Session) -> Session:
+    def judged(self, commit: str, proposal: Proposal, session: RunStatistics) -> RunStatistics:
         (edit,) = proposal.edits
         assert edit.content
         self.trees[commit] = Files(edit.content)

@@ -34,9 +34,9 @@ from pathlib import Path
 
 from autoresearch_ci.decide.security.weakness import Severity, family_of
 from autoresearch_ci.execution.command import Stop, run_command
-from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
 from autoresearch_ci.measure.scanners.registry import OURS, SCANNERS
-from autoresearch_ci.measure.scanners.scanner import Subject, Task
+from autoresearch_ci.measure.scanners.scanner import ScannedFile, ScannerTask
 
 DATA = Path(__file__).with_name("data") / "weaknesses"
 _LABEL = re.compile(r"[ \t]*(?:#|//) weak:((?: CWE-\d+)+)[ \t]*$", re.MULTILINE)
@@ -139,21 +139,21 @@ def alone(name: str, target: Path) -> tuple[list[Place], float]:
         ["git", "-C", target, "ls-files", "-z"], check=True, capture_output=True, text=True
     )
     files = [path for path in listed.stdout.split("\0") if path]
-    taken = [path for path in files if scanner.takes(Subject(path=path))]
+    taken = [path for path in files if scanner.takes(ScannedFile(path=path))]
     program = shutil.which(scanner.program) or sys.exit(f"{scanner.program} is not installed")
     places, seconds = [], 0.0
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "settings"
         settings.write_text(scanner.settings, encoding="utf-8")
         for batch in scanner.batches([f"./{path}" for path in taken]):
-            task = Task(program=str(program), files=batch, settings=str(settings))
+            task = ScannerTask(program=str(program), files=batch, settings=str(settings))
             report = Path(folder) / "report"
             line = ["/bin/sh", "-c", 'exec "$@" >"$0"', str(report), *scanner.argv(task)]
             result = run_command(
                 line, cwd=target, env=dict(os.environ), timeout=900, stop=Stop(), apart=True
             )
             seconds += result.seconds
-            said = Said(result=result, report=report.read_bytes(), root=str(target))
+            said = ToolOutput(result=result, report=report.read_bytes(), root=str(target))
             scan = scanner.parse(said)
             if scan.incomplete:
                 sys.exit(f"{name}: {scan.incomplete}")

@@ -20,7 +20,7 @@ from autoresearch_ci.cli.assembly import (
     open_bench,
     passing,
 )
-from autoresearch_ci.cli.compare_gate import Result, apply, few, parse_gate
+from autoresearch_ci.cli.compare_gate import CompareResult, apply, few, parse_gate
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.gate_commits import asked
 from autoresearch_ci.cli.terminal import obey_signals
@@ -93,7 +93,7 @@ def run_comparison(
     stop: Stop,
     environment: Mapping[str, str],
     claim: Claim | None = None,
-) -> Result:
+) -> CompareResult:
     """Measure both commits in turns until the answer is clear or the repeats are used up.
 
     What is held against a claim is measured as often as that was, also when it is clear before.
@@ -153,9 +153,9 @@ def run_comparison(
     return result
 
 
-def _unmeasured(config: Config, difference: Difference, observe: Observer) -> Result:
+def _unmeasured(config: Config, difference: Difference, observe: Observer) -> CompareResult:
     """Both sides would be the base commit's, byte for byte: their difference is chance."""
-    result = Result(
+    result = CompareResult(
         metric=metric_name(config),
         direction=config.metric.direction,
         comparison=Comparison(verdict=ComparisonResult.NOTHING, gain=0, low=0, high=0),
@@ -215,7 +215,7 @@ def _foul(collaborators: Collaborators, changes: Changes) -> str:
 
 def _measured(
     collaborators: Collaborators, bench: Bench, difference: Difference, claim: Claim | None
-) -> Result:
+) -> CompareResult:
     """The base commit and the head's changes of it, pair by pair. Raises `BaselineError`."""
     config = collaborators.config
     paired = PairedComparison(
@@ -248,7 +248,7 @@ def _measured(
     size = too_good(comparison.gain, median(base), median(head))
     for sign in [*size, *told_by_output(paired.knowledge.missing)]:
         bench.observe(Warning(message=f"hard to believe of the head: {sign}"))
-    return Result(
+    return CompareResult(
         metric=metric_name(config),
         direction=config.metric.direction,
         comparison=comparison,

@@ -15,7 +15,7 @@ from statistics import median
 from autoresearch_ci.decide.metric.noise import Comparison, ComparisonResult
 from autoresearch_ci.errors import ConfigError, GateFailed
 from autoresearch_ci.experiment import Direction
-from autoresearch_ci.report.claim import Claim, Row, judged, read_claim, side_by_side
+from autoresearch_ci.report.claim import Claim, ClaimRow, judged, read_claim, side_by_side
 from autoresearch_ci.report.run_summary import change_interval, paired_change
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.untrusted_files import file_bytes
@@ -37,7 +37,7 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class CompareResult:
     """What the comparison found."""
 
     metric: str
@@ -77,7 +77,7 @@ class Result:
         ).replace("→", "->")
 
     @property
-    def beside_claim(self) -> list[Row]:
+    def beside_claim(self) -> list[ClaimRow]:
         """What was claimed and what was measured; empty without a claim."""
         if self.claim is None:
             return []
@@ -110,7 +110,7 @@ def parse_gate(words: list[str], claim: Path | None) -> Gate:
     return gate
 
 
-def apply(gate: Gate, result: Result) -> None:
+def apply(gate: Gate, result: CompareResult) -> None:
     """Raise `GateFailed` when the comparison is what the gate refuses."""
     if result.foul and (gate.regression is not None or gate.claim is not None):
         raise GateFailed(

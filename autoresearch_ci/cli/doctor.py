@@ -28,7 +28,7 @@ from autoresearch_ci.cli.assembly import (
 )
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.make_proposer import turns_of, verify_search
-from autoresearch_ci.cli.temporary_run import Apart, apart_from_runs
+from autoresearch_ci.cli.temporary_run import TemporaryRun, apart_from_runs
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.config.schema import Config, Sandbox
@@ -117,7 +117,7 @@ def examine(
     return [*checks, *_machine((config, context))]
 
 
-def _baseline(apart: Apart) -> Check:
+def _baseline(apart: TemporaryRun) -> Check:
     """What a run does before its first proposal, once."""
     try:
         bench = open_bench(apart.collaborators, apart.stack)
@@ -239,7 +239,7 @@ def _program(config: Config, context: RunContext) -> Check:
     )
 
 
-def _proposer(config: Config, environment: Mapping[str, str], apart: Apart | None) -> Check:
+def _proposer(config: Config, environment: Mapping[str, str], apart: TemporaryRun | None) -> Check:
     """`apart`: where the repository can be surveyed; what needs it is not looked at without."""
     try:
         names = [name for name, _ in turns_of(config, environment)]
@@ -271,7 +271,7 @@ def _proposer(config: Config, environment: Mapping[str, str], apart: Apart | Non
 
 
 def _try_proposer(
-    name: str, config: Config, environment: Mapping[str, str], apart: Apart | None
+    name: str, config: Config, environment: Mapping[str, str], apart: TemporaryRun | None
 ) -> None:
     """Raises `ConfigError` or `ProposerError`, as a run would. Lets no model think."""
     if name in config.proposer.agents:

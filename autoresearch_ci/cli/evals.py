@@ -19,7 +19,7 @@ from autoresearch_ci.experiment import Direction
 from autoresearch_ci.record.foreign_journals import LARGEST, ForeignJournal, read_journal
 from autoresearch_ci.record.run_history import is_commit
 from autoresearch_ci.report.evaluation import (
-    Row,
+    Checkpoint,
     beside,
     facts,
     forecast_words,
@@ -42,7 +42,7 @@ _COMMITS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Read:
+class EvaluatedJournal:
     """One journal, and what is made of it."""
 
     path: str
@@ -96,7 +96,7 @@ def _newest() -> Path:
     return found.relative_to(here) if found.is_relative_to(here) else found
 
 
-def _read(path: Path, direction: Direction | None, options: argparse.Namespace) -> Read:
+def _read(path: Path, direction: Direction | None, options: argparse.Namespace) -> EvaluatedJournal:
     content = _content(path, LARGEST)
     journal = read_journal(content, str(path), direction)
     told = run_facts(path)
@@ -111,7 +111,7 @@ def _read(path: Path, direction: Direction | None, options: argparse.Namespace) 
         files=_files(path, journal),
         notes=journal.notes,
     )
-    return Read(
+    return EvaluatedJournal(
         path=str(path),
         metric=journal.metric or str(configured(told, "metric.name") or ""),
         found=found,
@@ -138,7 +138,7 @@ def _files(path: Path, journal: ForeignJournal) -> dict[int, list[str]]:
     return {e.iteration: touched[e.commit] for e in attempts if e.commit in touched}
 
 
-def _refuse_unlike(one: Read, other: Read) -> None:
+def _refuse_unlike(one: EvaluatedJournal, other: EvaluatedJournal) -> None:
     """Numbers of two metrics do not compare. Raises `ConfigError`."""
     if one.found.direction is not other.found.direction:
         raise ConfigError(
@@ -151,7 +151,7 @@ def _refuse_unlike(one: Read, other: Read) -> None:
         )
 
 
-def _failed(words: Sequence[str], read: Sequence[Read], *, compared: bool) -> list[str]:
+def _failed(words: Sequence[str], read: Sequence[EvaluatedJournal], *, compared: bool) -> list[str]:
     """A sentence on each condition that holds."""
     last = read[-1]
     sentences = [
@@ -174,7 +174,7 @@ def _failed(words: Sequence[str], read: Sequence[Read], *, compared: bool) -> li
     return sentences
 
 
-def _missed(one: Read) -> list[str]:
+def _missed(one: EvaluatedJournal) -> list[str]:
     if one.found.target is None:
         raise ConfigError(
             f"--fail-on goal-missed: {one.path} has no goal.\n"
@@ -195,7 +195,9 @@ def _is_worse(one: Evaluation, other: Evaluation) -> bool:
 # --- Showing --------------------------------------------------------------------------------------
 
 
-def _show(form: str, read: Sequence[Read], failed: Sequence[str], more: int = 0) -> None:
+def _show(
+    form: str, read: Sequence[EvaluatedJournal], failed: Sequence[str], more: int = 0
+) -> None:
     if form == "json":
         values = [_facts(one, more) for one in read]
         print(json_text({"journals": values, "failed": list(failed)}, indent=2))
@@ -207,19 +209,21 @@ def _show(form: str, read: Sequence[Read], failed: Sequence[str], more: int = 0)
         print(defuse(f"failed: {sentence}"))
 
 
-def _facts(one: Read, more: int) -> dict[str, Any]:
+def _facts(one: EvaluatedJournal, more: int) -> dict[str, Any]:
     told = facts(one.path, one.metric, one.found)
     if more:
         told["forecast"] = None if one.forecast is None else asdict(one.forecast)
     return told
 
 
-def _rows(one: Read, more: int) -> list[Row]:
+def _rows(one: EvaluatedJournal, more: int) -> list[Checkpoint]:
     told = rows(one.found)
     return [*told, ("forecast", forecast_words(one.forecast))] if more else told
 
 
-def _show_two(form: str, one: Read, other: Read, failed: Sequence[str]) -> None:
+def _show_two(
+    form: str, one: EvaluatedJournal, other: EvaluatedJournal, failed: Sequence[str]
+) -> None:
     if form == "json":
         _show(form, [one, other], failed)
         return
@@ -240,7 +244,7 @@ def _show_two(form: str, one: Read, other: Read, failed: Sequence[str]) -> None:
         print(defuse(f"failed: {sentence}"))
 
 
-def _more(one: Read, other: Read) -> str:
+def _more(one: EvaluatedJournal, other: EvaluatedJournal) -> str:
     """Which gained more; one run each proves nothing of the next."""
     first, second = one.found.gain, other.found.gain
     if first is None or second is None:

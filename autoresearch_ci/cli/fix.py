@@ -24,7 +24,7 @@ from autoresearch_ci.decide.failures.failure import Failure
 from autoresearch_ci.decide.failures.gate import parse_words
 from autoresearch_ci.decide.failures.repair_order import Left
 from autoresearch_ci.decide.failures.same_cause import also, shown_once
-from autoresearch_ci.decide.gates import Ruling, Verdict
+from autoresearch_ci.decide.gates import GateVerdict, Ruling
 from autoresearch_ci.errors import ConfigError, GateFailed
 from autoresearch_ci.measure.diagnostics.discovery.targets import Discovery
 from autoresearch_ci.preflight import Options
@@ -181,7 +181,7 @@ def _check_staged(options: argparse.Namespace) -> int:
     if not asks or not found.paths:
         why = "nothing is staged that anybody else has something to say of"
         if options.json:
-            nothing = Verdict[Failure](ruling=Ruling.PASS, reason=why)
+            nothing = GateVerdict[Failure](ruling=Ruling.PASS, reason=why)
             words = tuple(options.fail_on)
             report = GateReport(verdict=nothing, commit=found.pair.head, words=words)
             show(gated(report), options.output, "json")

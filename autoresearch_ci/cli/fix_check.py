@@ -32,12 +32,18 @@ from autoresearch_ci.cli.gate_files import (
 )
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.decide.failures.failure import Diagnosis, Failure
-from autoresearch_ci.decide.failures.gate import Base, gate, parse_words, suspects, wants_base
+from autoresearch_ci.decide.failures.gate import (
+    BaseFailures,
+    gate,
+    parse_words,
+    suspects,
+    wants_base,
+)
 from autoresearch_ci.decide.failures.objective import Seen
 from autoresearch_ci.decide.failures.shortcuts import left_out
 from autoresearch_ci.decide.failures.shortcuts.detect import BYTES_LIMIT, shortcuts
 from autoresearch_ci.decide.gaming import Ruler, loud
-from autoresearch_ci.decide.gates import Judged, Verdict
+from autoresearch_ci.decide.gates import GateVerdict, Judged
 from autoresearch_ci.decide.moved_files import as_moved
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note, Observer, Warning, redacted
@@ -69,7 +75,7 @@ _UNWATCHED = "pytest itself tells nothing of the run, and at the base it does: s
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looked:
+class CheckedCommit:
     """What one look at a commit, in a tree of its own, has seen."""
 
     seen: Seen
@@ -102,7 +108,7 @@ def _other_code(was: Mapping[str, str], now: Mapping[str, str], files: Collectio
 class LookAtCommit(Protocol):
     """Looks at a commit."""
 
-    def __call__(self, commit: str, only: Collection[str] | None = None) -> Looked:
+    def __call__(self, commit: str, only: Collection[str] | None = None) -> CheckedCommit:
         """`only`: the names of targets; `None`: all; none of them: it is only told which targets
         there are. Raises `BaselineError` where nothing can be run at that commit.
         """
@@ -112,14 +118,14 @@ class LookAtCommit(Protocol):
 class _Both:
     """What was seen of head and base."""
 
-    head: tuple[Looked, ...]
-    base: tuple[Looked, ...] = ()
+    head: tuple[CheckedCommit, ...]
+    base: tuple[CheckedCommit, ...] = ()
     missing: str = ""
     """Why the base was not looked at."""
     files: Collection[str] = ()
     """Of the head."""
 
-    def believed(self, look: Looked) -> Seen:
+    def believed(self, look: CheckedCommit) -> Seen:
         """What was seen of the head; nothing that is told in another way than at the base."""
         usual = self.base[0].doubts if self.base else look.doubts
         doubts = {name: why for name, why in look.doubts.items() if name not in usual}
@@ -166,7 +172,7 @@ def check(
         changed = _changed(repository, pair)
         verdict = gate(
             [both.believed(look) for look in both.head],
-            Base(
+            BaseFailures(
                 looks=[as_moved(look.seen, _moved(changed)) for look in both.base],
                 targets=both.base[0].commands if both.base else (),
                 missing=both.missing,
@@ -222,7 +228,9 @@ def _looked(
     except BaselineError as error:
         why = str(error).partition("\n")[0]
         seen = {"head": Diagnosis(incomplete=f"{pair.head[:12]} cannot be looked at: {why}")}
-        return _Both(head=(Looked(seen=seen, commands={}),), missing="the head cannot be looked at")
+        return _Both(
+            head=(CheckedCommit(seen=seen, commands={}),), missing="the head cannot be looked at"
+        )
     both = _Both(head=(head,), missing=pair.missing)
     if not pair.base:
         return both
@@ -316,7 +324,7 @@ def _readable(repository: Repository) -> Callable[[FileVersion | None], bool]:
 def _report(
     pair: Compared,
     both: _Both,
-    verdict: Verdict[Failure],
+    verdict: GateVerdict[Failure],
     words: Collection[str],
     environment: Mapping[str, str],
     redactor: Redactor,
@@ -338,7 +346,9 @@ def _report(
     )
 
 
-def _without_secrets(verdict: Verdict[Failure], hide: Callable[[str], str]) -> Verdict[Failure]:
+def _without_secrets(
+    verdict: GateVerdict[Failure], hide: Callable[[str], str]
+) -> GateVerdict[Failure]:
     def items() -> Iterator[Judged[Failure]]:
         for judged in verdict.items:
             failure = judged.item

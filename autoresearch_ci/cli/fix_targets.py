@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoresearch_ci.cli.assembly import open_bench, passing
-from autoresearch_ci.cli.fix_check import Looked
+from autoresearch_ci.cli.fix_check import CheckedCommit
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.knowledge import Knowledge
@@ -123,7 +123,7 @@ class CommitLooks:
     _benches: dict[str, Bench] = field(default_factory=dict)
     _known: dict[str, Knowledge] = field(default_factory=dict)
 
-    def __call__(self, commit: str, only: Collection[str] | None = None) -> Looked:
+    def __call__(self, commit: str, only: Collection[str] | None = None) -> CheckedCommit:
         config = self._of(commit)
         commands = {
             target.name: f"(cd {shlex.quote(target.folder)} && {target.command})"
@@ -133,7 +133,7 @@ class CommitLooks:
         }
         wanted = None if only is None else [name for name in only if name in commands]
         if not commands or (wanted is not None and not wanted):
-            return Looked(seen={}, commands=commands)
+            return CheckedCommit(seen={}, commands=commands)
         if commit not in self._benches:
             self._benches[commit] = self._bench(commit, config)
         look = self._benches[commit].diagnostics.look(
@@ -142,7 +142,7 @@ class CommitLooks:
         self._known[commit] = look.knowledge
         doubts = {n: _DOUBT for n in look.seen if look.knowledge.disagrees(f"target {n}")}
         watched = [n for n in look.seen if look.knowledge.has_watched(f"target {n}")]
-        return Looked(
+        return CheckedCommit(
             seen=look.seen,
             commands=commands,
             outputs=look.outputs,

@@ -24,7 +24,7 @@ from autoresearch_ci.record.run_names import refuse_folder
 from autoresearch_ci.report.annotations import Annotation
 from autoresearch_ci.report.console import say
 from autoresearch_ci.safety.log_text import defuse, json_text
-from autoresearch_ci.safety.output_streams import Guarded
+from autoresearch_ci.safety.output_streams import GuardedStream
 from autoresearch_ci.safety.wording import commit_name
 from autoresearch_ci.workspace.repository import Repository
 
@@ -134,7 +134,7 @@ def _print_annotations(annotations: Iterable[Annotation], environment: Mapping[s
     if environment.get("GITHUB_ACTIONS") != "true" or not environment.get("GITHUB_OUTPUT"):
         return
     stream = sys.stderr
-    if isinstance(stream, Guarded):
+    if isinstance(stream, GuardedStream):
         stream.finish()
         stream = stream.stream
     for annotation in annotations:

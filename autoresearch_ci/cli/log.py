@@ -180,7 +180,7 @@ _RUNS_RIGHT = (False, False, True, True, True, True, True, False)
 _ATTEMPTS = ("#", "status", "commit", "metric", "delta", "proposer", "change")
 _ATTEMPTS_RIGHT = (True, False, False, True, True, False, False)
 
-Row = tuple[str, Sequence[Experiment], str, str]
+LogRow = tuple[str, Sequence[Experiment], str, str]
 """A notebook: tag, rows, name of the metric, why it has no rows."""
 
 
@@ -192,13 +192,13 @@ def _metric_here(repository: Repository, tag: str) -> str:
     return ""
 
 
-def runs_table(books: Sequence[Row]) -> list[str]:
+def runs_table(books: Sequence[LogRow]) -> list[str]:
     """A line for each notebook, in their order."""
     lines = [_RUNS, *map(_run, books)]
     return aligned(lines, _RUNS_RIGHT)
 
 
-def _run(book: Row) -> tuple[str, ...]:
+def _run(book: LogRow) -> tuple[str, ...]:
     tag, rows, metric, unread = book
     result = run_summary(rows)
     began = rows[0].timestamp[:16].replace("T", " ") if rows else "-"
@@ -274,7 +274,7 @@ def _facts(e: Experiment, direction: Direction) -> Iterator[tuple[str, str]]:
     yield "at", e.timestamp
 
 
-def run_facts(book: Row, direction: Direction) -> dict[str, Any]:
+def run_facts(book: LogRow, direction: Direction) -> dict[str, Any]:
     """A notebook for programs."""
     tag, rows, metric, unread = book
     result = run_summary(rows)

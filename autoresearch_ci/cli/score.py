@@ -145,7 +145,7 @@ def _bench(options: argparse.Namespace) -> Numbers:
 
 def _problems(options: argparse.Namespace) -> Numbers:
     from autoresearch_ci.execution.command import run_command
-    from autoresearch_ci.measure.diagnostics.adapter import Said
+    from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
     from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
     adapter = TOOLS.get(options.tool)
@@ -157,7 +157,7 @@ def _problems(options: argparse.Namespace) -> Numbers:
         command = _line(options.words).replace("{report}", str(report))
         result = run_command(command, cwd=here, env=os.environ, apart=True)
         content = report.read_bytes() if report.exists() else None
-    found = adapter.parse(Said(result=result, report=content, root=str(here)))
+    found = adapter.parse(ToolOutput(result=result, report=content, root=str(here)))
     if found.incomplete:
         raise BaselineError(f"{options.tool} did not tell everything: {found.incomplete}")
     _show(f"{f.path}:{f.line}: {f.message.splitlines()[0]}" for f in found.failures if f.message)
@@ -225,16 +225,16 @@ def _readability(options: argparse.Namespace) -> Numbers:
 
 
 def _prose(options: argparse.Namespace) -> Numbers:
-    from autoresearch_ci.measure.scorers.prose import Limits, broken_limits
+    from autoresearch_ci.measure.scorers.prose import ProseLimits, broken_limits
 
-    limits = Limits(
+    limits = ProseLimits(
         max_words=options.max_words,
         max_sentence=options.max_sentence,
         max_line=options.max_line,
         forbidden=tuple(options.forbid),
         headings=tuple(options.heading),
     )
-    if limits == Limits():
+    if limits == ProseLimits():
         raise ConfigError("score prose: give a limit, such as --max-words 800 or --forbid very")
     found = [
         f"{path}: {what}" for path, text in _texts(options) for what in broken_limits(text, limits)

@@ -19,7 +19,7 @@ from autoresearch_ci.workspace.store import opened
 
 
 @dataclass(frozen=True, kw_only=True)
-class Apart:
+class TemporaryRun:
     """Collaborators that leave nothing behind."""
 
     collaborators: Collaborators
@@ -30,7 +30,7 @@ class Apart:
 @contextmanager
 def apart_from_runs(
     config: Config, context: RunContext, environment: Mapping[str, str], stop: Stop
-) -> Iterator[Apart]:
+) -> Iterator[TemporaryRun]:
     """Neither the checkout nor the records of runs are touched."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tmpwork-")))
@@ -51,4 +51,4 @@ def apart_from_runs(
             redactor=make_redactor(config, environment),
         )
         ledger = make_ledger(config, context, store, records)
-        yield Apart(collaborators=collaborators, ledger=ledger, stack=stack)
+        yield TemporaryRun(collaborators=collaborators, ledger=ledger, stack=stack)

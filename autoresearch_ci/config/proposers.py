@@ -29,8 +29,8 @@ from autoresearch_ci.config.value_types import (
     refusal,
 )
 
-Preset = Literal["claude-code", "codex", "gemini", "opencode", "aider"]
-PRESETS = get_args(Preset)
+PresetName = Literal["claude-code", "codex", "gemini", "opencode", "aider"]
+PRESETS = get_args(PresetName)
 """Agent CLIs whose non-interactive flags we know."""
 MAX_WEIGHT = 100
 _KNOWN = ("auto", "search", "autofix", "claude", *PRESETS)
@@ -42,7 +42,7 @@ class Agent(Section):
 
     command: Command | Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] | None = None
     """Shell line or argv; `{prompt_file}` in it is replaced, else the prompt is standard input."""
-    preset: Preset | None = None
+    preset: PresetName | None = None
     """An agent CLI whose flags are known; instead of `command`."""
     model: Text = ""
     """For presets; empty is the CLI's own default."""

@@ -82,7 +82,7 @@ class Sandbox(Section):
 
 # Strictness would ask for a tuple, which neither YAML nor a command line can write.
 AsList = Field(strict=False)
-Texts = Annotated[tuple[Name, ...], AsList]
+NameList = Annotated[tuple[Name, ...], AsList]
 Commands = Annotated[tuple[Command, ...], AsList]
 Paths = Annotated[tuple[RelativePath, ...], AsList]
 
@@ -149,9 +149,9 @@ class Publish(Section):
     """Whether the pull request starts as a draft."""
     ready: bool = False
     """Whether it is marked ready for review when a run ends with a confirmed gain."""
-    labels: Texts = ("autoresearch",)
+    labels: NameList = ("autoresearch",)
     """Labels of a new pull request."""
-    reviewers: Texts = ()
+    reviewers: NameList = ()
     """Who is asked to review a new one: logins, or teams as `org/team`."""
     commit: CommitStyle = CommitStyle()
     """How commits are written."""
@@ -186,7 +186,7 @@ class Config(Section):
 
     goal: Text = ""
     """What to reach, in a sentence for people and models."""
-    scope: Texts = Field(min_length=1)
+    scope: NameList = Field(min_length=1)
     """Paths that a proposal may touch: gitignore-style globs, `!` excludes."""
     metric: Metric
     """The one number."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.metric import noise
-from autoresearch_ci.decide.metric.run_statistics import Policy, Session
+from autoresearch_ci.decide.metric.run_statistics import Policy, RunStatistics
 from autoresearch_ci.decide.metric.taken_back import chained, ideas, named
 from autoresearch_ci.experiment import Direction, Experiment, Spent, Status
 from autoresearch_ci.safety.wording import duration
@@ -119,7 +119,7 @@ def nothing_left(limits: Limits, spent: Spent) -> str | None:
     return None
 
 
-def runs_to_keep(session: Session, policy: Policy) -> int:
+def runs_to_keep(session: RunStatistics, policy: Policy) -> int:
     """Of the metric command, the incumbent's included, at the least but for rare luck."""
     if policy.repeats_max == 1:
         return 1

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide.suppressions import added
+from autoresearch_ci.experiment import Texts
 
 _BYTES_LIMIT = 2 * 2**20
 """Of one file; a larger one is data."""
@@ -33,9 +34,6 @@ _COUNTS_FINDINGS = re.compile(
 )
 _COMMENT = re.compile(r"\s*(//|\*[ /]|#(?!!)|--|%|;;)")
 _TEST = re.compile(r"(^|[_/])(tests?|testing|conftest|spec)([_/.]|$)")
-
-Texts = Mapping[str, bytes | None]
-"""Of the files that a change touches, by path, before or after it; `None`: not there."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-Item = TypeVar("Item")
+Gateable = TypeVar("Gateable")
 
 
 class Ruling(enum.StrEnum):
@@ -36,10 +36,10 @@ class Age(enum.StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged(Generic[Item]):
+class Judged(Generic[Gateable]):
     """One item, and what the gate makes of it."""
 
-    item: Item
+    item: Gateable
     age: Age
     target: str
     """Who told of it."""
@@ -50,13 +50,13 @@ class Judged(Generic[Item]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict(Generic[Item]):
+class GateVerdict(Generic[Gateable]):
     """What a gate says, and of what."""
 
     ruling: Ruling
     reason: str
     """One sentence."""
-    items: tuple[Judged[Item], ...] = ()
+    items: tuple[Judged[Gateable], ...] = ()
     """What blocks first; among those, what is most pressing."""
     lost: Mapping[str, str] = field(default_factory=dict)
     """By target, a sentence: what passed at the base and judges nothing any more."""
@@ -81,6 +81,6 @@ class Verdict(Generic[Item]):
     def exit_code(self) -> int:
         return 0 if self.ruling is Ruling.PASS else 1
 
-    def of(self, *ages: Age) -> tuple[Judged[Item], ...]:
+    def of(self, *ages: Age) -> tuple[Judged[Gateable], ...]:
         """The items of these ages."""
         return tuple(judged for judged in self.items if judged.age in ages)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from autoresearch_ci.decide.failures.lost_tests import Standard, SuiteResult, disagreement
-from autoresearch_ci.decide.metric.early_stop import Curve, Point
+from autoresearch_ci.decide.metric.early_stop import Curve, Progress
 from autoresearch_ci.decide.metric.judged_before import LATE
 from autoresearch_ci.decide.metric.printed_lines import PrintedLines
-from autoresearch_ci.decide.metric.run_statistics import Evidence, Session
+from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, RunStatistics
 from autoresearch_ci.experiment import Decision, Status
 
 Stream = Literal["stdout", "stderr"]
@@ -23,7 +23,7 @@ STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class Prints:
     """What one run of a command left to look at."""
 
     suite: SuiteResult | None = None
@@ -72,7 +72,7 @@ class Doubt:
 class Knowledge:
     """A value: every method gives the next one, or an answer."""
 
-    session: Session = field(default_factory=Session)
+    session: RunStatistics = field(default_factory=RunStatistics)
     curve: Curve | None = None
     """The incumbent's, when early stopping is configured."""
     durations: Mapping[str, float] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Knowledge:
     red: frozenset[str] = frozenset()
     """Guards, by role, that fail on the unmodified code of a repair: they are not asked."""
     printed: Mapping[str, int] = field(default_factory=dict)
-    """How often the number was printed, at the most, by role; and what else `Seen.printed` has."""
+    """How often the number was printed, at most, by role; and what else `Prints.printed` has."""
     standards: Mapping[str, Standard] = field(default_factory=dict)
     """What a candidate's tests must reach, by role."""
     shown: Mapping[str, Standard] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class Knowledge:
     baselines: Mapping[str, float] = field(default_factory=dict)
     """The guards' numbers on the unmodified code, by role: what tolerances refer to."""
     units: Mapping[str, str] = field(default_factory=dict)
-    """What the number is printed in, by role; see `Seen.unit`."""
+    """What the number is printed in, by role; see `Prints.unit`."""
     outputs: Mapping[str, PrintedLines] = field(default_factory=dict)
     """What each command printed at the least, by role."""
     missing: Mapping[str, str] = field(default_factory=dict)
@@ -109,10 +109,10 @@ class Knowledge:
 
     def after(
         self,
-        evidence: Evidence,
+        evidence: DecisionRuns,
         decision: Decision,
         candidate_id: str,
-        curve: tuple[Point, ...] = (),
+        curve: tuple[Progress, ...] = (),
     ) -> Knowledge:
         """What is known once `decision` is final: what passes with a kept candidate must stay so.
 
@@ -166,7 +166,7 @@ class Knowledge:
         """A guard's number on the unmodified code."""
         return replace(self, baselines={**self.baselines, role: value})
 
-    def having_seen(self, role: str, seen: Seen) -> Knowledge:
+    def having_seen(self, role: str, seen: Prints) -> Knowledge:
         """The unmodified code, or the incumbent measured again, did this."""
         known = {role: seen.suite, _report(role): seen.listed}
         if seen.suite and seen.listed and not disagreement(seen.suite, seen.listed):
@@ -215,7 +215,7 @@ class Knowledge:
             for test in before.standards[name].ranks.keys() - self.standards[name].ranks.keys()
         ]
 
-    def reran_newly(self, role: str, seen: Seen) -> str:
+    def reran_newly(self, role: str, seen: Prints) -> str:
         """Tests that passed only at another attempt, and never had needed one."""
         for name, result in ((role, seen.suite), (_report(role), seen.listed)):
             standard = self.standards.get(name)
@@ -238,11 +238,11 @@ class Knowledge:
         told = {role, _report(role)} <= self.standards.keys()
         return told and _agreement(role) not in self.standards
 
-    def doubting(self, role: str, seen: Seen) -> tuple[Doubt | None, Knowledge]:
+    def doubting(self, role: str, seen: Prints) -> tuple[Doubt | None, Knowledge]:
         """What is wrong with a candidate's run, `None` when nothing is; and what its tests show."""
         return self._noticing(role, seen)._doubting(role, seen)
 
-    def other_unit(self, role: str, seen: Seen) -> str:
+    def other_unit(self, role: str, seen: Prints) -> str:
         """Why its number cannot be held against others, which were printed in another unit."""
         usual = self.units.get(role)
         if usual is None or seen.unit in (None, usual):
@@ -250,7 +250,7 @@ class Knowledge:
         now, then = (f'in "{unit}"' if unit else "without a unit" for unit in (seen.unit, usual))
         return f"printed {now}, by the unmodified code {then}: print always the same unit"
 
-    def _tests_gone(self, role: str, seen: Seen) -> str:
+    def _tests_gone(self, role: str, seen: Prints) -> str:
         """Why tests that nobody could watch are lost, by what the command says itself."""
         standard = self.outputs.get(role)
         if not standard or not seen.output or seen.suite or seen.listed:
@@ -261,7 +261,7 @@ class Knowledge:
         skipped = standard.skipped_in(seen.output)
         return f"tests lost: {skipped}" if skipped else ""
 
-    def named_test_gone(self, role: str, seen: Seen) -> str:
+    def named_test_gone(self, role: str, seen: Prints) -> str:
         """Which of them the command does not name as passed any more; empty: none."""
         standard = self.outputs.get(role)
         if not standard or not seen.output or seen.suite or seen.listed:
@@ -269,7 +269,7 @@ class Knowledge:
         gone = standard.named_gone_in(seen.output)
         return f"tests lost: not named as passed any more: {gone}" if gone else ""
 
-    def _noticing(self, role: str, seen: Seen) -> Knowledge:
+    def _noticing(self, role: str, seen: Prints) -> Knowledge:
         """With what the run left out of what it used to print."""
         standard = self.outputs.get(role)
         if not standard or not seen.output or seen.suite or seen.listed:
@@ -278,7 +278,7 @@ class Knowledge:
             return self
         return replace(self, missing={**self.missing, role: why})
 
-    def _doubting(self, role: str, seen: Seen) -> tuple[Doubt | None, Knowledge]:
+    def _doubting(self, role: str, seen: Prints) -> tuple[Doubt | None, Knowledge]:
         if why := self._unlike(role, seen):
             return Doubt(status=Status.METRIC_ERROR, reason=why), self
         lost, known = self._held_against(role, seen.suite)
@@ -290,7 +290,7 @@ class Knowledge:
         lost = lost or self._tests_gone(role, seen)
         return (Doubt(status=Status.DISCARD, reason=lost) if lost else None), known
 
-    def _unlike(self, role: str, seen: Seen) -> str:
+    def _unlike(self, role: str, seen: Prints) -> str:
         """Why what was printed cannot be what the ruler alone printed; empty when it can."""
         times, before = self.printed.get(role), self.printed.get(f"{role}, before")
         if times == 1 < seen.times or (times and before == 0 < seen.before):

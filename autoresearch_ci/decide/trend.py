@@ -268,7 +268,7 @@ def _reached(best: float | None, target: float, direction: Direction) -> bool:
     return best is not None and not direction.better(target, best)
 
 
-Moved = Sequence[tuple[Experiment, float]]
+Moves = Sequence[tuple[Experiment, float]]
 """Attempts, each with its relative gain."""
 
 
@@ -328,7 +328,7 @@ def _plateau(
     return tried[-idle - 1].iteration if idle < len(tried) else 0
 
 
-def _fading(moved: Moved) -> float | None:
+def _fading(moved: Moves) -> float | None:
     """Of what was kept."""
     gains = [gain if e.status is Status.KEEP else 0.0 for e, gain in moved]
     half = len(gains) // 2
@@ -338,7 +338,7 @@ def _fading(moved: Moved) -> float | None:
     return late / early if early > 0 else None
 
 
-def _ranked(moved: Moved, direction: Direction, *, kept: bool) -> list[Experiment]:
+def _ranked(moved: Moves, direction: Direction, *, kept: bool) -> list[Experiment]:
     """The largest first; a step away from 0 has no percentage, and comes before what is smaller."""
     sign = 1 if kept else -1
     fit = [
@@ -366,7 +366,7 @@ def _shares(named: Iterator[tuple[str, Experiment]]) -> dict[str, Share]:
     return {name: Share(kept=kept[name], tried=count) for name, count in tried.most_common()}
 
 
-def _calibration(moved: Moved) -> Calibration | None:
+def _calibration(moved: Moves) -> Calibration | None:
     """Of what was measured: a crash says nothing of how large a gain would have been."""
     known = [
         gain / e.expected
@@ -380,7 +380,7 @@ def _calibration(moved: Moved) -> Calibration | None:
     )
 
 
-def _anomalies(moved: Moved, direction: Direction) -> Iterator[str]:
+def _anomalies(moved: Moves, direction: Direction) -> Iterator[str]:
     """What a person should look at."""
     sizes = [abs(gain) for _, gain in moved if gain]
     usual = median(sizes) if len(sizes) >= _LEAST else 0.0

@@ -25,7 +25,7 @@ from autoresearch_ci.execution import processes
 from autoresearch_ci.execution.processes import PATIENCE, PATIENCE_STOPPING, ProcessTree
 from autoresearch_ci.execution.sandbox.kernel import NotConfined
 from autoresearch_ci.execution.spawning import Enter, spawn
-from autoresearch_ci.execution.watch import LINGER, Lines, Watch
+from autoresearch_ci.execution.watch import LINGER, StreamLines, Watch
 from autoresearch_ci.safety.prompt_text import line as plain
 
 HEAD_BYTES = TAIL_BYTES = 1 << 20
@@ -67,7 +67,7 @@ class Output:
         self._tail = bytearray()
         """May hold twice TAIL_BYTES, so that it is trimmed once per mebibyte and not per read."""
         self._on_line = on_line
-        self._lines = Lines(self._hear, LINE_BYTES) if on_line else None
+        self._lines = StreamLines(self._hear, LINE_BYTES) if on_line else None
         self._in_time: tuple[str, int] | None = None
 
     def feed(self, chunk: bytes) -> None:

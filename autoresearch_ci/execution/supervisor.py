@@ -18,9 +18,9 @@ from typing import Literal
 
 from autoresearch_ci.execution import processes
 from autoresearch_ci.execution.processes import ProcessTree
-from autoresearch_ci.execution.watch import Lines, Watch
+from autoresearch_ci.execution.watch import StreamLines, Watch
 
-Stream = Literal["out", "err"]
+Channel = Literal["out", "err"]
 Begin = Callable[..., "subprocess.Popen[bytes]"]
 """Begins a child, given what `Popen` is given."""
 
@@ -67,7 +67,7 @@ def supervise(
     cwd: Path,
     env: Mapping[str, str],
     stopping: Stopping,
-    on_line: Callable[[Stream, str], None],
+    on_line: Callable[[Channel, str], None],
     whole_group: bool = False,
     begin: Begin = subprocess.Popen,
 ) -> int:
@@ -84,7 +84,7 @@ def supervise(
     except OSError as error:
         on_line("err", f"{argv[0]}: {error.strerror}")
         return 127
-    out, err = (Lines(partial(on_line, stream), _LINE) for stream in ("out", "err"))
+    out, err = (StreamLines(partial(on_line, stream), _LINE) for stream in ("out", "err"))
     with tree:
         stopping.watch((lambda _: tree.terminate()) if whole_group else tree.send)
         try:

@@ -1,6 +1,6 @@
 """Listens to a running command until it has exited or must be killed; what it says is not judged.
 
-When its time is up, and what is done then, the `Limit` knows. `Lines` cuts what it prints.
+When its time is up, and what is done then, the `Limit` knows. `StreamLines` cuts what it prints.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Watch:
             del self._open[pipe]
 
 
-class Lines:
+class StreamLines:
     """A stream cut into lines; `\\n` and `\\r` both end one, empty ones are left out."""
 
     def __init__(self, on_line: Callable[[str], object], limit: int) -> None:

@@ -21,7 +21,7 @@ from autoresearch_ci.investigate.request import request_of
 from autoresearch_ci.llm.conversation import Caps, NoProposal, OutOfBudget
 from autoresearch_ci.llm.draft import Draft
 from autoresearch_ci.llm.model_prices import spent
-from autoresearch_ci.record.investigation_history import Ended, Paid
+from autoresearch_ci.record.investigation_history import InvestigationEnded, Paid
 from autoresearch_ci.record.investigation_records import InvestigationRecords
 from autoresearch_ci.safety.prompt_text import line
 
@@ -142,6 +142,6 @@ def _least(*limits: float | None) -> float | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def cannot_be_asked(error: ProposerError) -> Ended:
+def cannot_be_asked(error: ProposerError) -> InvestigationEnded:
     """Why there are no further iterations."""
-    return Ended(reason=f"the model cannot be asked: {line(str(error), 200)}")
+    return InvestigationEnded(reason=f"the model cannot be asked: {line(str(error), 200)}")

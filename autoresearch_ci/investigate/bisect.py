@@ -28,7 +28,7 @@ from autoresearch_ci.errors import BaselineError, ConfigError
 from autoresearch_ci.investigate.groundwork import Symptom
 from autoresearch_ci.investigate.runs import Runs, outcome
 from autoresearch_ci.measure.commands import OutOfTime
-from autoresearch_ci.record.investigation_history import Step
+from autoresearch_ci.record.investigation_history import StepDone
 from autoresearch_ci.record.investigation_records import refuse_forged
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
@@ -124,7 +124,7 @@ class Bisection:
             found = self._found(good)
         except OutOfTime:  # to be continued by a resumed investigation
             return Bisected(why="the time was used up before it was found", tested=self._tested)
-        self._runs.records.append(Step(name="bisect", found=asdict(found)))
+        self._runs.records.append(StepDone(name="bisect", found=asdict(found)))
         return found
 
     def _found(self, good: str) -> Bisected:
@@ -184,7 +184,7 @@ class Bisection:
                 )
             except BaselineError as error:
                 why = f"it cannot be built: {str(error).splitlines()[0]}"
-                self._runs.records.append(Step(name=f"unbuilt {commit}", found={"why": why}))
+                self._runs.records.append(StepDone(name=f"unbuilt {commit}", found={"why": why}))
                 return Mark.SKIP, why
             done.append(ran)
         return judged(self._symptom, outcome(done[nth]))

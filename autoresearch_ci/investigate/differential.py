@@ -11,7 +11,7 @@ from autoresearch_ci.decide.failures.changed_lines import Spot, changed_lines, s
 from autoresearch_ci.investigate.bisect import carried
 from autoresearch_ci.investigate.groundwork import Symptom
 from autoresearch_ci.investigate.runs import Runs
-from autoresearch_ci.record.investigation_history import Step
+from autoresearch_ci.record.investigation_history import StepDone
 from autoresearch_ci.workspace.repository import FileVersion, Repository
 
 _BYTES = 500_000
@@ -90,7 +90,7 @@ def differential(
         files=tuple(sorted(text)),
         trace=tuple(trace[:_SHOWN]),
     )
-    runs.records.append(Step(name="differential", found=asdict(result)))
+    runs.records.append(StepDone(name="differential", found=asdict(result)))
     return result
 
 

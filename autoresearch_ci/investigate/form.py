@@ -17,7 +17,7 @@ from autoresearch_ci.investigate.answers import eased, in_prose, placed
 from autoresearch_ci.investigate.item_schema import Schema, fitting, misfits
 from autoresearch_ci.llm.conversation import Ask, Caps, NoProposal, Talk, Turn
 from autoresearch_ci.llm.draft import Draft, DraftError
-from autoresearch_ci.llm.tools import READING, Answer, read_only, reading_definitions
+from autoresearch_ci.llm.tools import READING, ToolResult, read_only, reading_definitions
 from autoresearch_ci.safety.prompt_text import line
 
 REPORT = "report"
@@ -50,7 +50,7 @@ class Reader:
         """Files that were read, in order."""
         return tuple(self._read)
 
-    def answer(self, name: str, arguments: object) -> Answer:
+    def answer(self, name: str, arguments: object) -> ToolResult:
         """Carry out one of `READING`."""
         done = read_only(self._tree, name, arguments)
         told = arguments.get("path") if isinstance(arguments, Mapping) else None
@@ -130,14 +130,14 @@ class Reporting(Talk[_R]):
         """Names of the tools."""
         return [*READING, REPORT]
 
-    def another(self, name: str, arguments: Answered) -> Answer:
+    def another(self, name: str, arguments: Answered) -> ToolResult:
         """Carry out a call of a tool of its own."""
         raise NotImplementedError(name)
 
-    def answered(self, name: str, arguments: object, failed: bool) -> Answer:
+    def answered(self, name: str, arguments: object, failed: bool) -> ToolResult:
         if name not in self.offered():
             told = f"there is no tool {line(name, 60)!r}; there are: {', '.join(self.offered())}"
-            return Answer(text=told, failed=True)
+            return ToolResult(text=told, failed=True)
         if name in READING:
             return self.reader.answer(name, arguments)
         given = arguments if isinstance(arguments, Mapping) else {}
@@ -145,7 +145,7 @@ class Reporting(Talk[_R]):
             return self.another(name, given)
         if failed:
             text = "not taken: another call of this turn failed; look at it first"
-            return Answer(text=text, failed=True)
+            return ToolResult(text=text, failed=True)
         return self._report(given)
 
     def run(self, request: Mapping[str, Any]) -> _R:
@@ -171,24 +171,24 @@ class Reporting(Talk[_R]):
         told = f"{failed.text} " if failed else ""
         return f"{told}Go on with the tools, and end with `{REPORT}`. Nothing else is read."
 
-    def _report(self, arguments: Answered) -> Answer:
+    def _report(self, arguments: Answered) -> ToolResult:
         meant = eased(arguments, self.schema)
         if wrong := self.refused(meant):
-            return Answer(text=wrong, failed=True)
+            return ToolResult(text=wrong, failed=True)
         if self._taken is not None and not _is_lists(self.schema):
-            return Answer(text="already reported", failed=True)
+            return ToolResult(text="already reported", failed=True)
         whole = _joined(self._given, _named(meant, self.schema))
         try:
             result, wrong_parts = self.judged(whole)
         except Refused as error:
-            return Answer(text=str(error), failed=True)
+            return ToolResult(text=str(error), failed=True)
         if wrong_parts and not self._warned:
             self._warned = True  # once: who has no better evidence has none
             told = "; ".join(line(why, 200) for why in itertools.islice(wrong_parts, _MISFITS))
             text = f"what does not hold: {told}. Correct it and report all of it, or without it."
-            return Answer(text=text, failed=True)
+            return ToolResult(text=text, failed=True)
         self._given, self._taken = whole, result
-        return Answer(text="taken")
+        return ToolResult(text="taken")
 
     def _reply(self, answer: Turn, left: int) -> list[dict[str, Any]]:
         reply = super()._reply(answer, left)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from autoresearch_ci.config.metric import Section
-from autoresearch_ci.investigate.program_steps import Input, PanelRules, Step
+from autoresearch_ci.investigate.program_steps import Names, PanelRules, ProgramInput, ProgramStep
 
 ANSWER = ("status", "evidence")
 """Properties that every item has: code reads them."""
@@ -43,7 +43,6 @@ OF_A_ROUND = (
 )
 """Columns of a panel's table."""
 
-Names = Annotated[tuple[str, ...], Field(strict=False)]
 Evidences = Annotated[
     tuple[Literal["quote", "command", "failing_command", "passing_command"], ...],
     Field(strict=False),
@@ -66,7 +65,7 @@ class StatusRule(Section):
     """What it is called in the handoff."""
 
 
-class Stop(Section):
+class StopSection(Section):
     """What ends the search, besides iterations and budget."""
 
     warn_after: int = Field(default=5, ge=1)
@@ -97,7 +96,7 @@ class Depth(Section):
     """Of a panel."""
 
 
-class Experiments(Section):
+class ExperimentsSection(Section):
     """What an iteration may run, in the sandbox."""
 
     kinds: Annotated[tuple[Literal["tests", "script"], ...], Field(strict=False)] = ()
@@ -134,9 +133,9 @@ class FrontMatter(Section):
     """What is to be covered: properties of the item, and the cells of each."""
     together: Names = ()
     """Dimensions of the grid of which the combinations are to be covered."""
-    inputs: Mapping[str, Input] = {}
+    inputs: Mapping[str, ProgramInput] = {}
     """What a person may say, by flag."""
-    steps: Mapping[str, Step] = {}
+    steps: Mapping[str, ProgramStep] = {}
     """Requests besides the loop's own."""
     panel: PanelRules | None = None
     """Of the shape `panel`."""
@@ -146,9 +145,9 @@ class FrontMatter(Section):
     """The status of what lacks what its own asks for."""
     refuted: str = ""
     """The status of a claim whose prediction did not come true."""
-    experiments: Experiments = Experiments()
+    experiments: ExperimentsSection = ExperimentsSection()
     """What may be run."""
-    stop: Stop = Stop()
+    stop: StopSection = StopSection()
     """What ends it."""
     columns: Names
     """Of the table, in order."""

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from autoresearch_ci.decide.failures.bisection import (
     FLAKY_RUNS,
     REPRODUCTIONS,
-    Reproduction,
+    FailureRate,
     RunEnd,
     judged,
     reproduction,
@@ -25,12 +25,12 @@ from autoresearch_ci.decide.failures.failure import Category, Failure, ordered
 from autoresearch_ci.decide.failures.selected_tests import suite_command
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note
+from autoresearch_ci.experiment import ReadBytes
 from autoresearch_ci.investigate.runs import Runs, outcome
-from autoresearch_ci.measure.diagnostics.adapter import Said
-from autoresearch_ci.measure.diagnostics.discovery.found import Read
+from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
 from autoresearch_ci.measure.diagnostics.discovery.targets import Target, discover
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
-from autoresearch_ci.record.investigation_history import Ran, Step
+from autoresearch_ci.record.investigation_history import Ran, StepDone
 from autoresearch_ci.safety.prompt_text import line
 
 _REPORT = "autoresearch-report"
@@ -47,7 +47,7 @@ class Symptom:
     command: str
     outcome: RunEnd | None
     """`None`: it never failed."""
-    reproduction: Reproduction
+    reproduction: FailureRate
     runs: tuple[Ran, ...]
 
     @property
@@ -73,7 +73,7 @@ def symptom_of(command: str, done: Sequence[Ran]) -> Symptom:
     """What some runs of one command on one commit come to."""
     failed = [outcome(run) for run in done if outcome(run).failed]
     if not failed:
-        rate = Reproduction(runs=len(done), failed=0)
+        rate = FailureRate(runs=len(done), failed=0)
         return Symptom(command=command, outcome=None, reproduction=rate, runs=tuple(done))
     first = failed[0]
     verdicts = [judged(first, outcome(run))[0] for run in done]
@@ -115,7 +115,7 @@ class Inventory:
     """What was run."""
 
 
-def inventory(runs: Runs, files: Collection[str], read: Read) -> Inventory:
+def inventory(runs: Runs, files: Collection[str], read: ReadBytes) -> Inventory:
     """Run each of the repository's own checks once, if an earlier process has not.
 
     Raises `BaselineError`, `OutOfTime`.
@@ -144,11 +144,11 @@ def inventory(runs: Runs, files: Collection[str], read: Read) -> Inventory:
         command=min(shows)[2] if shows else "",
         targets=tuple(target.name for target in found.targets),
     )
-    runs.records.append(Step(name="inventory", found=asdict(result)))
+    runs.records.append(StepDone(name="inventory", found=asdict(result)))
     return result
 
 
-def own_commands(files: Collection[str], read: Read) -> list[str]:
+def own_commands(files: Collection[str], read: ReadBytes) -> list[str]:
     """What `inventory` will run, to be known before a tree is made."""
     return [_without_report(target) for target in discover(files, read).targets]
 
@@ -164,7 +164,7 @@ def _asked(
     asked = target.command.replace("{report}", shlex.quote(f"{tree}/{_REPORT}"))
     report = _REPORT if writes else target.reports or None
     result, suite, written = runs.reported(f"{inside}{asked}", report)
-    said = Said(result=result, report=written, root=tree, folder=target.folder)
+    said = ToolOutput(result=result, report=written, root=tree, folder=target.folder)
     told = TOOLS[target.tool].parse(said)
     plain = _without_report(target)
     command = f"{inside}{plain}"

@@ -30,7 +30,7 @@ from autoresearch_ci.investigate.form import (
 from autoresearch_ci.investigate.front_matter import FINDINGS
 from autoresearch_ci.investigate.item_schema import Schema, fitting, misfits
 from autoresearch_ci.investigate.program import Program
-from autoresearch_ci.llm.tools import Answer, reading_definitions
+from autoresearch_ci.llm.tools import ToolResult, reading_definitions
 from autoresearch_ci.record.investigation_history import Item, Known, Ran
 from autoresearch_ci.safety.prompt_text import block, line
 
@@ -47,7 +47,7 @@ class Reported:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class InquiryResult:
     """What came of it."""
 
     reports: tuple[Reported, ...]
@@ -127,7 +127,7 @@ _SCRIPT: dict[str, Any] = {
 }
 
 
-class Inquiry(Reporting[Result]):
+class Inquiry(Reporting[InquiryResult]):
     """From the first request to `report`."""
 
     def __init__(
@@ -152,54 +152,54 @@ class Inquiry(Reporting[Result]):
     def offered(self) -> list[str]:
         return [tool["name"] for tool in definitions(self._program)]
 
-    def another(self, name: str, arguments: Answered) -> Answer:
+    def another(self, name: str, arguments: Answered) -> ToolResult:
         return {FIRST: self._state, TESTS: self._test, SCRIPT: self._script}[name](arguments)
 
     # --- the tools ---
 
-    def _state(self, arguments: Answered) -> Answer:
+    def _state(self, arguments: Answered) -> ToolResult:
         schema = self._program.opening
         if schema is None or self._opening:
-            return Answer(text="it is stated already, and stays as it is", failed=True)
+            return ToolResult(text="it is stated already, and stays as it is", failed=True)
         if wrong := told_misfits(arguments, schema):
-            return Answer(text=wrong, failed=True)
+            return ToolResult(text=wrong, failed=True)
         if same := self._said_before(arguments):
-            return Answer(text=same, failed=True)
+            return ToolResult(text=same, failed=True)
         self._opening = fitting(arguments, schema)
-        return Answer(text="stated; now make the experiment")
+        return ToolResult(text="stated; now make the experiment")
 
-    def _test(self, arguments: Answered) -> Answer:
+    def _test(self, arguments: Answered) -> ToolResult:
         if wrong := told_misfits(arguments, _TESTS):
-            return Answer(text=wrong, failed=True)
+            return ToolResult(text=wrong, failed=True)
         tests = list(arguments["tests"])
         return self._tried(lambda e: (e.tests(tests, self._iteration), None))
 
-    def _script(self, arguments: Answered) -> Answer:
+    def _script(self, arguments: Answered) -> ToolResult:
         if wrong := told_misfits(arguments, _SCRIPT):
-            return Answer(text=wrong, failed=True)
+            return ToolResult(text=wrong, failed=True)
         language, text = arguments["language"], arguments["script"]
         told = arguments.get("control")
         control = Control(path=told["path"], old=told["old"], new=told["new"]) if told else None
         return self._tried(lambda e: e.script(language, text, self._iteration, control))
 
-    def _tried(self, run: Callable[[Experiments], tuple[Ran, Ran | None]]) -> Answer:
+    def _tried(self, run: Callable[[Experiments], tuple[Ran, Ran | None]]) -> ToolResult:
         """One experiment, if it may still be made."""
         most = self._program.facts.experiments.most
         if self._program.opening and not self._opening:
             text = f"state first what you suppose, with `{FIRST}`: else it shows nothing"
-            return Answer(text=text, failed=True)
+            return ToolResult(text=text, failed=True)
         if len(self._runs) >= most:
-            return Answer(text=f"no more than {most} in one iteration; now report", failed=True)
+            return ToolResult(text=f"no more than {most} in one iteration; now report", failed=True)
         if self._experiments is None:
-            return Answer(text="nothing can be run here", failed=True)
+            return ToolResult(text="nothing can be run here", failed=True)
         try:
             ran, control = run(self._experiments)
         except (NotAllowed, BaselineError) as error:
-            return Answer(text=f"not run: {line(str(error), 400)}", failed=True)
+            return ToolResult(text=f"not run: {line(str(error), 400)}", failed=True)
         self._runs.append(ran)
         if control:
             self._controls[ran.number] = control
-        return Answer(text=_told_run(ran) + _told_control(ran, control))
+        return ToolResult(text=_told_run(ran) + _told_control(ran, control))
 
     # --- what is reported ---
 
@@ -208,7 +208,7 @@ class Inquiry(Reporting[Result]):
             return f"state first what you suppose, with `{FIRST}`"
         return super().refused(arguments)
 
-    def judged(self, answer: Answered) -> tuple[Result, Sequence[str]]:
+    def judged(self, answer: Answered) -> tuple[InquiryResult, Sequence[str]]:
         malformed = 0
         if self._program.facts.several:
             entries, wrong = fitting_entries(answer[FINDINGS], self._program.each)
@@ -222,7 +222,7 @@ class Inquiry(Reporting[Result]):
             reports = [self._checked(self.reader.located({**self._opening, **answer}))]
             if not self._opening and (same := self._said_before(reports[0].answer)):
                 raise Refused(same)
-        result = Result(
+        result = InquiryResult(
             reports=tuple(reports),
             dropped=tuple(wrong),
             malformed=malformed,

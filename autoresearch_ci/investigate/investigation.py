@@ -21,7 +21,7 @@ from autoresearch_ci.decide.investigation.saturation import (
     DUPLICATE,
     UNUSABLE,
     Grid,
-    Limits,
+    InvestigationLimits,
     stop_reason,
     time_used_up,
     warning,
@@ -32,14 +32,14 @@ from autoresearch_ci.investigate.answers import place_of
 from autoresearch_ci.investigate.asking import Asking, cannot_be_asked
 from autoresearch_ci.investigate.experiments import Experiments
 from autoresearch_ci.investigate.form import Reader
-from autoresearch_ci.investigate.inquiry import Inquiry, Reported, Result
+from autoresearch_ci.investigate.inquiry import Inquiry, InquiryResult, Reported
 from autoresearch_ci.investigate.outcome_pages import each_looked, looked
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.providers import Provider
 from autoresearch_ci.investigate.request import build_request
 from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
 from autoresearch_ci.measure.commands import OutOfTime
-from autoresearch_ci.record.investigation_history import Ended, Item, Iteration
+from autoresearch_ci.record.investigation_history import InvestigationEnded, Item, Iteration
 from autoresearch_ci.record.investigation_records import InvestigationRecords
 from autoresearch_ci.safety.prompt_text import line
 
@@ -50,7 +50,7 @@ class Investigation:
 
     program: Program
     asking: Asking
-    limits: Limits
+    limits: InvestigationLimits
     grid: Grid
     """What is to be covered: the program's, or a part of it."""
     experiments: Experiments | None
@@ -86,7 +86,7 @@ class Investigation:
         except ProposerError as error:
             self.records.append(cannot_be_asked(error))
             raise
-        self.records.append(Ended(reason=reason))
+        self.records.append(InvestigationEnded(reason=reason))
         return reason
 
     def _tell(self, items: Sequence[Item]) -> None:
@@ -180,7 +180,7 @@ class Investigation:
         settled = known.reviewed or is_open(known, self.program)
         return rule.finding == "open" and not settled
 
-    def _settled(self, reported: Reported, result: Result, reader: Reader) -> dict[str, Any]:
+    def _settled(self, reported: Reported, result: InquiryResult, reader: Reader) -> dict[str, Any]:
         """What code makes of one thing that is reported."""
         facts, answer, checked = self.program.facts, reported.answer, reported.checked
         settled = settle(
@@ -230,7 +230,7 @@ def told(item: Item, program: Program) -> str:
     return f"{item.iteration}: {item.status}{why}: {claim}" if claim else f"{item.status}{why}"
 
 
-def _is_refuted(reported: Reported, result: Result, prediction: str) -> bool:
+def _is_refuted(reported: Reported, result: InquiryResult, prediction: str) -> bool:
     """Whether the first experiment that could show anything ended otherwise than was said before.
 
     Not the last one: who may try again would go on until it ends as it should.

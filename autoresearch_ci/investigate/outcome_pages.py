@@ -16,7 +16,7 @@ from autoresearch_ci.decide.investigation.panel_votes import (
     last_votes,
     standing,
 )
-from autoresearch_ci.decide.investigation.saturation import DUPLICATE, Looked, coverage, is_complete
+from autoresearch_ci.decide.investigation.saturation import DUPLICATE, Visit, coverage, is_complete
 from autoresearch_ci.investigate.panel import DONE, PanelOutcome, outcome
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.program_steps import PanelRules
@@ -26,7 +26,7 @@ from autoresearch_ci.report.finding_pages import Debate, Finding, Report, page
 from autoresearch_ci.safety.prompt_text import line
 
 
-def looked(items: Sequence[Item], program: Program) -> list[Looked]:
+def looked(items: Sequence[Item], program: Program) -> list[Visit]:
     """The iterations as saturation sees them; what was found without a model is none."""
     together = itertools.groupby(
         (item for item in items if item.iteration > 0), key=lambda item: item.iteration
@@ -34,24 +34,24 @@ def looked(items: Sequence[Item], program: Program) -> list[Looked]:
     return [_best([_looked(item, program) for item in group], program) for _, group in together]
 
 
-def each_looked(items: Sequence[Item], program: Program) -> list[Looked]:
+def each_looked(items: Sequence[Item], program: Program) -> list[Visit]:
     """The same, each thing that an iteration found by itself."""
     return [_looked(item, program) for item in items if item.iteration > 0]
 
 
-def _best(found: Sequence[Looked], program: Program) -> Looked:
+def _best(found: Sequence[Visit], program: Program) -> Visit:
     """The one that counts: what answers the question, else what is new."""
     news = {name for name, rule in program.facts.statuses.items() if rule.news}
     return max(found, key=lambda one: (one.answers, one.status in news, one.proven))
 
 
-def _looked(item: Item, program: Program) -> Looked:
+def _looked(item: Item, program: Program) -> Visit:
     facts = program.facts
     rule = facts.statuses.get(item.status)
     answers = bool(rule and rule.news and rule.finding == "open")
     # An opinion about code that exists ends nothing: somebody has to have seen it fail.
     answers = answers and any(p.kind == "command" and not p.moot for p in item.evidence)
-    return Looked(
+    return Visit(
         status=item.status,
         cells={name: str(item.answer[name]) for name in facts.grid if name in item.answer},
         proven=bool(item.evidence or (rule and rule.nothing and item.read)),

@@ -20,7 +20,7 @@ from autoresearch_ci.decide.investigation.finding import Evidence, enclosing, fi
 from autoresearch_ci.decide.investigation.panel_votes import (
     Candidate,
     Figures,
-    Raised,
+    RoleFinding,
     Vote,
     backed,
     figures,
@@ -39,7 +39,7 @@ from autoresearch_ci.investigate.program_steps import PanelRules, votes_schema
 from autoresearch_ci.investigate.request import told_facts
 from autoresearch_ci.investigate.steps import of_code
 from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
-from autoresearch_ci.record.investigation_history import Ended, Known, Step
+from autoresearch_ci.record.investigation_history import InvestigationEnded, Known, StepDone
 from autoresearch_ci.safety.prompt_text import block, line, size
 
 
@@ -74,7 +74,7 @@ class Panel:
         except ProposerError as error:
             self.asking.records.append(cannot_be_asked(error))
             raise
-        self.asking.records.append(Ended(reason=reason))
+        self.asking.records.append(InvestigationEnded(reason=reason))
         return reason
 
     def _debate(self, stable: str, number: int) -> None:
@@ -104,7 +104,7 @@ class Panel:
             raise
         except NoProposal as error:
             found = {"unusable": str(error)}
-        self.asking.records.append(Step(name=name, found=found))
+        self.asking.records.append(StepDone(name=name, found=found))
         told = found.get("unusable") or f"{len(found.get('raised', found.get('votes', [])))} said"
         self.note(f"{name}: {line(str(told), 200)}")
 
@@ -233,7 +233,7 @@ class Round:
 
     number: int
     role: str
-    raised: tuple[Raised, ...] = ()
+    raised: tuple[RoleFinding, ...] = ()
     votes: tuple[Vote, ...] = ()
     dropped: int = 0
     """Pieces of evidence, and entries, that did not hold."""
@@ -306,10 +306,10 @@ def _round(program: Program, number: int, role: str, found: Mapping[str, Any]) -
     return replace(done, raised=raised, votes=votes)
 
 
-def _raised(program: Program, role: str, one: Mapping[str, Any]) -> Raised:
+def _raised(program: Program, role: str, one: Mapping[str, Any]) -> RoleFinding:
     answer, evidence = one["answer"], _read(one["evidence"])
     name = program.facts.name
-    return Raised(
+    return RoleFinding(
         role=role,
         answer=answer,
         claim=str(answer.get(program.facts.claim, "")),

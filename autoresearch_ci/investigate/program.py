@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from autoresearch_ci.config.error_messages import Source, explain
 from autoresearch_ci.config.metric import Section
 from autoresearch_ci.config.reader import Document, read, shown
-from autoresearch_ci.decide.investigation.finding import Rule
-from autoresearch_ci.decide.investigation.saturation import Limits
+from autoresearch_ci.decide.investigation.finding import StatusRequirement
+from autoresearch_ci.decide.investigation.saturation import InvestigationLimits
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.investigate.front_matter import FINDINGS, FrontMatter
 from autoresearch_ci.investigate.item_schema import Schema, part
@@ -109,18 +109,18 @@ class Program:
         return replace(self, facts=self.facts.model_copy(update=limits))
 
     @property
-    def rules(self) -> dict[str, Rule]:
+    def rules(self) -> dict[str, StatusRequirement]:
         return {
-            name: Rule(needs=rule.needs, fields=rule.fields)
+            name: StatusRequirement(needs=rule.needs, fields=rule.fields)
             for name, rule in self.facts.statuses.items()
         }
 
     def limits(
         self, iterations: int, seconds: float | None, usd: float | None, tokens: int | None
-    ) -> Limits:
+    ) -> InvestigationLimits:
         """When it ends, within these bounds."""
         statuses = self.facts.statuses.items()
-        return Limits(
+        return InvestigationLimits(
             iterations=iterations,
             news=frozenset(name for name, rule in statuses if rule.news),
             warn_after=self.facts.stop.warn_after,

@@ -21,7 +21,7 @@ STEPS = (RECONNAISSANCE, *JUDGING)
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 
-class Judgement(Section):
+class AllowedWord(Section):
     """A word that a step may answer."""
 
     needs: Annotated[tuple[Literal["quote"], ...], Field(strict=False)] = ()
@@ -30,10 +30,10 @@ class Judgement(Section):
     """The status that the item then has; empty: the one that it had."""
 
 
-class Step(Section):
+class ProgramStep(Section):
     """A request of its own: it knows nothing of what else was said."""
 
-    judgements: Mapping[str, Judgement] = {}
+    judgements: Mapping[str, AllowedWord] = {}
     """The words that it may answer."""
     otherwise: str = ""
     """The word that counts where evidence lacks."""
@@ -66,7 +66,7 @@ class PanelRules(Section):
     """Of what nobody confirms in the end."""
 
 
-class Input(Section):
+class ProgramInput(Section):
     """Something that a person says: a flag of the command, told to the model as data."""
 
     about: str = Field(min_length=1, max_length=200)
@@ -77,7 +77,7 @@ class Input(Section):
 
 
 def problems_of_steps(
-    steps: Mapping[str, Step], statuses: Mapping[str, Any], grid: Mapping[str, Any]
+    steps: Mapping[str, ProgramStep], statuses: Mapping[str, Any], grid: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """What types do not say: key and sentence."""
     for name, step in steps.items():
@@ -90,7 +90,7 @@ def problems_of_steps(
 
 
 def _problems_of_judgements(
-    name: str, step: Step, statuses: Mapping[str, Any]
+    name: str, step: ProgramStep, statuses: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     if step.otherwise not in step.judgements:
         yield "steps", f"steps.{name}.otherwise: must be one of its judgements"
@@ -103,7 +103,7 @@ def _problems_of_judgements(
             yield "steps", f"steps.{name}.{word}: changes a status, so it must need evidence"
 
 
-def _problems_of_lists(step: Step, grid: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _problems_of_lists(step: ProgramStep, grid: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     at = f"steps.{RECONNAISSANCE}.item"
     if wrong := list(problems_of(step.item, at)):
         yield from (("steps", why) for why in wrong)
@@ -123,7 +123,7 @@ def _properties(schema: Schema) -> list[tuple[str, Schema]]:
     return list(schema.get("properties", {}).items())
 
 
-def judging_schema(step: Step) -> dict[str, Any]:
+def judging_schema(step: ProgramStep) -> dict[str, Any]:
     """What a judging step answers."""
     return {
         "type": "object",
@@ -136,7 +136,7 @@ def judging_schema(step: Step) -> dict[str, Any]:
     }
 
 
-def answers_schema(step: Step, names: Sequence[str]) -> dict[str, Any]:
+def answers_schema(step: ProgramStep, names: Sequence[str]) -> dict[str, Any]:
     """What a step answers that is asked about several claims."""
     one = judging_schema(step)
     told = {"id": {"type": "string", "enum": list(names)}, **one["properties"]}

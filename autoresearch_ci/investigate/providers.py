@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.llm.conversation import Declined, NoProposal, OutOfBudget, Record, Turn
+from autoresearch_ci.llm.conversation import Declined, NoProposal, OutOfBudget, Recorder, Turn
 from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.safety.redaction import WITHHELD, Redactor
@@ -35,7 +35,7 @@ class Provider:
     def dialect(self) -> Dialect:
         return self.service.dialect
 
-    def ask(self, request: Mapping[str, Any], record: Record, check: Callable[[], None]) -> Turn:
+    def ask(self, request: Mapping[str, Any], record: Recorder, check: Callable[[], None]) -> Turn:
         """Raises `NoProposal` when the answer holds a secret: it would have to be sent back."""
         turn = self.service.ask(request, record, check)
         if self.redactor.found_in_any(turn.content):

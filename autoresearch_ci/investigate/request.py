@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from autoresearch_ci.decide.investigation.saturation import Grid, Looked, coverage, focus
+from autoresearch_ci.decide.investigation.saturation import Grid, Visit, coverage, focus
 from autoresearch_ci.investigate.front_matter import CHANGES
 from autoresearch_ci.investigate.inquiry import definitions, earlier
 from autoresearch_ci.investigate.program import Program
@@ -36,7 +36,7 @@ def build_request(
     *,
     facts: Sequence[tuple[str, str]],
     items: Sequence[Item],
-    looked: Sequence[Looked],
+    looked: Sequence[Visit],
     grid: Grid,
     paths: Sequence[str],
     material: str = "",
@@ -94,7 +94,7 @@ def told_facts(facts: Sequence[tuple[str, str]], paths: Sequence[str]) -> Iterat
 
 
 def _state(
-    program: Program, items: Sequence[Item], looked: Sequence[Looked], grid: Grid
+    program: Program, items: Sequence[Item], looked: Sequence[Visit], grid: Grid
 ) -> Iterator[str]:
     done = earlier(items, program.facts.claim, EARLIER)
     yield "Looked at already:\n" + ("\n".join(done) or "(nothing yet)")

@@ -20,7 +20,7 @@ from autoresearch_ci.measure.commands import (
     BASELINE_TIMEOUT,
     SHORTEST_TIMEOUT,
     TIMEOUT_FACTOR,
-    Ended,
+    EndedCommand,
     MeasuredCommands,
     Subject,
 )
@@ -152,7 +152,7 @@ class Runs:
         changes: Changes,
         timeout: float | None,
         report: str | None,
-    ) -> Ended:
+    ) -> EndedCommand:
         subject = Subject(changes=changes, iteration=iteration, until=self._until)
         commands = self.at(commit)
         if self._until is not None:  # what hangs must not take more than there is
@@ -177,7 +177,7 @@ def outcome(ran: Ran) -> RunEnd:
     )
 
 
-def _recorded(ended: Ended, redact: Callable[[str], str], watched: Collection[str]) -> Ran:
+def _recorded(ended: EndedCommand, redact: Callable[[str], str], watched: Collection[str]) -> Ran:
     """What a run left, not yet numbered."""
     result, suite = ended.result, ended.suite
     of = {redact(test): end for test, end in suite.of.items()} if suite else {}

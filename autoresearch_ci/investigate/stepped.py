@@ -26,12 +26,12 @@ from autoresearch_ci.investigate.program_steps import (
     ANSWER,
     RECONNAISSANCE,
     REFUTE,
-    Step,
+    ProgramStep,
     answers_schema,
 )
 from autoresearch_ci.investigate.steps import (
     UNANSWERED,
-    Claim,
+    BareClaim,
     Opinion,
     Terrain,
     code_of,
@@ -41,8 +41,8 @@ from autoresearch_ci.investigate.steps import (
     told_piece,
 )
 from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
-from autoresearch_ci.record.investigation_history import Ended, Item, Known, Reviewed
-from autoresearch_ci.record.investigation_history import Step as Done
+from autoresearch_ci.record.investigation_history import InvestigationEnded, Item, Known, Reviewed
+from autoresearch_ci.record.investigation_history import StepDone as Done
 from autoresearch_ci.safety.prompt_text import block, line, size
 
 CHANGES_BYTES = 200_000
@@ -74,7 +74,7 @@ class Stepped:
             return self._run(asking)
         except OutOfBudget as error:
             reason = asking.spent_up() or str(error)
-            asking.records.append(Ended(reason=reason))
+            asking.records.append(InvestigationEnded(reason=reason))
             return reason
 
     def _run(self, asking: Asking) -> str:
@@ -164,10 +164,10 @@ def _why_incomplete(item: Item, program: Program) -> Iterator[str]:
         yield f"nobody tried to refute {title!r}: {line(item.reviewed, 200)}"
 
 
-def claim_of(item: Item) -> Claim:
+def claim_of(item: Item) -> BareClaim:
     """What is said of a place, and not why."""
     cwe = item.answer.get("cwe")
-    return Claim(
+    return BareClaim(
         name=item.fingerprint,
         title=str(item.answer.get("title", "")),
         kind=f"CWE-{cwe}" if cwe else "",
@@ -221,9 +221,9 @@ def answer_all(
     return {name: agreed for name, agreed in found.items() if agreed is not None}
 
 
-def _claim(hit: Weakness) -> Claim:
+def _claim(hit: Weakness) -> BareClaim:
     cwe = f"CWE-{hit.cwe}, " if hit.cwe else ""
-    return Claim(
+    return BareClaim(
         name=hit.fingerprint,
         title=hit.title,
         kind=f"{cwe}{hit.rule}, by {', '.join(hit.sources) or 'a tool'}",
@@ -232,11 +232,11 @@ def _claim(hit: Weakness) -> Claim:
     )
 
 
-def _cast(asking: Asking, claim: Claim, vote: int) -> Mapping[str, Any] | None:
+def _cast(asking: Asking, claim: BareClaim, vote: int) -> Mapping[str, Any] | None:
     return asking.records.known.steps.get(f"{ANSWER} {claim.name} {vote}")
 
 
-def _may_change(asking: Asking, step: Step, claim: Claim, vote: int) -> bool:
+def _may_change(asking: Asking, step: ProgramStep, claim: BareClaim, vote: int) -> bool:
     """Whether that vote is still to be cast: all before it were for a change."""
     if _cast(asking, claim, vote) is not None:
         return False
@@ -244,7 +244,7 @@ def _may_change(asking: Asking, step: Step, claim: Claim, vote: int) -> bool:
     return all(cast and step.judgements[cast["judgement"]].becomes for cast in earlier)
 
 
-def _batches(claims: Sequence[Claim]) -> Iterator[list[Claim]]:
+def _batches(claims: Sequence[BareClaim]) -> Iterator[list[BareClaim]]:
     """Few at a time, of one folder where that can be."""
     ordered = sorted(claims, key=lambda claim: claim.path.rpartition("/")[0])
     for start in range(0, len(ordered), BATCH):
@@ -252,7 +252,11 @@ def _batches(claims: Sequence[Claim]) -> Iterator[list[Claim]]:
 
 
 def _answer(
-    asking: Asking, program: Program, batch: Sequence[Claim], vote: int, note: Callable[[str], None]
+    asking: Asking,
+    program: Program,
+    batch: Sequence[BareClaim],
+    vote: int,
+    note: Callable[[str], None],
 ) -> None:
     step, read = program.facts.steps[ANSWER], Reader(asking.tree).text
     names = {f"H{number}": claim for number, claim in enumerate(batch, start=1)}
@@ -277,7 +281,7 @@ def _answer(
 
 
 def _opinions(
-    answer: Answered, reader: Reader, step: Step, names: Sequence[str]
+    answer: Answered, reader: Reader, step: ProgramStep, names: Sequence[str]
 ) -> tuple[dict[str, Opinion], list[str]]:
     schema = answers_schema(step, names)["properties"]["answers"]["items"]
     entries, wrong = fitting_entries(answer["answers"], schema)
@@ -292,7 +296,7 @@ def _opinions(
     return found, [*wrong, *(f"{name} is not answered" for name in missing)]
 
 
-def _agreed(asking: Asking, step: Step, claim: Claim) -> Opinion | None:
+def _agreed(asking: Asking, step: ProgramStep, claim: BareClaim) -> Opinion | None:
     votes = [_cast(asking, claim, vote) for vote in range(1, step.votes + 1)]
     cast = [vote for vote in votes if vote is not None]
     if not cast:

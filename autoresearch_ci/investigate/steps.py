@@ -13,18 +13,19 @@ from typing import Any
 from autoresearch_ci.decide.investigation.finding import Checked, Evidence, check
 from autoresearch_ci.decide.line_map import lines_of
 from autoresearch_ci.decide.spoken_lines import is_spoken
+from autoresearch_ci.experiment import ReadText
 from autoresearch_ci.investigate.asking import Asking, Question
 from autoresearch_ci.investigate.form import Answered, Reader, fitting_entries
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.program_steps import (
     RECONNAISSANCE,
     VERIFY_FIX,
-    Step,
+    ProgramStep,
     judging_schema,
 )
 from autoresearch_ci.investigate.request import told_facts
 from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
-from autoresearch_ci.record.investigation_history import Step as Done
+from autoresearch_ci.record.investigation_history import StepDone as Done
 from autoresearch_ci.safety.prompt_text import block, line
 
 UNANSWERED = "unanswered"
@@ -35,8 +36,6 @@ AROUND = 60
 """Lines on either side of a place in a larger one."""
 NAMES = 12
 """Entries of one list of the reconnaissance that become cells."""
-
-Read = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +76,7 @@ class Terrain:
                 where = next((p.get("path", "") for p in entry.get("evidence", [])), "")
                 yield f"- {line(str(entry['name']), 100)} ({where or 'no place'}): {told}"
 
-    def cells(self, step: Step) -> dict[str, tuple[str, ...]]:
+    def cells(self, step: ProgramStep) -> dict[str, tuple[str, ...]]:
         """Dimension -> names, of those dimensions that the reconnaissance fills."""
         found = {
             dimension: tuple(dict.fromkeys(line(e["name"], 60) for e in self.lists.get(name, ())))
@@ -118,7 +117,7 @@ def reconnoitre(
     return terrain
 
 
-def _terrain(answer: Answered, reader: Reader, step: Step) -> tuple[Terrain, list[str]]:
+def _terrain(answer: Answered, reader: Reader, step: ProgramStep) -> tuple[Terrain, list[str]]:
     lists: dict[str, list[dict[str, Any]]] = {}
     wrong: list[str] = []
     for name, inner in step.item["properties"].items():
@@ -142,7 +141,7 @@ def told_piece(piece: Evidence) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class BareClaim:
     """What somebody says of a place, without their reasons."""
 
     name: str
@@ -165,7 +164,9 @@ class Claim:
         yield from self.places
 
 
-def opinion(asking: Asking, program: Program, name: str, claim: Claim, iteration: int) -> Opinion:
+def opinion(
+    asking: Asking, program: Program, name: str, claim: BareClaim, iteration: int
+) -> Opinion:
     """On one claim. Raises `OutOfBudget`, `ProposerError`."""
     step, read = program.facts.steps[name], Reader(asking.tree).text
     question = Question(
@@ -187,7 +188,10 @@ def opinion(asking: Asking, program: Program, name: str, claim: Claim, iteration
 
 
 def judged_opinion(
-    answer: Answered, located: Callable[[Answered], dict[str, Any]], read: Read, step: Step
+    answer: Answered,
+    located: Callable[[Answered], dict[str, Any]],
+    read: ReadText,
+    step: ProgramStep,
 ) -> tuple[Opinion, Sequence[str]]:
     checked = of_code(check(located(answer)["evidence"], read, {}), read)
     word = str(answer["judgement"])
@@ -205,7 +209,7 @@ def judged_opinion(
     return found, [*checked.dropped, *([] if stands else [f"{word} needs a quote of code"])]
 
 
-def of_code(checked: Checked, read: Read) -> Checked:
+def of_code(checked: Checked, read: ReadText) -> Checked:
     """Without quotes of what code says about itself."""
     spoken = [piece for piece in checked.kept if _is_spoken(piece, read)]
     kept = tuple(piece for piece in checked.kept if piece not in spoken)
@@ -218,11 +222,11 @@ def of_code(checked: Checked, read: Read) -> Checked:
     )
 
 
-def _is_spoken(piece: Evidence, read: Read) -> bool:
+def _is_spoken(piece: Evidence, read: ReadText) -> bool:
     return is_spoken(piece.path, read(piece.path) or "", piece.line, piece.text)
 
 
-def code_of(places: Iterable[tuple[str, int]], read: Read) -> str:
+def code_of(places: Iterable[tuple[str, int]], read: ReadText) -> str:
     """Raw code around places, each file once, as delimited data."""
     by_file: dict[str, list[int]] = {}
     for path, at in places:
@@ -248,7 +252,7 @@ def _window(text: str, lines: Sequence[int]) -> str:
 def verify_fix(
     asking: Asking,
     program: Program,
-    claim: Claim,
+    claim: BareClaim,
     *,
     before: Mapping[str, str],
     after: Mapping[str, str],

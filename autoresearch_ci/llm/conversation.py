@@ -16,10 +16,10 @@ from autoresearch_ci.experiment import Spent
 from autoresearch_ci.llm.draft import Draft, DraftError, Size
 from autoresearch_ci.llm.tools import (
     SUBMIT,
-    Answer,
     Dialect,
     MoreTools,
     Submission,
+    ToolResult,
     call,
     submission,
 )
@@ -30,7 +30,7 @@ SEVERAL_HUNKS = 8
 """A change with more hunks in more than one file looks like several changes."""
 _JOINED = re.compile(r";|\b(and also|as well as|additionally|plus)\b|\(\d\)|\.\s+[A-Z]", re.I)
 
-Record = Callable[[Mapping[str, Any]], None]
+Recorder = Callable[[Mapping[str, Any]], None]
 """Is told the usage fields of every answer, also of one that broke off."""
 
 
@@ -51,7 +51,7 @@ class Ask(Protocol):
     """Sends a request and returns the whole answer, or raises `ProposerError`."""
 
     def __call__(
-        self, request: Mapping[str, Any], record: Record, check: Callable[[], None]
+        self, request: Mapping[str, Any], record: Recorder, check: Callable[[], None]
     ) -> Turn: ...
 
 
@@ -101,7 +101,7 @@ class Talk(ABC, Generic[_R]):
         self._price = price
 
     @abstractmethod
-    def answered(self, name: str, arguments: object, failed: bool) -> Answer:
+    def answered(self, name: str, arguments: object, failed: bool) -> ToolResult:
         """Carry out one call; `failed`: another one of this turn did."""
 
     @abstractmethod
@@ -164,11 +164,13 @@ class Talk(ABC, Generic[_R]):
             results.append({"type": "text", "text": self.hurry})
         return results
 
-    def _carry_out(self, block: Mapping[str, Any], broken: frozenset[str], failed: bool) -> Answer:
+    def _carry_out(
+        self, block: Mapping[str, Any], broken: frozenset[str], failed: bool
+    ) -> ToolResult:
         if self.result is not None:
-            return Answer(text="already submitted", failed=True)
+            return ToolResult(text="already submitted", failed=True)
         if block["id"] in broken:
-            return Answer(text="the arguments were not a whole JSON object", failed=True)
+            return ToolResult(text="the arguments were not a whole JSON object", failed=True)
         return self.answered(str(block.get("name")), block.get("input"), failed)
 
 
@@ -200,31 +202,31 @@ class Conversation(Talk[Submission]):
         self._may_ask_for_split = focused
         self._nudged = False
 
-    def answered(self, name: str, arguments: object, failed: bool) -> Answer:
+    def answered(self, name: str, arguments: object, failed: bool) -> ToolResult:
         if self._more and self._more.handles(name):
             return self._more.call(name, arguments)
         if name != SUBMIT:
             return call(self._draft, self._dialect, name, arguments)
         if failed:
             text = "not submitted: another call of this turn failed; look at it first"
-            return Answer(text=text, failed=True)
+            return ToolResult(text=text, failed=True)
         return self._submit(arguments)
 
-    def _submit(self, arguments: object) -> Answer:
+    def _submit(self, arguments: object) -> ToolResult:
         try:
             given = submission(arguments)
         except DraftError as error:
-            return Answer(text=str(error), failed=True)
+            return ToolResult(text=str(error), failed=True)
         size = self._draft.size()
         reason = self._no_change(given.description)
         if reason and not size.files:
             self.result = given.model_copy(update={"description": reason})
-            return Answer(text="submitted")
+            return ToolResult(text="submitted")
         if reason:
             text = "not submitted: files are changed; `revert` them, or say what the change does"
-            return Answer(text=text, failed=True)
+            return ToolResult(text=text, failed=True)
         if not size.files:
-            return Answer(text="not submitted: no file is changed yet", failed=True)
+            return ToolResult(text="not submitted: no file is changed yet", failed=True)
         why = looks_like_several(size, given.description) if self._may_ask_for_split else ""
         if why:
             self._may_ask_for_split = False
@@ -233,9 +235,9 @@ class Conversation(Talk[Submission]):
                 "take back the rest (`revert`, or edit) and name the rest in `next`. If it is one "
                 "change, submit again as it is."
             )
-            return Answer(text=text, failed=True)
+            return ToolResult(text=text, failed=True)
         self.result = given
-        return Answer(text="submitted")
+        return ToolResult(text="submitted")
 
     def nudged(self, words: str) -> str:
         reason = self._no_change(words)

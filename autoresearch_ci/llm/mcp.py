@@ -31,7 +31,7 @@ from autoresearch_ci.config.proposers import ToolServer
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.execution.environment import UNATTENDED, clean_environment
 from autoresearch_ci.execution.processes import kill_with_variable
-from autoresearch_ci.llm.tools import MAX_RESULT, Answer
+from autoresearch_ci.llm.tools import MAX_RESULT, ToolResult
 from autoresearch_ci.safety.prompt_text import line, shown, tail
 from autoresearch_ci.safety.redaction import Redactor
 
@@ -120,7 +120,7 @@ class McpTools:
         """Whether `call` is to be asked."""
         return name in self._tools
 
-    def call(self, name: str, arguments: object) -> Answer:
+    def call(self, name: str, arguments: object) -> ToolResult:
         """Carry out one call of a tool that we handle; whatever goes wrong is in the answer."""
         connection, tool, _ = self._tools[name]
         started = time.monotonic()
@@ -144,7 +144,9 @@ class McpTools:
             return f"server {name} may be called {most} times per iteration"
         return ""
 
-    def _answered(self, connection: Connection, tool: str, arguments: Mapping[str, Any]) -> Answer:
+    def _answered(
+        self, connection: Connection, tool: str, arguments: Mapping[str, Any]
+    ) -> ToolResult:
         name, seconds = connection.name, connection.server.timeout
         future = connection.call(tool, arguments)
         try:
@@ -159,7 +161,7 @@ class McpTools:
         except Exception as error:  # noqa: BLE001 (a server's nonsense surfaces as anything)
             return _failed(f"server {name}: {connection.reason(error)}")
         text = _bounded(connection.redact(_answer_text(result)))
-        return Answer(text=text, failed=bool(result.is_error))
+        return ToolResult(text=text, failed=bool(result.is_error))
 
     def _started(self, connection: Connection, seconds: float) -> Sequence[Tool]:
         try:
@@ -452,5 +454,5 @@ def _bounded(text: str) -> str:
     return f"{visible[:MAX_RESULT]}\n(cut: {len(text)} characters in all)"
 
 
-def _failed(text: str) -> Answer:
-    return Answer(text=text, failed=True)
+def _failed(text: str) -> ToolResult:
+    return ToolResult(text=text, failed=True)

@@ -21,7 +21,7 @@ import httpx2
 
 from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.llm.conversation import Record, Turn
+from autoresearch_ci.llm.conversation import Recorder, Turn
 from autoresearch_ci.llm.credentials import dialect_of, needed_credential
 from autoresearch_ci.llm.sdk_client import make_client
 from autoresearch_ci.llm.tools import Dialect
@@ -131,7 +131,7 @@ class MessagesService:
     def ask(
         self,
         request: Mapping[str, Any],
-        record: Record,
+        record: Recorder,
         check: Callable[[], None] = lambda: None,
     ) -> Turn:
         """One whole answer. Raises `ProposerError` when it cannot be had.
@@ -156,7 +156,9 @@ class MessagesService:
                 self._wait(pause, check)
         raise AssertionError("the last try raises")
 
-    def _once(self, request: Mapping[str, Any], record: Record, check: Callable[[], None]) -> Turn:
+    def _once(
+        self, request: Mapping[str, Any], record: Recorder, check: Callable[[], None]
+    ) -> Turn:
         heard = _Heard()
         try:
             with self._translated():

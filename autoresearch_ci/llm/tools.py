@@ -33,7 +33,7 @@ class Dialect(enum.StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class ToolResult:
     """What a tool call came to."""
 
     text: str
@@ -49,7 +49,7 @@ class MoreTools(Protocol):
 
     def handles(self, name: str) -> bool: ...
 
-    def call(self, name: str, arguments: object) -> Answer:
+    def call(self, name: str, arguments: object) -> ToolResult:
         """Whatever goes wrong is a failed answer."""
         ...
 
@@ -64,17 +64,19 @@ def definitions(dialect: Dialect) -> list[dict[str, Any]]:
     return [_definition(name) for name in (*_PLAIN, *_SHARED, SUBMIT)]
 
 
-def call(draft: Draft, dialect: Dialect, name: str, arguments: object) -> Answer:
+def call(draft: Draft, dialect: Dialect, name: str, arguments: object) -> ToolResult:
     """Carry out one call, `submit` excepted."""
     own = (EDITOR,) if dialect is Dialect.NATIVE else _PLAIN
     if name not in (*own, *_SHARED):
         known = ", ".join((*own, *_SHARED, SUBMIT))
-        return Answer(text=f"there is no tool {line(name, 60)!r}; there are: {known}", failed=True)
+        return ToolResult(
+            text=f"there is no tool {line(name, 60)!r}; there are: {known}", failed=True
+        )
     try:
         operation = _parsed(_editor(arguments) if name == EDITOR else _MODELS[name], arguments)
-        return Answer(text=_bounded(operation.apply(draft)))
+        return ToolResult(text=_bounded(operation.apply(draft)))
     except DraftError as error:
-        return Answer(text=_bounded(str(error)), failed=True)
+        return ToolResult(text=_bounded(str(error)), failed=True)
 
 
 READING = ("read", "glob", "grep")
@@ -86,12 +88,12 @@ def reading_definitions() -> list[dict[str, Any]]:
     return [_definition(name) for name in READING]
 
 
-def read_only(draft: Draft, name: str, arguments: object) -> Answer:
+def read_only(draft: Draft, name: str, arguments: object) -> ToolResult:
     """Carry out one of `READING`."""
     try:
-        return Answer(text=_bounded(_parsed(_MODELS[name], arguments).apply(draft)))
+        return ToolResult(text=_bounded(_parsed(_MODELS[name], arguments).apply(draft)))
     except DraftError as error:
-        return Answer(text=_bounded(str(error)), failed=True)
+        return ToolResult(text=_bounded(str(error)), failed=True)
 
 
 def submission(arguments: object) -> Submission:

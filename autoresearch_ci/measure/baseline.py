@@ -9,7 +9,7 @@ from autoresearch_ci.decide.metric.early_stop import Curve
 from autoresearch_ci.decide.metric.run_statistics import (
     CALIBRATION,
     Policy,
-    Session,
+    RunStatistics,
     next_calibration_run,
 )
 from autoresearch_ci.errors import BaselineError
@@ -82,7 +82,7 @@ def measure_baseline(
         guards=guarded.runs,
         knowledge=replace(
             knowledge,
-            session=Session.calibrated(_values(runs), policy),
+            session=RunStatistics.calibrated(_values(runs), policy),
             curve=Curve(points=points) if points else None,
         ),
     )

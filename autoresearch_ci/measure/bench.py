@@ -16,15 +16,15 @@ from autoresearch_ci.config.fix import Fix
 from autoresearch_ci.config.metric import Guard, Holdout, Metric
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.budget import Pace
-from autoresearch_ci.decide.knowledge import Knowledge, Seen
-from autoresearch_ci.decide.metric.early_stop import Curve, Point, behind, extend
+from autoresearch_ci.decide.knowledge import Knowledge, Prints
+from autoresearch_ci.decide.metric.early_stop import Curve, Progress, behind, extend
 from autoresearch_ci.decide.metric.printed_lines import PrintedLines
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import (
+    MeasuredSide,
     MetricMeasured,
     Note,
     Observer,
-    Side,
     Stage,
     StageStarted,
     Warning,
@@ -33,7 +33,7 @@ from autoresearch_ci.execution.command import Stop, last_lines
 from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.experiment import MetricRun, Status
 from autoresearch_ci.measure.commands import (
-    Ended,
+    EndedCommand,
     MeasuredCommands,
     RunLogs,
     Subject,
@@ -45,7 +45,7 @@ from autoresearch_ci.measure.guards import Guards
 from autoresearch_ci.measure.hooks import Hooks
 from autoresearch_ci.measure.judge import Judge, judged_paths
 from autoresearch_ci.measure.number import extract as metrics
-from autoresearch_ci.measure.number.streams import Read, read_number
+from autoresearch_ci.measure.number.streams import Reading, read_number
 from autoresearch_ci.measure.number.xml_reports import junit_suite
 from autoresearch_ci.measure.ruler.absolute_paths import AbsolutePaths
 from autoresearch_ci.measure.ruler.provenance import Provenance
@@ -263,7 +263,7 @@ class Bench:
         else:
             run, knowledge = self._measured(subject, knowledge, stage, rival, believed=believed)
         if stage != "holdout":
-            side: Side = "candidate" if subject.is_candidate else "incumbent"
+            side: MeasuredSide = "candidate" if subject.is_candidate else "incumbent"
             self.observe(
                 MetricMeasured(
                     iteration=subject.iteration,
@@ -330,7 +330,7 @@ class _Progress:
     """What a run prints on its way, and whether it is clearly behind its rival."""
 
     def __init__(self, metric: Metric, rival: Curve | None) -> None:
-        self.points: list[Point] = []
+        self.points: list[Progress] = []
         self._pattern = re.compile(metric.early_stop.regex) if metric.early_stop else None
         self._direction = metric.direction
         self._rival = rival
@@ -347,7 +347,7 @@ def crashed(run: MetricRun) -> bool:
     return run.failure is Status.CRASH and not run.timed_out
 
 
-def _in_its_unit(run: MetricRun, role: str, seen: Seen, knowledge: Knowledge) -> MetricRun:
+def _in_its_unit(run: MetricRun, role: str, seen: Prints, knowledge: Knowledge) -> MetricRun:
     """Without its value where that was printed in another unit."""
     if run.failed or not (why := knowledge.other_unit(role, seen)):
         return run
@@ -355,7 +355,7 @@ def _in_its_unit(run: MetricRun, role: str, seen: Seen, knowledge: Knowledge) ->
 
 
 def _believed(
-    run: MetricRun, subject: Subject, role: str, seen: Seen, knowledge: Knowledge
+    run: MetricRun, subject: Subject, role: str, seen: Prints, knowledge: Knowledge
 ) -> tuple[MetricRun, Knowledge]:
     """The run, without its value where it cannot be one of this metric's; and what it teaches."""
     if not subject.is_candidate:
@@ -372,8 +372,8 @@ def _believed(
 
 
 def _read(
-    ended: Ended, section: Metric | Holdout, role: str, *, strict: bool
-) -> Read | MetricError:
+    ended: EndedCommand, section: Metric | Holdout, role: str, *, strict: bool
+) -> Reading | MetricError:
     """What a run that did not fail has printed, or why that is no number."""
     if isinstance(ended.report, MetricError):
         return ended.report
@@ -386,7 +386,9 @@ def _read(
         return error
 
 
-def _interpreted(ended: Ended, read: Read | MetricError, points: Sequence[Point]) -> MetricRun:
+def _interpreted(
+    ended: EndedCommand, read: Reading | MetricError, points: Sequence[Progress]
+) -> MetricRun:
     result = ended.result
     value, failure, reason = None, None, result.reason
     if result.stopped:
@@ -411,7 +413,7 @@ def _interpreted(ended: Ended, read: Read | MetricError, points: Sequence[Point]
     )
 
 
-def _printed(ended: Ended, section: Metric | Holdout, value: float | None) -> PrintedLines:
+def _printed(ended: EndedCommand, section: Metric | Holdout, value: float | None) -> PrintedLines:
     """What stands in its output: on the other stream are warnings, which may get fewer, and what
     some runners say of tests."""
     out, errors = ended.result.stdout.text, ended.result.stderr.text
@@ -434,10 +436,10 @@ def _behind_number(text: str, section: Metric | Holdout) -> str:
     return ""
 
 
-def _seen(ended: Ended, section: Metric | Holdout, read: Read | MetricError) -> Seen:
+def _seen(ended: EndedCommand, section: Metric | Holdout, read: Reading | MetricError) -> Prints:
     """What there is to hold against other runs; of a failed run, only its tests."""
     if ended.result.reason or isinstance(read, MetricError):
-        return Seen(suite=ended.suite)
+        return Prints(suite=ended.suite)
     junit = section.extract.junit if section.extract else None
     content = None if isinstance(ended.report, MetricError) else ended.report
     listed = junit_suite(content or b"", junit) if junit else None

@@ -128,7 +128,7 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class EndedCommand:
     """What a measured command left behind."""
 
     result: CommandResult
@@ -239,7 +239,7 @@ class MeasuredCommands:
         line: Callable[[str], bool] | None = None,
         longest_test: float = 0.0,
         shown: str = "",
-    ) -> Ended:
+    ) -> EndedCommand:
         """Run a command on a state of the code, and collect what it left.
 
         `report`: path of a file that it writes, or a pattern of several. `line`: sees each line of
@@ -272,7 +272,7 @@ class MeasuredCommands:
             elif not (subject.is_candidate or result.failure):
                 knowledge = knowledge.having_taken_lately(result.command, result.seconds)
             report_read = reports.read()
-        return Ended(result=result, suite=suite, report=report_read, knowledge=knowledge)
+        return EndedCommand(result=result, suite=suite, report=report_read, knowledge=knowledge)
 
     def _build(self, stage: Stage, command: str, timeout: float, shown: str) -> None:
         """Of the unmodified code, what others start from; an earlier process has measured that.

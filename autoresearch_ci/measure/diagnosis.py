@@ -16,10 +16,10 @@ from typing import Protocol
 from autoresearch_ci.config.fix import Fix, FixTarget
 from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Failure, ranked
 from autoresearch_ci.decide.failures.objective import Seen as Diagnoses
-from autoresearch_ci.decide.knowledge import Knowledge, Seen
+from autoresearch_ci.decide.knowledge import Knowledge, Prints
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
-from autoresearch_ci.measure.diagnostics.adapter import Adapter, Said
+from autoresearch_ci.measure.commands import EndedCommand, MeasuredCommands, Subject
+from autoresearch_ci.measure.diagnostics.adapter import Adapter, ToolOutput
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
 from autoresearch_ci.measure.diagnostics.plain_suites import whole_suite
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
@@ -33,7 +33,7 @@ REPORT = "autoresearch-report"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class Diagnosed:
     """What targets said of one state of the code."""
 
     seen: Diagnoses
@@ -47,10 +47,10 @@ class Look:
     seconds: float = 0.0
     peak_memory_mb: float | None = None
 
-    def plus(self, other: Look) -> Look:
+    def plus(self, other: Diagnosed) -> Diagnosed:
         """With what other targets said after that."""
         peaks = [peak for peak in (self.peak_memory_mb, other.peak_memory_mb) if peak]
-        return Look(
+        return Diagnosed(
             seen={**self.seen, **other.seen},
             knowledge=other.knowledge,
             doubts={**self.doubts, **other.doubts},
@@ -102,9 +102,9 @@ class Diagnostics:
 
     def look(
         self, subject: Subject, knowledge: Knowledge, names: Collection[str] | None = None
-    ) -> Look:
+    ) -> Diagnosed:
         """What the targets, or those with these `names`, say. Raises `OutOfTime`."""
-        found = Look(seen={}, knowledge=knowledge)
+        found = Diagnosed(seen={}, knowledge=knowledge)
         for name, target in self.targets.items():
             if names is not None and name not in names:
                 continue
@@ -114,11 +114,13 @@ class Diagnostics:
                 found = found.plus(self._asked(target, subject, found.knowledge))
         return found
 
-    def own_look(self, name: str, subject: Subject, knowledge: Knowledge, *, whole: bool) -> Look:
+    def own_look(
+        self, name: str, subject: Subject, knowledge: Knowledge, *, whole: bool
+    ) -> Diagnosed:
         """What one of `own` says."""
         began = time.monotonic()
         seen = {name: self.own[name].look(subject, whole=whole)}
-        return Look(seen=seen, knowledge=knowledge, seconds=time.monotonic() - began)
+        return Diagnosed(seen=seen, knowledge=knowledge, seconds=time.monotonic() - began)
 
     def seconds(self, knowledge: Knowledge) -> float:
         """How long a look usually takes."""
@@ -135,7 +137,7 @@ class Diagnostics:
         command = target.command.replace("{report}", shlex.quote(report))
         return f"cd {shlex.quote(target.folder)} && {{ {command}\n}}" if target.folder else command
 
-    def _asked(self, target: FixTarget, subject: Subject, knowledge: Knowledge) -> Look:
+    def _asked(self, target: FixTarget, subject: Subject, knowledge: Knowledge) -> Diagnosed:
         role, folder = f"target {target.name}", target.folder or ""
         named = REPORT if "{report}" in target.command else target.reports
         ended = self._commands.measured(
@@ -150,14 +152,14 @@ class Diagnostics:
         )
         diagnosis = self._read(target, ended)
         knowledge, doubt = ended.knowledge, ""
-        seen = Seen(suite=ended.suite, listed=diagnosis.suite)
+        seen = Prints(suite=ended.suite, listed=diagnosis.suite)
         if subject.is_candidate:
             found, knowledge = knowledge.doubting(role, seen)
             doubt = found.reason if found else ""
         else:
             knowledge = knowledge.having_seen(role, seen)
         imported = ended.suite.imported if ended.suite else {}
-        return Look(
+        return Diagnosed(
             seen={target.name: diagnosis},
             knowledge=knowledge,
             doubts={target.name: doubt} if doubt else {},
@@ -177,7 +179,7 @@ class Diagnostics:
         known = self._commands.redact(self._command(target)) in knowledge.durations
         return None if known or subject.is_unmodified else FIRST_TIMEOUT
 
-    def without_early_ends(self, look: Look) -> Knowledge:
+    def without_early_ends(self, look: Diagnosed) -> Knowledge:
         """What `look`, at the unmodified code, taught, but for how long a target takes that stopped
         at what is broken: with a build mended, there are tests to run."""
         early = {
@@ -187,10 +189,10 @@ class Diagnostics:
         }
         return look.knowledge.not_knowing_how_long(early)
 
-    def _read(self, target: FixTarget, ended: Ended) -> Diagnosis:
+    def _read(self, target: FixTarget, ended: EndedCommand) -> Diagnosis:
         if isinstance(ended.report, MetricError):
             return Diagnosis(incomplete=str(ended.report))
-        said = Said(
+        said = ToolOutput(
             result=ended.result,
             report=ended.report,
             root=str(self._commands.tree.layout.tree),

@@ -30,7 +30,7 @@ _LOG = ".lines"
 
 
 @dataclass
-class Watch:
+class WatchedLines:
     """One command under observation."""
 
     environment: Mapping[str, str]
@@ -49,7 +49,7 @@ class LineObserver:
         self._tree = tree
 
     @contextlib.contextmanager
-    def watch(self, environment: Mapping[str, str], seen: Path) -> Iterator[Watch]:
+    def watch(self, environment: Mapping[str, str], seen: Path) -> Iterator[WatchedLines]:
         """While the block runs a command in the environment that it is given.
 
         `seen`: where we find its TMPDIR.
@@ -60,7 +60,7 @@ class LineObserver:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(file, 0o622)  # the command may run as another user
-            watch = Watch(with_plugin(environment, self._folder, PLUGIN))
+            watch = WatchedLines(with_plugin(environment, self._folder, PLUGIN))
             yield watch
             with os.fdopen(os.dup(file), "rb") as stream:
                 stream.seek(0)

@@ -27,16 +27,16 @@ from autoresearch_ci.decide.failures.objective import Seen as Diagnoses
 from autoresearch_ci.decide.failures.repair_order import Aim, Lead, Left, left, tried_at
 from autoresearch_ci.decide.failures.shortcuts.detect import shortcuts, suspicious
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.metric.run_statistics import Evidence, Policy, Session, Side
+from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, Policy, RunStatistics, Side
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import MetricMeasured, Warning
 from autoresearch_ci.execution.command import last_lines
-from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status
+from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status, Texts
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.measure.diagnosis import Diagnostics, Look, without
+from autoresearch_ci.measure.diagnosis import Diagnosed, Diagnostics, without
 from autoresearch_ci.measure.flaky import TRIES
-from autoresearch_ci.measure.outcome import Outcome, Texts, identity
+from autoresearch_ci.measure.outcome import Outcome, identity
 from autoresearch_ci.record.run_history import Attempt
 from autoresearch_ci.workspace.repository import Changes
 
@@ -50,7 +50,7 @@ REMEMBERED = 2
 class _Last:
     """What was asked last, as it is asked before, while and after a proposal is made."""
 
-    look: Look | None = None
+    look: Diagnosed | None = None
     causes: Mapping[str, Verdict] = field(default_factory=dict)
     """Of that look."""
     left: tuple[object, Left] | None = None
@@ -70,7 +70,7 @@ class FailureObjective:
     """What an investigation found before."""
     paths: Collection[str] = ()
     """Of all files of the base commit."""
-    _looks: dict[str, Look] = field(default_factory=dict)
+    _looks: dict[str, Diagnosed] = field(default_factory=dict)
     """By identity of the code. Nothing that cannot be found out again by looking."""
     _verdicts: dict[Failure, Verdict] = field(default_factory=dict)
     """Those that no look can change."""
@@ -98,7 +98,7 @@ class FailureObjective:
         knowledge = replace(
             guarded.knowledge,
             red=frozenset(red),
-            session=Session.calibrated((count, count), self.policy),
+            session=RunStatistics.calibrated((count, count), self.policy),
         )
         self._remember({}, look)
         return Outcome(
@@ -106,7 +106,7 @@ class FailureObjective:
             knowledge=knowledge,
             runs=(run,),
             own=(run,),
-            evidence=Evidence(runs=((Side.CANDIDATE, count),)),
+            evidence=DecisionRuns(runs=((Side.CANDIDATE, count),)),
             guards=tuple(guard for guard in guarded.runs if not guard.failed),
         )
 
@@ -141,7 +141,9 @@ class FailureObjective:
             attempt=attempt,
             runs=(run,),
             own=(run,),
-            evidence=Evidence(runs=((Side.CANDIDATE, run.value),) if run.value is not None else ()),
+            evidence=DecisionRuns(
+                runs=((Side.CANDIDATE, run.value),) if run.value is not None else ()
+            ),
             output=comparison.output,
         )
 
@@ -207,7 +209,9 @@ class FailureObjective:
         look, knowledge = self._incumbent(_state(incumbent, experiments), knowledge)
         return self._left(look, experiments, knowledge)
 
-    def _left(self, look: Look, experiments: Sequence[Experiment], knowledge: Knowledge) -> Left:
+    def _left(
+        self, look: Diagnosed, experiments: Sequence[Experiment], knowledge: Knowledge
+    ) -> Left:
         verdicts, asked = self._causes(look), (list(experiments), knowledge.flaky)
         if self._last.left is None or self._last.left[0] != asked:
             found = left(
@@ -222,13 +226,13 @@ class FailureObjective:
             self._last.left = asked, found
         return self._last.left[1]
 
-    def _warnings(self, look: Look) -> list[Failure]:
+    def _warnings(self, look: Diagnosed) -> list[Failure]:
         """What is there and nobody asked about."""
         wanted = [f.id for f in self._wanted(look)]
         found = (f for _, f in look.failures() if f.category is Category.WARNING)
         return [failure for failure in found if failure.id not in wanted]
 
-    def _causes(self, look: Look) -> Mapping[str, Verdict]:
+    def _causes(self, look: Diagnosed) -> Mapping[str, Verdict]:
         """Whose fault each failure is: before anything is edited for it."""
         last = self._last
         if last.look is not look:
@@ -243,14 +247,14 @@ class FailureObjective:
         texts = {path: text.decode(errors="replace") for path, text in self.tests.items()}
         return Ground(paths=self.paths, tests=texts)
 
-    def _wanted(self, look: Look) -> list[Failure]:
+    def _wanted(self, look: Diagnosed) -> list[Failure]:
         """Those of the categories that are to be repaired."""
         wanted, own = self.settings.categories, self.diagnostics.own
         return [
             f for name, f in look.failures() if asked_for(f, wanted) and (not own or name in own)
         ]
 
-    def _blind(self, look: Look) -> Mapping[str, str]:
+    def _blind(self, look: Diagnosed) -> Mapping[str, str]:
         """Targets that may hide some of them."""
         wanted, own = set(self.settings.categories), self.diagnostics.own
         return {
@@ -260,7 +264,7 @@ class FailureObjective:
             and (not own or name in own)
         }
 
-    def _incumbent(self, subject: Subject, knowledge: Knowledge) -> tuple[Look, Knowledge]:
+    def _incumbent(self, subject: Subject, knowledge: Knowledge) -> tuple[Diagnosed, Knowledge]:
         """What is broken in it, looked at once."""
         name = identity(subject.changes)
         if name not in self._looks:
@@ -271,13 +275,13 @@ class FailureObjective:
         self._remember(subject.changes, look)  # it stays, whatever is looked at besides
         return look, knowledge
 
-    def _remember(self, changes: Changes, look: Look) -> None:
+    def _remember(self, changes: Changes, look: Diagnosed) -> None:
         self._looks.pop(identity(changes), None)
         self._looks[identity(changes)] = look
         while len(self._looks) > REMEMBERED:
             del self._looks[next(iter(self._looks))]
 
-    def _again(self, unmodified: Subject, look: Look) -> Look:
+    def _again(self, unmodified: Subject, look: Diagnosed) -> Diagnosed:
         """Tests that fail are run again: the same failure each time, or it is flaky."""
         names = _with_tests(look.failures())
         seen: list[set[str]] = [_tests(look.seen, names)]
@@ -291,7 +295,7 @@ class FailureObjective:
             knowledge = knowledge.failing_now_and_then(unsteady)
         return replace(look, knowledge=knowledge)
 
-    def _run(self, look: Look, knowledge: Knowledge) -> MetricRun:
+    def _run(self, look: Diagnosed, knowledge: Knowledge) -> MetricRun:
         """How much is broken: failures that are not flaky, and targets that hide some."""
         failures = [f for f in self._wanted(look) if f.id not in knowledge.flaky]
         return MetricRun(
@@ -300,7 +304,7 @@ class FailureObjective:
             peak_memory_mb=look.peak_memory_mb,
         )
 
-    def _refuse_blind(self, look: Look) -> None:
+    def _refuse_blind(self, look: Diagnosed) -> None:
         if look.incomplete.keys() == look.seen.keys() and not any(look.failures()):
             reasons = "\n".join(f"  {name}: {why}" for name, why in look.incomplete.items())
             output = "\n".join(map(last_lines, look.outputs.values()))
@@ -337,9 +341,9 @@ class _Comparison:
     """One candidate, looked at target by target until there is an answer."""
 
     def __init__(
-        self, objective: FailureObjective, subject: Subject, before: Look, knowledge: Knowledge
+        self, objective: FailureObjective, subject: Subject, before: Diagnosed, knowledge: Knowledge
     ) -> None:
-        self.after = Look(seen={}, knowledge=knowledge)
+        self.after = Diagnosed(seen={}, knowledge=knowledge)
         self.output = ""
         self._objective = objective
         self._diagnostics = objective.diagnostics
@@ -454,7 +458,7 @@ class _Comparison:
             judged = self._judged()
         return judged
 
-    def _once_more(self, name: str) -> Look:
+    def _once_more(self, name: str) -> Diagnosed:
         """A look that only confirms: what counts is what it cost, and what it taught."""
         again = self._diagnostics.look(self._subject, self.after.knowledge, [name])
         self.after = replace(

@@ -17,17 +17,17 @@ from autoresearch_ci.measure.commands import Subject
 TRIES = 3
 """Runs that show whether a command fails now and then on code that nobody blames."""
 
-Run = TypeVar("Run", MetricRun, GuardRun)
-Measure = Callable[[Subject, Knowledge], tuple[Run, Knowledge]]
+AnyRun = TypeVar("AnyRun", MetricRun, GuardRun)
+Measure = Callable[[Subject, Knowledge], tuple[AnyRun, Knowledge]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured(Generic[Run]):
+class Measured(Generic[AnyRun]):
     """One measurement, and what it took."""
 
-    run: Run
+    run: AnyRun
     """The one that counts."""
-    runs: tuple[Run, ...]
+    runs: tuple[AnyRun, ...]
     """All of them, the incumbent's included."""
     knowledge: Knowledge
     forgiven: str = ""
@@ -36,12 +36,12 @@ class Measured(Generic[Run]):
 
 def with_second_chance(
     role: str,
-    measure: Measure[Run],
+    measure: Measure[AnyRun],
     subject: Subject,
     knowledge: Knowledge,
     *,
-    may_pass: Callable[[Run], bool],
-) -> Measured[Run]:
+    may_pass: Callable[[AnyRun], bool],
+) -> Measured[AnyRun]:
     """Measure; and again where the command failed, but `may_pass` on the same code.
 
     What then passes is believed when the command fails now and then on the incumbent, too.

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 from autoresearch_ci.config.metric import Guard
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult, some
-from autoresearch_ci.decide.knowledge import Knowledge, Seen
+from autoresearch_ci.decide.knowledge import Knowledge, Prints
 from autoresearch_ci.decide.metric.credibility import is_witness
 from autoresearch_ci.decide.metric.printed_lines import PrintedLines
 from autoresearch_ci.events import Note, Stage, Warning
 from autoresearch_ci.experiment import Direction, GuardRun, MetricRun
-from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
+from autoresearch_ci.measure.commands import EndedCommand, MeasuredCommands, Subject
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.number.extract import mentions
-from autoresearch_ci.measure.number.streams import Read, read_number
+from autoresearch_ci.measure.number.streams import Reading, read_number
 from autoresearch_ci.measure.number.xml_reports import Reports, junit_suite
 from autoresearch_ci.safety.untrusted_values import MetricError
 
@@ -171,7 +171,7 @@ class Guards:
         )
         result = ended.result
         read, failure = _number(role, guard, subject, ended)
-        found = read.seen if read else Seen()
+        found = read.seen if read else Prints()
         loss, knowledge = self._lost_tests(
             role, guard, subject, ended, found, stage, failed=bool(failure)
         )
@@ -194,8 +194,8 @@ class Guards:
         role: str,
         guard: Guard,
         subject: Subject,
-        ended: Ended,
-        seen: Seen,
+        ended: EndedCommand,
+        seen: Prints,
         stage: Stage,
         *,
         failed: bool,
@@ -239,7 +239,9 @@ def unsteady(command: str, gone: Sequence[str]) -> str:
     )
 
 
-def _number(role: str, guard: Guard, subject: Subject, ended: Ended) -> tuple[Read | None, str]:
+def _number(
+    role: str, guard: Guard, subject: Subject, ended: EndedCommand
+) -> tuple[Reading | None, str]:
     """The number of a guard that has one, and why the command failed; empty: it did not."""
     failure = ended.result.reason
     if failure or guard.metric is None:
@@ -281,7 +283,7 @@ def _read_off(
     value = measured.numbers.get(name)
     reason = "" if value is not None else f"{name} was not printed"
     before, times = mentions(measured.output, name, None)
-    seen = Seen(times=times, before=before)
+    seen = Prints(times=times, before=before)
     if subject.is_candidate:
         doubt, knowledge = knowledge.doubting(role, seen)
         reason = reason or (f"{name}: {doubt.reason}" if doubt else "")

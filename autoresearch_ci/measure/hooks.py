@@ -47,7 +47,7 @@ class Commit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class HookedCommit:
     """What the hooks made of a commit."""
 
     refusal: GuardRun | None = None
@@ -71,18 +71,18 @@ class Hooks:
         """What becomes of what they did."""
         self._commands.observe(Note(message=message))
 
-    def before_commit(self, commit: Commit) -> Asked:
+    def before_commit(self, commit: Commit) -> HookedCommit:
         """Ask pre-commit, which may change what is committed."""
         return self._asked("pre-commit", commit)
 
-    def about_message(self, commit: Commit) -> Asked:
+    def about_message(self, commit: Commit) -> HookedCommit:
         """Ask commit-msg."""
         return self._asked("commit-msg", commit)
 
-    def _asked(self, name: str, commit: Commit) -> Asked:
+    def _asked(self, name: str, commit: Commit) -> HookedCommit:
         hook, tree = self._hook(name), self._commands.tree
         if hook is None:
-            return Asked()
+            return HookedCommit()
         words = [str(hook)]
         with self._commands.placed(commit.changes):
             tree.pretend_repository(commit.parent, commit.commit)
@@ -96,10 +96,10 @@ class Hooks:
                 result = self._repaired(commit, words, result)
             if not result.failure:
                 formatted = name == "pre-commit"
-                return Asked(staged=tree.staged(commit.commit) if formatted else {})
+                return HookedCommit(staged=tree.staged(commit.commit) if formatted else {})
         reason = f"the {name} hook refused it: {_told(result)}"
         run = GuardRun(command=name, passed=False, reason=reason, output=result.tail)
-        return Asked(refusal=run)
+        return HookedCommit(refusal=run)
 
     def _repaired(
         self, commit: Commit, words: Sequence[str], refused: CommandResult

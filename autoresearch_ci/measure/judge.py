@@ -17,7 +17,7 @@ from autoresearch_ci.config.metric import Metric
 from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import MetricRun, Spent, Status
-from autoresearch_ci.llm.conversation import Ask, Record, Turn
+from autoresearch_ci.llm.conversation import Ask, Recorder, Turn
 from autoresearch_ci.llm.model_prices import spent
 from autoresearch_ci.safety.characters import without_hidden
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
@@ -45,7 +45,7 @@ Answer with one call of the tool `{TOOL}`. Nothing else is read."""
 _TASK = f"Judge the files above by the criteria. Call `{TOOL}` once, with every criterion."
 
 
-class Answer(BaseModel):
+class CriterionAnswer(BaseModel):
     """The judge's word on one criterion."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
@@ -54,9 +54,9 @@ class Answer(BaseModel):
     answer: Literal["yes", "no"]
 
 
-Ballot = tuple[Answer, ...]
+Ballot = tuple[CriterionAnswer, ...]
 """One vote: an answer to each criterion, in the order of the rubric."""
-_ANSWERS = TypeAdapter(dict[str, Answer], config=ConfigDict(defer_build=True))
+_ANSWERS = TypeAdapter(dict[str, CriterionAnswer], config=ConfigDict(defer_build=True))
 
 
 class NoVerdict(Exception):
@@ -124,7 +124,7 @@ class Judge:
             cost_usd=bill.spent.cost_usd,
         )
 
-    def _vote(self, request: Mapping[str, Any], record: Record) -> Ballot:
+    def _vote(self, request: Mapping[str, Any], record: Recorder) -> Ballot:
         why = ""
         for _ in range(TRIES):
             try:
@@ -133,7 +133,7 @@ class Judge:
                 why = str(error)
         raise NoVerdict(f"the judge gave no usable verdict in {TRIES} tries: {why}")
 
-    def _asked(self, request: Mapping[str, Any], record: Record) -> Turn:
+    def _asked(self, request: Mapping[str, Any], record: Recorder) -> Turn:
         if not self.lost:
             try:
                 return self._ask(request, record, lambda: None)

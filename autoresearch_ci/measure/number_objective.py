@@ -10,21 +10,21 @@ from autoresearch_ci.decide.budget import Pace
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.metric.credibility import told_by_output, unlikely_numbers
 from autoresearch_ci.decide.metric.decision import judge
-from autoresearch_ci.decide.metric.early_stop import Point
+from autoresearch_ci.decide.metric.early_stop import Progress
 from autoresearch_ci.decide.metric.no_worse import NoWorse
 from autoresearch_ci.decide.metric.run_statistics import (
-    Evidence,
+    DecisionRuns,
     Policy,
-    Session,
+    RunStatistics,
     Side,
     next_calibration_run,
 )
 from autoresearch_ci.events import Warning
-from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status
+from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status, Texts
 from autoresearch_ci.measure.baseline import measure_baseline
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.measure.outcome import Outcome, Texts, identity
+from autoresearch_ci.measure.outcome import Outcome, identity
 from autoresearch_ci.record.run_history import Attempt
 from autoresearch_ci.workspace.repository import Changes
 
@@ -45,7 +45,7 @@ class NumberObjective:
             knowledge=found.knowledge,
             runs=found.runs,
             own=found.runs,
-            evidence=Evidence(runs=tuple((Side.CANDIDATE, value) for value in found.values)),
+            evidence=DecisionRuns(runs=tuple((Side.CANDIDATE, value) for value in found.values)),
             guards=found.guards,
         )
 
@@ -56,13 +56,13 @@ class NumberObjective:
     def compared(self, attempt: Attempt, subject: Subject, knowledge: Knowledge) -> Outcome:
         """Candidate and incumbent, measured until the keep rule has its answer."""
         session = knowledge.session
-        evidence = Evidence() if self.no_worse else session.begin(identity(attempt.changes))
+        evidence = DecisionRuns() if self.no_worse else session.begin(identity(attempt.changes))
         rule = self.no_worse.judge if self.no_worse else judge
         runs: list[MetricRun] = []
         own: list[MetricRun] = []
         notes: list[str] = []
         output = ""
-        curve: tuple[Point, ...] = ()
+        curve: tuple[Progress, ...] = ()
         while isinstance(step := rule(evidence, session, self.policy), Side):
             side = subject if step is Side.CANDIDATE else subject.rival
             # Once it has a result, that counts: some curves lag and end well.
@@ -113,7 +113,7 @@ class NumberObjective:
                 "are compared with the new number"
             )
         )
-        new = Session.calibrated(values, self.policy)
+        new = RunStatistics.calibrated(values, self.policy)
         return replace(knowledge, session=replace(new, tests=session.tests, keeps=session.keeps))
 
     def pace(self, knowledge: Knowledge) -> Pace:

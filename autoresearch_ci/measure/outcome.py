@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Protocol
@@ -11,8 +11,8 @@ from typing import Protocol
 from autoresearch_ci.decide.budget import Pace
 from autoresearch_ci.decide.failures.repair_order import Aim, Left
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.metric.early_stop import Point
-from autoresearch_ci.decide.metric.run_statistics import Evidence, Side
+from autoresearch_ci.decide.metric.early_stop import Progress
+from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, Side
 from autoresearch_ci.experiment import (
     Decision,
     Experiment,
@@ -20,6 +20,7 @@ from autoresearch_ci.experiment import (
     HoldoutVerdict,
     MetricRun,
     Status,
+    Texts,
 )
 from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.record.run_history import Attempt
@@ -39,14 +40,14 @@ class Outcome:
     """Every run of the metric command, the incumbent's included."""
     own: tuple[MetricRun, ...] = ()
     """The candidate's runs among them."""
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: DecisionRuns = field(default_factory=DecisionRuns)
     guards: tuple[GuardRun, ...] = ()
     holdout: HoldoutVerdict = HoldoutVerdict.NONE
     doubt: str = ""
     """What makes the gain of a keep look unlikely."""
     output: str = ""
     """What a repair or rework is told."""
-    curve: tuple[Point, ...] = ()
+    curve: tuple[Progress, ...] = ()
     """The candidate's last complete curve."""
     secret: bool = False
     """Nothing of the proposal may be repeated, its description included."""
@@ -74,10 +75,6 @@ class Outcome:
         """The same, discarded after all."""
         decision = replace(self.decision, status=Status.DISCARD, reason=reason)
         return replace(self, decision=decision)
-
-
-Texts = Mapping[str, bytes | None]
-"""Contents by path; `None`: there is no such file."""
 
 
 class Objective(Protocol):

@@ -30,7 +30,7 @@ _LOG = ".outcomes"
 
 
 @dataclass
-class Watch:
+class WatchedSuite:
     """One command under observation."""
 
     environment: Mapping[str, str]
@@ -50,7 +50,7 @@ class SuiteObserver:
     @contextlib.contextmanager
     def watch(
         self, environment: Mapping[str, str], seen: Path, longest: float = 0.0
-    ) -> Iterator[Watch]:
+    ) -> Iterator[WatchedSuite]:
         """While the block runs a command in the environment that it is given.
 
         `seen`: where we find its TMPDIR. `longest`: seconds after which a test is stopped, and has
@@ -63,7 +63,7 @@ class SuiteObserver:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(file, 0o622)  # the command may run as another user
-            watch = Watch(with_plugin(environment, self._folder, PLUGIN))
+            watch = WatchedSuite(with_plugin(environment, self._folder, PLUGIN))
             yield watch
             watch.suite = parse_log(_content(file))
         finally:

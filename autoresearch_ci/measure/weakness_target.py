@@ -15,11 +15,12 @@ from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
 from autoresearch_ci.decide.security.as_failures import as_failures
 from autoresearch_ci.decide.security.dodges import dodges
 from autoresearch_ci.decide.security.weakness import Severity, Weakness
+from autoresearch_ci.experiment import Texts
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.measure.outcome import Texts, identity
+from autoresearch_ci.measure.outcome import identity
 from autoresearch_ci.measure.scanners.exhibit import steering
-from autoresearch_ci.measure.scanners.run_scanners import Seen
-from autoresearch_ci.workspace.repository import Changes, FileVersion
+from autoresearch_ci.measure.scanners.run_scanners import ScanResults
+from autoresearch_ci.workspace.repository import Changes, FileVersion, Versions
 
 SCANNERS = "scanners"
 """What the target is called."""
@@ -27,16 +28,14 @@ MODEL = "model"
 FIXED = "fixed"
 """The only word of a model that ends a weakness."""
 
-Files = Mapping[str, FileVersion]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ScannedCode:
     """See `OwnTarget`: what scanners say of a state of the code."""
 
-    files: Files
+    files: Versions
     """Of the base commit."""
-    scan: Callable[[Files], Seen]
+    scan: Callable[[Versions], ScanResults]
     """What all scanners say of these files."""
     wanted: Sequence[Weakness]
     """What is to be repaired."""
@@ -46,11 +45,11 @@ class ScannedCode:
     """Paths of what says that a weakness does not count."""
     allow: Collection[str] = ()
     """Shortcuts that are none here."""
-    known: Seen | None = None
+    known: ScanResults | None = None
     """What was said of the base commit already; `None`: nobody was asked."""
-    _seen: dict[str, Seen] = field(default_factory=dict)
+    _seen: dict[str, ScanResults] = field(default_factory=dict)
     """By identity of the code; nothing that cannot be found out again by looking."""
-    _whole: dict[str, Seen] = field(default_factory=dict)
+    _whole: dict[str, ScanResults] = field(default_factory=dict)
 
     def look(self, subject: Subject, *, whole: bool) -> Diagnosis:
         base, changes = self._base(), subject.changes
@@ -69,17 +68,17 @@ class ScannedCode:
             incomplete=_darker(base, seen),
         )
 
-    def _base(self) -> Seen:
+    def _base(self) -> ScanResults:
         return self.known or self._all_of({})
 
-    def _all_of(self, changes: Changes) -> Seen:
+    def _all_of(self, changes: Changes) -> ScanResults:
         name = identity(changes)
         if name not in self._whole:
             state: dict[str, FileVersion | None] = {**self.files, **changes}
             self._whole[name] = self.scan({p: v for p, v in state.items() if v is not None})
         return self._whole[name]
 
-    def _part(self, changes: Changes, base: Seen) -> Seen:
+    def _part(self, changes: Changes, base: ScanResults) -> ScanResults:
         """What is known of the base commit, and what differs from it looked at."""
         name = identity(changes)
         if name in self._whole:
@@ -103,7 +102,7 @@ class ScannedCode:
         return str(asked[0]) if asked else ""
 
 
-def _carried(base: Seen, now: Seen) -> list[Weakness]:
+def _carried(base: ScanResults, now: ScanResults) -> list[Weakness]:
     """With what nobody can say to be gone: who told it did not look to the end, then or now."""
     known = {weakness.fingerprint for weakness in now.weaknesses}
     gaps, dark = base.gaps.keys() & now.gaps.keys(), base.unseen.keys() & now.unseen.keys()
@@ -118,7 +117,7 @@ def _carried(base: Seen, now: Seen) -> list[Weakness]:
     ]
 
 
-def _darker(base: Seen, now: Seen) -> str:
+def _darker(base: ScanResults, now: ScanResults) -> str:
     """What was looked at in the base commit and is not now; empty: nothing."""
     told = [f"{name} {why}" for name, why in now.gaps.items() if name not in base.gaps]
     told += [f"{path}: {why}" for path, why in now.unseen.items() if path not in base.unseen]
@@ -133,7 +132,7 @@ Verify = Callable[[Weakness, Mapping[str, str], Mapping[str, str]], str]
 class ClaimedWeaknesses:
     """See `OwnTarget`: what a model claims, and an independent request is asked about again."""
 
-    files: Files
+    files: Versions
     read: Callable[[FileVersion], bytes]
     claims: Sequence[Weakness]
     least: Severity

@@ -5,10 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-Read = Callable[[str], bytes]
+from autoresearch_ci.experiment import ReadBytes
+
 _FILES_LIMIT = 40
 _GO_FILES = 400
 _BYTES_LIMIT = 200_000
@@ -73,7 +74,7 @@ _NAMED = re.compile(
 
 
 def benchmarks(
-    paths: Sequence[str], read: Read, scripts: Mapping[str, str], package: str = ""
+    paths: Sequence[str], read: ReadBytes, scripts: Mapping[str, str], package: str = ""
 ) -> Iterator[Benchmark]:
     """The likeliest first. `scripts`: of package.json. `package`: what the repository is called."""
     for path in [p for p in paths if _TRAINS.match(p)][:3]:
@@ -94,7 +95,7 @@ def benchmarks(
 
 
 def _of_scripts(
-    known: Set[str], read: Read, scripts: Mapping[str, str], package: str
+    known: Set[str], read: ReadBytes, scripts: Mapping[str, str], package: str
 ) -> Iterator[Benchmark]:
     found = [p for p in known if _SCRIPT.match(p) and not _AWAY.search(p)]
     for path in sorted(found, key=lambda p: (p.count("/"), p))[:_FILES_LIMIT]:
@@ -129,7 +130,7 @@ def _own(text: str, package: str) -> str:
 _FIXTURE = re.compile(r"(?m)^\s*(?:async )?def test\w*\([^)]*\bbenchmark\b")
 
 
-def _of_pytest(paths: Sequence[str], read: Read) -> Iterator[Benchmark]:
+def _of_pytest(paths: Sequence[str], read: ReadBytes) -> Iterator[Benchmark]:
     """pytest-benchmark's medians; marked tests alone do the same work each time."""
     tests = [p for p in paths if p.endswith(".py") and re.search(r"bench|perf", p, re.I)]
     for path in tests[:_FILES_LIMIT]:
@@ -152,7 +153,7 @@ _SCRIPTS = re.compile(r"(?:bench(?:mark)?s?|perf)(?::[\w:-]+)?")
 
 
 def _of_node(
-    known: Set[str], read: Read, scripts: Mapping[str, str], package: str
+    known: Set[str], read: ReadBytes, scripts: Mapping[str, str], package: str
 ) -> Iterator[Benchmark]:
     """Scripts of package.json, and what vitest measures."""
     for name in sorted(filter(_SCRIPTS.fullmatch, scripts), key=lambda name: (":" in name, name)):
@@ -174,7 +175,7 @@ def _of_node(
         yield Benchmark(command=command, reason=f"{measured[0]}: of vitest", is_tool=True)
 
 
-def _of_cargo(paths: Sequence[str], read: Read) -> Iterator[Benchmark]:
+def _of_cargo(paths: Sequence[str], read: ReadBytes) -> Iterator[Benchmark]:
     """Criterion, divan, and libtest's own, which a stable compiler runs when it is told to."""
     for path in sorted(p for p in paths if re.search(r"(^|/)benches/[\w-]+\.rs$", p)):
         folder, text = path.rpartition("benches/")[0].rstrip("/"), _text(read, path)
@@ -196,7 +197,7 @@ def _of_cargo(paths: Sequence[str], read: Read) -> Iterator[Benchmark]:
 _GO_BENCHMARK = re.compile(r"(?m)^func Benchmark\w+\(")
 
 
-def _of_go(paths: Sequence[str], read: Read) -> Iterator[Benchmark]:
+def _of_go(paths: Sequence[str], read: ReadBytes) -> Iterator[Benchmark]:
     """Of the package that has most of them, three times each; one in a module of its own inside
     the repository is not found from its root, and needs what nobody else does."""
     nested = [f"{posixpath.dirname(p)}/" for p in paths if p.endswith("/go.mod")]
@@ -215,7 +216,7 @@ def _of_go(paths: Sequence[str], read: Read) -> Iterator[Benchmark]:
         yield Benchmark(command=command, reason=reason, is_tool=True)
 
 
-def _of_java(known: Set[str], read: Read) -> Iterator[Benchmark]:
+def _of_java(known: Set[str], read: ReadBytes) -> Iterator[Benchmark]:
     """JMH, by the plugin of Gradle or as the jar of a module."""
     for path in sorted(p for p in known if posixpath.basename(p) in _BUILDS):
         text, folder = _text(read, path), posixpath.dirname(path)
@@ -239,7 +240,7 @@ def _of_java(known: Set[str], read: Read) -> Iterator[Benchmark]:
 _BUILDS = ("pom.xml", "build.gradle", "build.gradle.kts")
 
 
-def _of_cmake(known: Set[str], read: Read) -> Iterator[Benchmark]:
+def _of_cmake(known: Set[str], read: ReadBytes) -> Iterator[Benchmark]:
     """A program that links Google's library."""
     lists = sorted(p for p in known if posixpath.basename(p) == "CMakeLists.txt")
     if "CMakeLists.txt" not in known:
@@ -260,7 +261,7 @@ def _of_cmake(known: Set[str], read: Read) -> Iterator[Benchmark]:
             return
 
 
-def _of_make(known: Set[str], read: Read) -> Iterator[Benchmark]:
+def _of_make(known: Set[str], read: ReadBytes) -> Iterator[Benchmark]:
     """Once to build it, and again to measure; one that links a program does not start it."""
     for path in ("GNUmakefile", "makefile", "Makefile"):
         text = _text(read, path) if path in known else ""
@@ -287,7 +288,7 @@ def _of_asv(known: Set[str]) -> Iterator[Benchmark]:
         yield Benchmark(command=command, reason=f"{path}: asv", is_tool=True)
 
 
-def _text(read: Read, path: str) -> str:
+def _text(read: ReadBytes, path: str) -> str:
     try:
         return read(path)[:_BYTES_LIMIT].decode("utf-8", errors="replace")
     except KeyError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.plan.config_draft import Draft
+from autoresearch_ci.plan.config_draft import ConfigDraft
 
 _LINE = re.compile(
     r"(?im)^[\s>*#-]*\**(goal|scope|metric|direction|verify|guard|iterations)\**\s*:\**[ \t]*(.*)$"
@@ -74,7 +74,7 @@ def _direction(words: str) -> str:
     return "maximize" if re.search(r"\b(higher|maximi[sz]e|larger|more|max)\b", words, re.I) else ""
 
 
-def drafts_of(brief: Brief, usual: Draft) -> Iterator[Draft]:
+def drafts_of(brief: Brief, usual: ConfigDraft) -> Iterator[ConfigDraft]:
     """With its own command: by the number's name where it has one, else by the last number.
 
     `usual`: what is taken for what the brief does not say. A direction that nobody says is up,
@@ -91,7 +91,7 @@ def drafts_of(brief: Brief, usual: Draft) -> Iterator[Draft]:
     yield aimed(brief, replace(usual, metric={**metric, "extract": {"last_number": True}}))
 
 
-def aimed(brief: Brief, draft: Draft) -> Draft:
+def aimed(brief: Brief, draft: ConfigDraft) -> ConfigDraft:
     """The draft with what else the brief says."""
     more = dict(draft.more)
     if brief.iterations:

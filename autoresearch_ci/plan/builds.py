@@ -6,11 +6,12 @@ import posixpath
 import re
 import shlex
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-Read = Callable[[str], bytes]
-Program = tuple[str, str, str]
+from autoresearch_ci.experiment import ReadBytes
+
+Builder = tuple[str, str, str]
 """Command, program, reason."""
 
 
@@ -23,7 +24,7 @@ def output_of(package: Mapping[str, Any]) -> str:
     return next((top for top in tops if top in ("dist", "build", "lib", "es", "out", "esm")), "")
 
 
-def programs(paths: Sequence[str], read: Read) -> Iterator[Program]:
+def programs(paths: Sequence[str], read: ReadBytes) -> Iterator[Builder]:
     """The likeliest first."""
     known = frozenset(paths)
     if "Cargo.toml" in known:
@@ -60,7 +61,7 @@ def notebook_run(paths: Sequence[str]) -> str:
     return f'jupyter nbconvert --to notebook --execute --output-dir "$TMPDIR" {named}'
 
 
-def _of_cargo(known: frozenset[str], read: Read) -> Iterator[Program]:
+def _of_cargo(known: frozenset[str], read: ReadBytes) -> Iterator[Builder]:
     try:
         data = tomllib.loads(_text(read, "Cargo.toml"))
     except (ValueError, RecursionError):
@@ -84,7 +85,7 @@ _AROUND = re.compile(
 _NO_CODE = re.compile(r"\b(INTERFACE|ALIAS|IMPORTED|MODULE)\b")
 
 
-def _of_cmake(known: frozenset[str], read: Read) -> Iterator[Program]:
+def _of_cmake(known: frozenset[str], read: ReadBytes) -> Iterator[Builder]:
     """Programs of the top first, else the library, else a program that lies beside it."""
     found = [
         (kind.lower(), path, name, rest)
@@ -113,7 +114,7 @@ def _rank(target: tuple[str, str, str, str]) -> int:
 _LINKS = re.compile(r"(?m)^([\w./-]+)\s*:(?![:=]).*\n\t.*\$\((?:CC|CXX|LD)\)(?!.* -c\b).*-o")
 
 
-def _of_make(path: str, text: str) -> Iterator[Program]:
+def _of_make(path: str, text: str) -> Iterator[Builder]:
     """A rule that links a program of its own name."""
     for match in _LINKS.finditer(text):
         if not posixpath.splitext(match[1])[1] and "test" not in match[1]:
@@ -122,7 +123,7 @@ def _of_make(path: str, text: str) -> Iterator[Program]:
         yield f"make {match[1]}", match[1], f"{path}: {match[1]}"
 
 
-def _text(read: Read, path: str) -> str:
+def _text(read: ReadBytes, path: str) -> str:
     try:
         return read(path).decode("utf-8", errors="replace")
     except KeyError:

@@ -16,7 +16,7 @@ from autoresearch_ci.safety.wording import shortened
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draft:
+class ConfigDraft:
     """What the file will say."""
 
     goal: str
@@ -48,7 +48,7 @@ CACHED = ("Rust", "Java")
 """Whose builds take minutes from scratch, and notice by themselves what changed."""
 
 
-def draft_of(offer: Offer, stack: Stack, caches: Sequence[str]) -> Draft:
+def draft_of(offer: Offer, stack: Stack, caches: Sequence[str]) -> ConfigDraft:
     """`caches`: folders that builds may keep, see build_caches.py."""
     builds = re.search(r"\b(cargo|mvn|gradlew?)\b", str(offer.metric["command"]))
     more: dict[str, Any] = {}
@@ -69,7 +69,7 @@ def draft_of(offer: Offer, stack: Stack, caches: Sequence[str]) -> Draft:
             metric={**offer.metric, "timeout": _PATIENCE},
             guards=tuple({**guard, "timeout": _PATIENCE} for guard in offer.guards),
         )
-    return Draft(
+    return ConfigDraft(
         goal=offer.goal,
         scope=offer.scope,
         metric=offer.metric,
@@ -89,7 +89,7 @@ _PLAIN_IN_LINE = re.compile(r"[A-Za-z_./(][A-Za-z0-9_./ ()=+%@^-]*")
 _WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 
 
-def yaml_of(draft: Draft, header: Sequence[str] = ()) -> str:
+def yaml_of(draft: ConfigDraft, header: Sequence[str] = ()) -> str:
     """The file's text. Raises `ConfigError` when it would be read as something else."""
     lines = [*(f"# {line}" for line in header)]
     for key, value in draft.data.items():

@@ -15,7 +15,7 @@ from autoresearch_ci.plan.stack import Stack
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class GoalRule:
     """What a kind of goal is measured by."""
 
     name: str
@@ -28,8 +28,8 @@ class Rule:
 Make = Callable[[Stack], Iterator[Offer]]
 
 
-def _rule(name: str, words: tuple[str, ...], make: Make, needs: str) -> Rule:
-    return Rule(name=name, words=re.compile("|".join(words), re.I), make=make, needs=needs)
+def _rule(name: str, words: tuple[str, ...], make: Make, needs: str) -> GoalRule:
+    return GoalRule(name=name, words=re.compile("|".join(words), re.I), make=make, needs=needs)
 
 
 def _printed(words: str) -> Callable[[Stack], Iterator[Offer]]:
@@ -193,7 +193,7 @@ RULES = (
 )
 
 
-def rule_for(goal: str) -> Rule | None:
+def rule_for(goal: str) -> GoalRule | None:
     """The first whose words stand in it."""
     return next((rule for rule in RULES if rule.words.search(goal)), None)
 

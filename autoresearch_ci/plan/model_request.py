@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autoresearch_ci.llm.conversation import Turn
-from autoresearch_ci.plan.config_draft import Draft
+from autoresearch_ci.plan.config_draft import ConfigDraft
 from autoresearch_ci.plan.stack import Stack
 from autoresearch_ci.safety.prompt_text import block, line
 
@@ -42,7 +42,7 @@ N --max-sentence N --forbid WORD --heading TEXT` (violations), `score links GLOB
 --load FILE` (vm_steps); globs in quotes."""
 
 
-class Unusable(Exception):
+class UnusableAnswer(Exception):
     """The answer is no plan; the text says why."""
 
 
@@ -112,18 +112,20 @@ def _lines(stack: Stack, files: Sequence[str]) -> Iterator[str]:
         yield f"and {len(files) - _FILES} files more"
 
 
-def draft_in(turn: Turn, goal: str) -> Draft:
-    """The plan of an answer. Raises `Unusable`."""
+def draft_in(turn: Turn, goal: str) -> ConfigDraft:
+    """The plan of an answer. Raises `UnusableAnswer`."""
     calls = [part for part in turn.content if part.get("type") == "tool_use"]
     if len(calls) != 1 or calls[0].get("name") != TOOL or calls[0].get("id") in turn.broken_calls:
-        raise Unusable(f"the model gave no plan ({line(turn.stop_reason, 40)})")
+        raise UnusableAnswer(f"the model gave no plan ({line(turn.stop_reason, 40)})")
     try:
         answer = _Answer.model_validate(calls[0].get("input"))
     except ValidationError as error:
-        raise Unusable(f"the model's plan is malformed: {error.errors()[0]['msg']}") from error
+        raise UnusableAnswer(
+            f"the model's plan is malformed: {error.errors()[0]['msg']}"
+        ) from error
     named = {"name": answer.metric_name} if answer.metric_name else {}
     read = {} if named else {"extract": {"last_number": True}}
-    return Draft(
+    return ConfigDraft(
         goal=goal,
         scope=tuple(answer.scope),
         metric={

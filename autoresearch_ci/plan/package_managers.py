@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from autoresearch_ci.experiment import ReadBytes
 from autoresearch_ci.measure.diagnostics.discovery.targets import Target
-
-Read = Callable[[str], bytes]
 
 
 def install_commands(
-    main: str, paths: Sequence[str], read: Read, targets: Sequence[Target]
+    main: str, paths: Sequence[str], read: ReadBytes, targets: Sequence[Target]
 ) -> Iterator[str]:
     known = frozenset(paths)
     if main in ("JavaScript", "TypeScript"):
@@ -47,7 +46,7 @@ _EXTRAS = ("test", "tests", "testing", "dev", "develop", "development")
 
 
 def _install_of_python(
-    known: frozenset[str], read: Read, targets: Sequence[Target]
+    known: frozenset[str], read: ReadBytes, targets: Sequence[Target]
 ) -> Iterator[str]:
     pip = "python -m pip install --quiet"
     data = _toml(read, "pyproject.toml")
@@ -84,7 +83,7 @@ def tool_commands(commands: Sequence[str]) -> Iterator[str]:
         yield f"python -m pip install --quiet {' '.join(names)}"
 
 
-def _toml(read: Read, path: str) -> dict[str, Any]:
+def _toml(read: ReadBytes, path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(read(path).decode("utf-8", errors="replace"))
     except (KeyError, ValueError, RecursionError):

@@ -10,18 +10,17 @@ import posixpath
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from autoresearch_ci.decide.failures.shortcuts.detect import is_test
+from autoresearch_ci.experiment import ReadBytes
 from autoresearch_ci.measure.diagnostics.discovery.targets import Discovery, discover
 from autoresearch_ci.plan.benchmarks import Benchmark, benchmarks
 from autoresearch_ci.plan.builds import output_of, programs, sites
 from autoresearch_ci.plan.package_managers import install_commands
 from autoresearch_ci.safety.untrusted_values import json_value
-
-Read = Callable[[str], bytes]
 
 ENDS: Mapping[str, tuple[str, ...]] = {
     "Python": (".py", ".pyx"),
@@ -130,7 +129,7 @@ class Stack:
         return self.main in ("JavaScript", "TypeScript")
 
 
-def stack_of(paths: Iterable[str], read: Read) -> Stack:
+def stack_of(paths: Iterable[str], read: ReadBytes) -> Stack:
     """Of a repository with these files; `read` raises `KeyError` for one that is not there."""
     known = sorted(paths)
     checks = discover(known, read)
@@ -302,14 +301,14 @@ def _shape(path: str) -> str:
     return f"*{match[1]}" if (match := _AFTER.fullmatch(name)) else path
 
 
-def _json(read: Read, path: str) -> dict[str, Any]:
+def _json(read: ReadBytes, path: str) -> dict[str, Any]:
     try:
         return _mapping(json_value(read(path), limit=256_000))
     except (KeyError, ValueError):
         return {}
 
 
-def _package(package: Mapping[str, Any], read: Read) -> str:
+def _package(package: Mapping[str, Any], read: ReadBytes) -> str:
     """What it is called, without its owner."""
     if isinstance(name := package.get("name"), str):
         return name.rpartition("/")[2]

@@ -24,9 +24,9 @@ from autoresearch_ci.experiment import Proposal, Spent, Tree
 from autoresearch_ci.propose.agent_presets import (
     DESCRIPTION_LENGTH,
     PRESETS,
-    Call,
+    AgentCall,
+    AgentReport,
     Preset,
-    Said,
     complaint,
     diff_words,
     keys_of,
@@ -150,7 +150,7 @@ class AgentCliProposer:
             target.write_text(text, encoding="utf-8")
         for folder in (draft.exchange, draft.home):
             draft.sandbox.own_all(folder)
-        call = Call(
+        call = AgentCall(
             model=self._agent.model,
             max_usd=min(
                 (usd for usd in (self._agent.max_usd, left.most_usd) if usd is not None),
@@ -179,7 +179,7 @@ class AgentCliProposer:
         """Seconds, of which the run may have fewer `left` than the agent is allowed."""
         return self._agent.timeout if left is None else min(self._agent.timeout, max(1.0, left))
 
-    def _said(self, result: CommandResult, drafted: Drafted) -> Said:
+    def _said(self, result: CommandResult, drafted: Drafted) -> AgentReport:
         # What a child of the CLI's prints when that has ended is not what it says.
         words = f"{result.stdout.in_time}\n{result.stderr.in_time}"
         plain = plain_says(words)
@@ -191,7 +191,7 @@ class AgentCliProposer:
         return replace(said, error=complaint(said.message or _ending(result)))
 
     def _description(
-        self, result: CommandResult, drafted: Drafted, said: Said, incumbent: Tree
+        self, result: CommandResult, drafted: Drafted, said: AgentReport, incumbent: Tree
     ) -> str:
         if not drafted.edits:
             why = self._why_nothing(result, drafted, said)
@@ -199,7 +199,7 @@ class AgentCliProposer:
         words = sentence(said.message)
         return words or line(diff_words(drafted.edits, incumbent), DESCRIPTION_LENGTH)
 
-    def _why_nothing(self, result: CommandResult, drafted: Drafted, said: Said) -> str:
+    def _why_nothing(self, result: CommandResult, drafted: Drafted, said: AgentReport) -> str:
         if result.timed_out:
             cost = "and what it cost is not known"
             if said.tokens or said.cost_usd:
@@ -216,7 +216,7 @@ class AgentCliProposer:
         return f"{self._agent.name} left every file as it is"
 
     def _report(
-        self, context: Context, result: CommandResult, drafted: Drafted, said: Said
+        self, context: Context, result: CommandResult, drafted: Drafted, said: AgentReport
     ) -> None:
         if drafted.refusals and drafted.edits:
             self._note(f"{self._agent.name}: dropped {_first(drafted.refusals)}")
@@ -234,7 +234,7 @@ class AgentCliProposer:
                 f"{self._redact(refusals)}[propose] {ending} after {result.seconds:.2f} s\n\n"
             )
 
-    def _count_failures(self, result: CommandResult, said: Said, *, useless: bool) -> None:
+    def _count_failures(self, result: CommandResult, said: AgentReport, *, useless: bool) -> None:
         self._failures = self._failures + 1 if useless else 0
         missing = result.exit_code in (126, 127)
         if not self._failures or (self._failures < MAX_FAILURES and not missing):
@@ -254,7 +254,7 @@ class AgentCliProposer:
         )
 
 
-def _nothing(context: Context, result: CommandResult, drafted: Drafted, said: Said) -> str:
+def _nothing(context: Context, result: CommandResult, drafted: Drafted, said: AgentReport) -> str:
     """The answer that nothing is to be changed; empty: it is none, or not one to this request."""
     asked = context.aim is not None and context.request is Request.PROPOSE
     if not asked or drafted.edits or drafted.refusals or _failure(result, said):
@@ -262,7 +262,7 @@ def _nothing(context: Context, result: CommandResult, drafted: Drafted, said: Sa
     return line(nothing_to_do(said.message), DESCRIPTION_LENGTH)
 
 
-def _failure(result: CommandResult, said: Said) -> str:
+def _failure(result: CommandResult, said: AgentReport) -> str:
     """How a call failed; empty when it did not. What was edited counts all the same."""
     if result.timed_out:
         return "took too long"
@@ -331,7 +331,7 @@ def _first_word(command: str | tuple[str, ...]) -> str:
     return match[1] if match else ""
 
 
-def _call(agent: Agent, preset: Preset | None, call: Call) -> str | list[str]:
+def _call(agent: Agent, preset: Preset | None, call: AgentCall) -> str | list[str]:
     """The command line, its standard input being the prompt unless it names the prompt's file."""
     path = str(call.prompt_file)
     if preset:

@@ -26,7 +26,7 @@ DESCRIPTION_LENGTH = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class AgentReport:
     """What a CLI told us about its work; none of it is trusted for more than a label and a sum."""
 
     message: str = ""
@@ -116,9 +116,9 @@ _MOST_WORK = 1 << 28
 _OBJECT = re.compile(r"^\{", re.MULTILINE)
 
 
-def claude_says(output: str) -> Said:
+def claude_says(output: str) -> AgentReport:
     """Its last word; before there is one, what the messages so far have cost at least."""
-    said: Said | None = None
+    said: AgentReport | None = None
     answers: dict[str, list[Mapping[str, Any]]] = {}
     for value in _objects(output):
         if value.get("type") == "assistant":  # one line for each part of a message
@@ -130,7 +130,7 @@ def claude_says(output: str) -> Said:
             failed = value.get("is_error") is True or kind.startswith("error")
             listed = value.get("errors")
             reasons = [_text(word) for word in listed] if isinstance(listed, list) else []
-            said = Said(
+            said = AgentReport(
                 error=message or "; ".join(filter(None, reasons)) or kind or "is_error"
                 if failed
                 else "",
@@ -141,7 +141,7 @@ def claude_says(output: str) -> Said:
     return said or _so_far(answers.values())
 
 
-def _so_far(answers: Iterable[Sequence[Mapping[str, Any]]]) -> Said:
+def _so_far(answers: Iterable[Sequence[Mapping[str, Any]]]) -> AgentReport:
     tokens, dollars = 0, 0.0
     for parts in answers:
         # When a part is told, what it took to write it is not counted yet.
@@ -150,7 +150,7 @@ def _so_far(answers: Iterable[Sequence[Mapping[str, Any]]]) -> Said:
         told["output_tokens"] = max(told.get("output_tokens", 0), written // _CHARACTERS)
         cost = spent(told, Claude.model_construct(model=_text(parts[-1].get("model"))))
         tokens, dollars = tokens + cost.tokens, dollars + cost.cost_usd
-    return Said(tokens=tokens, cost_usd=dollars)
+    return AgentReport(tokens=tokens, cost_usd=dollars)
 
 
 _CHARACTERS = 4
@@ -165,7 +165,7 @@ _ANTHROPIC_USAGE = (
 )
 
 
-def codex_says(output: str) -> Said:
+def codex_says(output: str) -> AgentReport:
     message, tokens, error = "", 0, ""
     for value in _objects(output):
         item = _mapping(value.get("item"))
@@ -179,20 +179,20 @@ def codex_says(output: str) -> Said:
                 error = _words(value.get("error")) or error or "turn.failed"
             case "turn.completed":  # after what it tried again
                 error = ""
-    return Said(message=message, tokens=tokens, error=error)
+    return AgentReport(message=message, tokens=tokens, error=error)
 
 
-def gemini_says(output: str) -> Said:
+def gemini_says(output: str) -> AgentReport:
     message, tokens, error = "", 0, ""
     for value in _objects(output):
         message = _text(value.get("response")) or message
         error = _words(value.get("error")) or error
         models = _mapping(_mapping(value.get("stats")).get("models"))
         tokens += sum(_sum(_mapping(model).get("tokens"), "total") for model in models.values())
-    return Said(message=message, tokens=tokens, error=error)
+    return AgentReport(message=message, tokens=tokens, error=error)
 
 
-def opencode_says(output: str) -> Said:
+def opencode_says(output: str) -> AgentReport:
     message, tokens, cost, error = "", 0, 0.0, ""
     for value in _objects(output):
         part = _mapping(value.get("part"))
@@ -205,13 +205,13 @@ def opencode_says(output: str) -> Said:
             usage = _mapping(part.get("tokens"))
             tokens += _sum(usage, "input", "output", "reasoning")
             tokens += _sum(usage.get("cache"), "read", "write")
-    return Said(message=message, tokens=tokens, cost_usd=cost, error=error)
+    return AgentReport(message=message, tokens=tokens, cost_usd=cost, error=error)
 
 
-def plain_says(output: str) -> Said:
+def plain_says(output: str) -> AgentReport:
     """An unknown CLI: the last `DESCRIPTION: ...` line is its message; nothing else is known."""
     found = _described(output)
-    return Said(message=f"DESCRIPTION: {found}" if found else "")
+    return AgentReport(message=f"DESCRIPTION: {found}" if found else "")
 
 
 def _described(text: str) -> str:
@@ -223,7 +223,7 @@ def _described(text: str) -> str:
 _DESCRIPTION = re.compile(r"^[^\w\n]*DESCRIPTION[^\w\n]*:[ \t*_`]*([^<\s].*)$", re.MULTILINE)
 
 
-def aider_says(output: str) -> Said:
+def aider_says(output: str) -> AgentReport:
     tokens = sum(
         _amount(sent) + _amount(received) for sent, received in _AIDER_TOKENS.findall(output)
     )
@@ -232,7 +232,7 @@ def aider_says(output: str) -> Said:
     errors = list(_AIDER_ERROR.finditer(output))
     # A service that was asked again with success reports tokens after the error.
     lasted = errors and not _AIDER_TOKENS.search(output, errors[-1].end())
-    return Said(
+    return AgentReport(
         message=message,
         tokens=tokens,
         cost_usd=max(costs, default=0.0),
@@ -293,7 +293,7 @@ _MOST_TOKENS = 10**12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class AgentCall:
     """One invocation, as far as a preset needs to know it."""
 
     model: str = ""
@@ -313,7 +313,7 @@ class Preset:
     """One known agent CLI."""
 
     program: str
-    arguments: Callable[[Call], list[str]]
+    arguments: Callable[[AgentCall], list[str]]
     install: str
     """How to get it, paste-ready."""
     keys: tuple[str, ...]
@@ -324,7 +324,7 @@ class Preset:
     """Environment that keeps it quiet and offline but for its model."""
     home_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Files it needs in its HOME."""
-    says: Callable[[str], Said]
+    says: Callable[[str], AgentReport]
     """Reads the end of its output."""
     stdin: bool = True
     """Whether it reads the prompt from its standard input."""
@@ -349,7 +349,7 @@ _PROVIDER_KEYS = {
 }
 
 
-def _claude(call: Call) -> list[str]:
+def _claude(call: AgentCall) -> list[str]:
     tools = "Read,Glob,Grep,Edit,Write"
     # Not --bare: it takes Glob, Grep and Write away. That the repository's own hooks and MCP
     # servers stay off is what the setting sources and the strict MCP configuration are for.
@@ -363,7 +363,7 @@ def _claude(call: Call) -> list[str]:
     ]
 
 
-def _codex(call: Call) -> list[str]:
+def _codex(call: AgentCall) -> list[str]:
     return [
         *("exec", "--json", "--ephemeral", "--ignore-user-config"),
         *("--skip-git-repo-check", "-s", "workspace-write", "-C", str(call.tree)),
@@ -372,21 +372,21 @@ def _codex(call: Call) -> list[str]:
     ]
 
 
-def _gemini(call: Call) -> list[str]:
+def _gemini(call: AgentCall) -> list[str]:
     return [
         *("-p", "", "--approval-mode", "auto_edit", "--skip-trust", "-o", "json"),
         *(("-m", call.model) if call.model else ()),
     ]
 
 
-def _opencode(call: Call) -> list[str]:
+def _opencode(call: AgentCall) -> list[str]:
     return [
         *("run", "--pure", "--auto", "--format", "json", "-m", call.model),
         *("--dir", str(call.tree)),
     ]
 
 
-def _aider(call: Call) -> list[str]:
+def _aider(call: AgentCall) -> list[str]:
     histories = call.prompt_file.parent
     return [
         *("--model", call.model, "--edit-format", "diff"),

@@ -15,7 +15,7 @@ from autoresearch_ci.decide.failures.failure import Failure, summary
 from autoresearch_ci.decide.failures.repair_order import Aim
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.experiment import Experiment, FileEdit, Proposal, Status
-from autoresearch_ci.propose.fixers import SCRIPT, TEMPORARY, Call, calls
+from autoresearch_ci.propose.fixers import SCRIPT, TEMPORARY, FixerCall, calls
 from autoresearch_ci.propose.proposer import Context, NothingLeft, Proposer, Request
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.workspace.draft_tree import DraftTree
@@ -75,7 +75,7 @@ class Autofix:
             self._idle.add((incumbent, call.mark))
         return None
 
-    def _edits(self, call: Call, context: Context) -> tuple[FileEdit, ...]:
+    def _edits(self, call: FixerCall, context: Context) -> tuple[FileEdit, ...]:
         """What the fixer has changed that is its to change."""
         shop = self._workshop
         shop.draft.reset()
@@ -91,7 +91,7 @@ class Autofix:
         self._report(call, context, result, [*filter(None, dropped.values()), *drafted.refusals])
         return tuple(edit for edit in drafted.edits if not dropped[edit.path])
 
-    def _run(self, call: Call, left: float | None) -> CommandResult:
+    def _run(self, call: FixerCall, left: float | None) -> CommandResult:
         shop, draft = self._workshop, self._workshop.draft
         script = draft.exchange / "fixer.cjs"
         if call.fixer.script:
@@ -113,7 +113,7 @@ class Autofix:
         return result.redacted(shop.redact)
 
     def _report(
-        self, call: Call, context: Context, result: CommandResult, dropped: Sequence[str]
+        self, call: FixerCall, context: Context, result: CommandResult, dropped: Sequence[str]
     ) -> None:
         dropped = [line(self._workshop.redact(words), 300) for words in dropped]
         if dropped:
@@ -132,7 +132,7 @@ class Autofix:
                 f"{told}[propose] {ending} after {result.seconds:.2f} s\n\n"
             )
 
-    def _description(self, call: Call, edits: Sequence[FileEdit], aim: Aim) -> str:
+    def _description(self, call: FixerCall, edits: Sequence[FileEdit], aim: Aim) -> str:
         where = edits[0].path if len(edits) == 1 else f"{len(edits)} files"
         said = f" ({aim.failure.message})" if call.rule and aim.failure.message else ""
         return line(self._workshop.redact(f"{call.mark}{where}{said}"), _DESCRIPTION)
@@ -167,7 +167,7 @@ def _incumbent(history: Sequence[Experiment]) -> str:
     return next(kept, "")
 
 
-def _tried(call: Call, context: Context) -> bool:
+def _tried(call: FixerCall, context: Context) -> bool:
     """Whether this was proposed for this very incumbent, and not kept.
 
     A description can have been withheld; then what was aimed at this failure counts.
@@ -190,14 +190,14 @@ def _is_marked(row: Experiment, context: Context) -> bool:
     return aim is not None and any(row.description.startswith(call.mark) for call in calls(aim))
 
 
-def _broken(call: Call, result: CommandResult) -> str:
+def _broken(call: FixerCall, result: CommandResult) -> str:
     """Why nothing that the fixer did is believed; empty: it ended as it does."""
     if result.timed_out or result.exit_code not in call.fixer.ended:
         return result.reason or f"exit code {result.exit_code}"
     return ""
 
 
-def _foreign(call: Call, edit: FileEdit, known: set[str]) -> str:
+def _foreign(call: FixerCall, edit: FileEdit, known: set[str]) -> str:
     """Why a change cannot be this fixer's work; empty: it can."""
     if edit.content is None:
         return f"dropped {edit.path}: a fixer deletes no file"

@@ -13,7 +13,14 @@ from typing import Any
 from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Proposal, Spent
-from autoresearch_ci.llm.conversation import Caps, Conversation, Declined, NoProposal, Record, Turn
+from autoresearch_ci.llm.conversation import (
+    Caps,
+    Conversation,
+    Declined,
+    NoProposal,
+    Recorder,
+    Turn,
+)
 from autoresearch_ci.llm.draft import Draft
 from autoresearch_ci.llm.messages_api import MessagesService
 from autoresearch_ci.llm.model_prices import spent
@@ -134,7 +141,7 @@ class ClaudeProposer:
         self._paid(cost)
         return cost
 
-    def _ask(self, request: Mapping[str, Any], record: Record, check: Callable[[], None]) -> Turn:
+    def _ask(self, request: Mapping[str, Any], record: Recorder, check: Callable[[], None]) -> Turn:
         """Raises `NoProposal` when the answer holds a secret: it would have to be sent back."""
         turn = self._service.ask(request, record, check)
         if self._redactor.found_in_any(turn.content):

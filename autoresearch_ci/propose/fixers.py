@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from autoresearch_ci.decide.failures.failure import Category, Failure
 from autoresearch_ci.decide.failures.repair_order import Aim
-from autoresearch_ci.propose.tool_command import Asked, asked
+from autoresearch_ci.propose.tool_command import ToolCommand, asked
 
 SCRIPT, TEMPORARY = "{script}", "{tmp}"
 """Stand for places that are only known when a fixer is run."""
@@ -28,7 +28,7 @@ class Fixer:
     name: str
     words: str
     """An expression for how a line starts it when it only looks: `ruff check`."""
-    argv: Callable[[Asked, str], Sequence[str]]
+    argv: Callable[[ToolCommand, str], Sequence[str]]
     """What mends a rule."""
     rule: Callable[[Failure], str] = lambda failure: ""
     """The rule behind a failure of one of `tools`; empty: it mends nothing of that."""
@@ -54,7 +54,7 @@ class Fixer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class FixerCall:
     """One run of a fixer."""
 
     fixer: Fixer
@@ -71,7 +71,7 @@ class Call:
         return f"{self.fixer.name}: {f'fix {self.rule}' if self.rule else 'applied'}{place} in "
 
 
-def calls(aim: Aim) -> Iterator[Call]:
+def calls(aim: Aim) -> Iterator[FixerCall]:
     """What may mend the failure, the likeliest first."""
     failure = aim.failure
     read = any(failure.tool in fixer.tools for fixer in FIXERS) or failure.category not in _STYLE
@@ -80,11 +80,11 @@ def calls(aim: Aim) -> Iterator[Call]:
         rule = fixer.rule(failure) if failure.tool in fixer.tools else ""
         if not rule and (read or not fixer.whole or found is None):
             continue
-        tool = found or Asked(program=fixer.name.split()[0])
+        tool = found or ToolCommand(program=fixer.name.split()[0])
         folder = _joined(aim.folder, tool.folder)
         if folder.startswith(("/", "..")):
             continue
-        yield Call(
+        yield FixerCall(
             fixer=fixer,
             rule="" if fixer.whole else rule,
             argv=tuple(fixer.argv(tool, rule)),
@@ -117,16 +117,16 @@ def _modules(failure: Failure) -> str:
 _MODULES = re.compile(r"no required module|missing go\.sum|updates? to go\.(mod|sum)|go mod tidy")
 
 
-def _plainly(*words: str) -> Callable[[Asked, str], Sequence[str]]:
+def _plainly(*words: str) -> Callable[[ToolCommand, str], Sequence[str]]:
     """The tool with other words in place of those that say to look only."""
 
-    def argv(tool: Asked, rule: str) -> Sequence[str]:
+    def argv(tool: ToolCommand, rule: str) -> Sequence[str]:
         return [*tool.launcher, tool.program, *words, *tool.options, "--", *tool.paths]
 
     return argv
 
 
-def _ruff(tool: Asked, rule: str) -> Sequence[str]:
+def _ruff(tool: ToolCommand, rule: str) -> Sequence[str]:
     # Alone, RUF100 would take every `noqa` for unused whose rule is not asked for. Otherwise
     # --select is better: it leaves what the settings call `unfixable` alone.
     only = ["--fixable", rule] if rule == "RUF100" else ["--select", rule]
@@ -186,7 +186,7 @@ main().catch((error) => {
 them); its programming interface can be asked about each fix."""
 
 
-def _eslint(tool: Asked, rule: str) -> Sequence[str]:
+def _eslint(tool: ToolCommand, rule: str) -> Sequence[str]:
     given = _values(tool.options)
     config = next((given[name] for name in ("-c", "--config") if name in given), "")
     dots = [f".{e.strip().lstrip('.')}" for e in given.get("--ext", "").split(",") if e.strip()]
@@ -207,7 +207,7 @@ _RUSTC_GROUPS = ("unused", "nonstandard_style", "future_incompatible", "rust_201
 _CLIPPY_GROUPS = ("all", "pedantic", "nursery", "cargo")
 
 
-def _clippy(tool: Asked, rule: str) -> Sequence[str]:
+def _clippy(tool: ToolCommand, rule: str) -> Sequence[str]:
     silent = [*_RUSTC_GROUPS, *(f"clippy::{group}" for group in _CLIPPY_GROUPS)]
     return [
         *("cargo", "clippy", "--fix", "--allow-dirty", "--allow-staged", "--allow-no-vcs"),
@@ -217,7 +217,7 @@ def _clippy(tool: Asked, rule: str) -> Sequence[str]:
     ]
 
 
-def _gofmt(tool: Asked, rule: str) -> Sequence[str]:
+def _gofmt(tool: ToolCommand, rule: str) -> Sequence[str]:
     return [tool.program, "-w", *tool.options, "--", *tool.paths]
 
 

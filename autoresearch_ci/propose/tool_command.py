@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ToolCommand:
     """A tool as a line of shell starts it."""
 
     folder: str = ""
@@ -39,7 +39,7 @@ _CD = re.compile(r"\s*(?:cd|pushd)\s+([\w./-]+)\s*&&")
 _FOR_A_SHELL = re.compile(r"[$`<>*?\[\]]|\{(?!report\})")
 
 
-def asked(command: str, words: str, *, keeps: str = "", drops: str = "") -> Asked | None:
+def asked(command: str, words: str, *, keeps: str = "", drops: str = "") -> ToolCommand | None:
     """The tool in a line of shell; `None`: the line does not start it.
 
     `words`: an expression for how it is started. `keeps`, `drops`: its options, `--config=` with a
@@ -60,7 +60,7 @@ def asked(command: str, words: str, *, keeps: str = "", drops: str = "") -> Aske
             launcher.append("--no-install")
         program = (match["folder"] or "") + match["tool"].split()[0]
         options, paths = _understood(match["rest"], set(keeps.split()), set(drops.split()))
-        return Asked(
+        return ToolCommand(
             folder=gone[1] if gone else "",
             launcher=tuple(launcher),
             program=program,

@@ -17,11 +17,11 @@ FINDINGS = 5_000
 
 Line: TypeAlias = Annotated[str, Field(max_length=2_000)]
 Words: TypeAlias = Annotated[str, Field(max_length=8_000)]
-Commit: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{40,64}$")]
-Place: TypeAlias = Annotated[str, Field(max_length=4_096, pattern=r"^([^/\x00][^\x00]*)?$")]
+CommitName: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{40,64}$")]
+PathText: TypeAlias = Annotated[str, Field(max_length=4_096, pattern=r"^([^/\x00][^\x00]*)?$")]
 """From the repository's root; empty: none. No part of it is `..`."""
-Number: TypeAlias = Annotated[int, Field(ge=0, le=10**9)]
-Severity: TypeAlias = Literal["critical", "high", "medium", "low", "info", ""]
+Count: TypeAlias = Annotated[int, Field(ge=0, le=10**9)]
+HandoffSeverity: TypeAlias = Literal["critical", "high", "medium", "low", "info", ""]
 
 
 class _Part(BaseModel):
@@ -32,12 +32,12 @@ class HandedEvidence(_Part):
     """What a finding rests on."""
 
     kind: Literal["quote", "command"]
-    path: Place = ""
+    path: PathText = ""
     """Of a quote."""
-    line: Number = 0
+    line: Count = 0
     text: Words = ""
     """The lines that stand there."""
-    run: Number = 0
+    run: Count = 0
     """Of a command: its number in the investigation."""
     command: Words = ""
     """For people: whoever reads it runs nothing of it."""
@@ -53,13 +53,13 @@ class HandedFinding(_Part):
     rule: Line
     """The program, or the rule of a scanner."""
     title: Line
-    severity: Severity = ""
+    severity: HandoffSeverity = ""
     confidence: Literal["high", "medium", "low", ""] = ""
     """By what it rests on."""
-    path: Place = ""
-    line: Number = 0
+    path: PathText = ""
+    line: Count = 0
     """1-based, at `commit`; 0: only the file is known."""
-    end_line: Number = 0
+    end_line: Count = 0
     why: Words = ""
     claim: Words = ""
     fix: Words = ""
@@ -67,7 +67,7 @@ class HandedFinding(_Part):
     dimension: dict[str, Line] = Field(default={}, max_length=20)
     """Cells of the grid that it belongs to."""
     role: Line = ""
-    commit: Commit
+    commit: CommitName
     evidence: list[HandedEvidence] = Field(default=[], max_length=100)
 
 
@@ -78,9 +78,9 @@ class Handoff(_Part):
     source: Annotated[str, Field(min_length=1, max_length=40)]
     """The command that wrote it."""
     tag: Line = ""
-    commit: Commit
+    commit: CommitName
     """What was looked at."""
-    base: Commit
+    base: CommitName
     """What it was compared with; the same commit: nothing."""
     status: Literal["COMPLETE", "CONVERGED", "SATURATED", "BOUNDED", "USER_INTERRUPT", "ERROR"]
     """All but the first three: something was not looked at."""

@@ -16,7 +16,7 @@ from autoresearch_ci.experiment import Spent
 
 
 @dataclass(frozen=True, kw_only=True)
-class Started:
+class InvestigationStarted:
     """What is asked, and of which commit."""
 
     record: Literal["start"] = "start"
@@ -93,7 +93,7 @@ class Paid:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class StepDone:
     """Something that needs no model is finished, and what it found."""
 
     record: Literal["step"] = "step"
@@ -166,21 +166,23 @@ class Reviewed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class InvestigationEnded:
     """Why no further iteration was started."""
 
     record: Literal["end"] = "end"
     reason: str
 
 
-Record: TypeAlias = Started | Ran | Paid | Step | Item | Iteration | Reviewed | Ended
+InvestigationRecord: TypeAlias = (
+    InvestigationStarted | Ran | Paid | StepDone | Item | Iteration | Reviewed | InvestigationEnded
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
     """All of it, folded."""
 
-    start: Started | None = None
+    start: InvestigationStarted | None = None
     runs: Mapping[int, Ran] = field(default_factory=dict)
     items: tuple[Item, ...] = ()
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -188,16 +190,16 @@ class Known:
     """Paid so far, also for what came to nothing."""
     end: str = ""
 
-    def after(self, record: Record) -> Known:
+    def after(self, record: InvestigationRecord) -> Known:
         match record:
-            case Started():
+            case InvestigationStarted():
                 return replace(self, start=record)
             case Ran():
                 return replace(self, runs={**self.runs, record.number: record})
             case Paid():
                 cost = Spent(tokens=record.tokens, cost_usd=record.cost_usd)
                 return replace(self, spent=self.spent + cost)
-            case Step():
+            case StepDone():
                 return replace(self, steps={**self.steps, record.name: record.found})
             case Item():
                 return replace(self, items=(*self.items, record))
@@ -205,7 +207,7 @@ class Known:
                 return replace(self, items=(*self.items, *record.items))
             case Reviewed():
                 return replace(self, items=_reviewed(self.items, record))
-            case Ended():
+            case InvestigationEnded():
                 return replace(self, end=record.reason)
 
     def ran(self, purpose: str, commit: str) -> list[Ran]:

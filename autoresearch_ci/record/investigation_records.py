@@ -17,7 +17,11 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.record.durable_files import append_line
-from autoresearch_ci.record.investigation_history import Known, Record, Started
+from autoresearch_ci.record.investigation_history import (
+    InvestigationRecord,
+    InvestigationStarted,
+    Known,
+)
 from autoresearch_ci.record.record_lines import line_of, read_line_as
 from autoresearch_ci.record.run_names import INVESTIGATION
 from autoresearch_ci.record.run_records import lock_of
@@ -58,7 +62,7 @@ class InvestigationRecords:
             self.known = _parsed(self._path, whole)
         return self.known
 
-    def append(self, record: Record) -> None:
+    def append(self, record: InvestigationRecord) -> None:
         append_line(self._path, line_of(record), 0o600)
         self.known = self.known.after(record)
 
@@ -73,8 +77,8 @@ def peek(folder: Path) -> Known:
 
 
 @cache
-def _reader() -> TypeAdapter[Record]:
-    kinds = Annotated[Record, Field(discriminator="record")]
+def _reader() -> TypeAdapter[InvestigationRecord]:
+    kinds = Annotated[InvestigationRecord, Field(discriminator="record")]
     return TypeAdapter(kinds, config=ConfigDict(strict=True, extra="forbid"))
 
 
@@ -94,9 +98,9 @@ def _parsed(path: Path, raw: bytes) -> Known:
     for number, line in enumerate(lines, start=1):
         try:
             record = read_line_as(_reader(), line)
-            if isinstance(record, Started) != (known.start is None):
+            if isinstance(record, InvestigationStarted) != (known.start is None):
                 raise ValueError(f"a record {record.record!r} does not belong there")
-            if isinstance(record, Started) and not _COMMIT.fullmatch(record.base):
+            if isinstance(record, InvestigationStarted) and not _COMMIT.fullmatch(record.base):
                 raise ValueError(f"{record.base[:50]!r} is no commit")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise WorkspaceError(

@@ -37,7 +37,7 @@ _ROUNDING = 0.0005
 """A headline has one decimal of a percentage."""
 
 
-Row: TypeAlias = tuple[str, str, str, str, str]
+ClaimRow: TypeAlias = tuple[str, str, str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,10 +209,10 @@ def _alike(claimed: float, measured: float) -> bool:
 
 def side_by_side(
     claim: Claim, found: Comparison, values: tuple[float, float], direction: Direction, host: str
-) -> list[Row]:
+) -> list[ClaimRow]:
     """Rows of what was claimed and what was measured, in the metric's own sign, titles first."""
 
-    def row(who: str, ends: str, change: tuple[float, float, float], machine: str) -> Row:
+    def row(who: str, ends: str, change: tuple[float, float, float], machine: str) -> ClaimRow:
         low, high = (percent(end).removesuffix(" %") for end in change[1:])
         span = "same in every run" if change[1] == change[2] else f"{low} to {high} %"
         return who, ends, percent(change[0]), span, shortened(machine, 80) or "unknown"

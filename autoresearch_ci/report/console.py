@@ -25,7 +25,7 @@ def make_progress(stream: TextIO, *, json: bool) -> AbstractContextManager[Obser
         return contextlib.nullcontext(lambda event: _write_json(quiet, event))
     if quiet.isatty() and os.environ.get("TERM") != "dumb":
         return _live(quiet)
-    return contextlib.nullcontext(Lines(quiet))
+    return contextlib.nullcontext(ConsoleLines(quiet))
 
 
 def _write_json(stream: QuietStream, event: Event) -> None:
@@ -35,7 +35,7 @@ def _write_json(stream: QuietStream, event: Event) -> None:
     stream.flush()
 
 
-class Lines:
+class ConsoleLines:
     """One readable line per stage, measurement and experiment; no cursor movement."""
 
     def __init__(self, stream: QuietStream) -> None:

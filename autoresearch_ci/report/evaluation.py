@@ -17,15 +17,15 @@ _FILES = 5
 _PROPOSERS = 5
 _NOTHING = "-"
 
-Row = tuple[str, str]
+Checkpoint = tuple[str, str]
 
 
-def rows(found: Evaluation) -> list[Row]:
+def rows(found: Evaluation) -> list[Checkpoint]:
     """Label and words; words of models are not made harmless yet."""
     return [row for row in _rows(found) if row[1]]
 
 
-def _rows(found: Evaluation) -> Iterator[Row]:
+def _rows(found: Evaluation) -> Iterator[Checkpoint]:
     yield "baseline -> best", f"{number(found.baseline)} -> {number(found.best)}, {_gain(found)}"
     if found.target is not None:
         yield "target", f"{number(found.target)}, {'reached' if found.reached else 'not reached'}"
@@ -149,7 +149,7 @@ def checkpoint(experiments: Sequence[Experiment], direction: Direction, every: i
 # --- Forms ----------------------------------------------------------------------------------------
 
 
-def text(title: str, table: Sequence[Row]) -> str:
+def text(title: str, table: Sequence[Checkpoint]) -> str:
     """For a terminal."""
     width = max(len(label) for label, _ in table)
     lines = [defuse(title)]
@@ -160,7 +160,7 @@ def text(title: str, table: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def markdown(title: str, table: Sequence[Row]) -> str:
+def markdown(title: str, table: Sequence[Checkpoint]) -> str:
     """For a page on a forge."""
     lines = [f"## {inline(title, 200)}", "", "| | |", "| --- | --- |"]
     for label, words in table:

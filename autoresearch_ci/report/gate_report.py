@@ -14,7 +14,7 @@ from typing import Any
 
 from autoresearch_ci.decide.failures.failure import Category, Failure
 from autoresearch_ci.decide.failures.gate import detection
-from autoresearch_ci.decide.gates import Age, Judged, Verdict
+from autoresearch_ci.decide.gates import Age, GateVerdict, Judged
 from autoresearch_ci.safety.wording import shortened
 
 SCHEMA = 1
@@ -29,7 +29,7 @@ WORDS = 1_000
 class GateReport:
     """All that is told of one look at a commit."""
 
-    verdict: Verdict[Failure]
+    verdict: GateVerdict[Failure]
     commit: str
     base: str = ""
     """The merge base; empty: there was none to compare with, or nobody asked it."""

@@ -22,7 +22,7 @@ from autoresearch_ci.report.security_report import SecurityReport, where
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.wording import commit_name, shortened
 
-Lines = Sequence[tuple[str, str]]
+ListLines = Sequence[tuple[str, str]]
 """Label and words."""
 
 
@@ -33,9 +33,9 @@ class FindingsPage:
     title: str
     headline: Sequence[str]
     """Paragraphs of Markdown, what others said made harmless."""
-    tiles: Lines
+    tiles: ListLines
     list: Listing
-    panels: Sequence[tuple[str, str, Lines]]
+    panels: Sequence[tuple[str, str, ListLines]]
     """Name, title, lines; those without lines are left out."""
     commands: Sequence[str]
     file: str
@@ -43,7 +43,7 @@ class FindingsPage:
     about: str
     """What was looked at, for the last line."""
     version: str
-    outputs: Lines = ()
+    outputs: ListLines = ()
     """Tools, and what each printed last."""
 
 

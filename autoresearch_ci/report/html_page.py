@@ -27,7 +27,7 @@ from autoresearch_ci.report.chart import Point, progress_points, progress_svg
 from autoresearch_ci.report.html_list import fitted as fitted_list
 from autoresearch_ci.report.html_pieces import assets, markdown, policy, template
 from autoresearch_ci.report.html_repairs import repairs_list
-from autoresearch_ci.report.html_table import Attempt, cells, fitted
+from autoresearch_ci.report.html_table import RowDetails, cells, fitted
 from autoresearch_ci.report.run_summary import (
     CRASHED,
     RunInfo,
@@ -60,10 +60,10 @@ PAGE_BYTES = 960_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
+class ReportPage:
     """What a page shows beside the journal and what every report says."""
 
-    attempts: Mapping[int, Attempt]
+    attempts: Mapping[int, RowDetails]
     """By iteration."""
     earlier: Sequence[Experiment] = ()
     """What earlier runs kept on the branch, where numbers compare."""
@@ -76,7 +76,7 @@ class Page:
     """The page asks its own server now and then whether there is a newer one."""
 
 
-def html_page(experiments: Sequence[Experiment], info: RunInfo, page: Page) -> str:
+def html_page(experiments: Sequence[Experiment], info: RunInfo, page: ReportPage) -> str:
     """The whole document; what is in it was redacted by the caller."""
     rows, made_of = told(experiments), assets(charts=True)
     repairs = repairs_list(experiments, info, page.earlier)
@@ -115,7 +115,7 @@ def html_page(experiments: Sequence[Experiment], info: RunInfo, page: Page) -> s
     return render(values, rows=cells(rows, info, fitted(rows, page.attempts, room)))
 
 
-def _most_changed(attempts: Mapping[int, Attempt]) -> list[str]:
+def _most_changed(attempts: Mapping[int, RowDetails]) -> list[str]:
     """The files that one may choose from, by name."""
     changed = Counter(
         path for attempt in attempts.values() for path in dict.fromkeys(attempt.files)
@@ -141,7 +141,7 @@ def _tiles(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[tuple[s
     yield "ended", info.stop_reason
 
 
-def _picture(experiments: Sequence[Experiment], info: RunInfo, page: Page) -> str:
+def _picture(experiments: Sequence[Experiment], info: RunInfo, page: ReportPage) -> str:
     """The chart as a data URL: an image runs nothing, and its style stays inside."""
     svg = progress_svg(
         experiments,
@@ -157,7 +157,7 @@ def _picture(experiments: Sequence[Experiment], info: RunInfo, page: Page) -> st
 
 
 def _panels(
-    experiments: Sequence[Experiment], info: RunInfo, page: Page
+    experiments: Sequence[Experiment], info: RunInfo, page: ReportPage
 ) -> Iterator[tuple[str, str, Markup, list[tuple[str, str]]]]:
     """Name, title, prose and rows of label and words."""
     result = run_summary(experiments)
@@ -239,7 +239,7 @@ def _spent(experiments: Sequence[Experiment], outside: Spent) -> Iterator[tuple[
         yield "the longest", f"{duration(slowest.seconds)}, #{slowest.iteration}"
 
 
-def _commands(info: RunInfo, page: Page) -> Iterator[str]:
+def _commands(info: RunInfo, page: ReportPage) -> Iterator[str]:
     """Lines for a shell; names that are ours to choose, or quoted."""
     origin = info.origin[:12]
     head = page.head[:12]
@@ -264,7 +264,7 @@ _KINDS = ("start", "kept", "other", "guarded", "crash", "unmeasured")
 def chart_data(
     experiments: Sequence[Experiment],
     info: RunInfo,
-    attempts: Mapping[int, Attempt],
+    attempts: Mapping[int, RowDetails],
     *,
     earlier: Sequence[Experiment] = (),
     choices: Mapping[str, Sequence[str]],
@@ -305,7 +305,7 @@ def chart_data(
     }
 
 
-def _files(e: Experiment, attempts: Mapping[int, Attempt]) -> Sequence[str]:
+def _files(e: Experiment, attempts: Mapping[int, RowDetails]) -> Sequence[str]:
     attempt = attempts.get(e.iteration)
     return attempt.files if attempt else ()
 

@@ -14,7 +14,7 @@ from autoresearch_ci.decide.failures.repair_order import BLOCKED
 from autoresearch_ci.decide.metric.taken_back import told
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.report.html_list import Cell, Column, Listing, Row
-from autoresearch_ci.report.run_summary import Remaining, RunInfo, count
+from autoresearch_ci.report.run_summary import RemainingFailure, RunInfo, count
 from autoresearch_ci.safety.wording import commit_name, shortened
 
 _STATES = ("left", "blocked", "flaky", "not ours", "fixed")
@@ -69,7 +69,7 @@ def _state(name: str) -> Cell:
     return Cell(text=name, order=_STATES.index(name))
 
 
-def _left(failure: Remaining) -> Row:
+def _left(failure: RemainingFailure) -> Row:
     state = "left"
     if failure.why:
         named = [name for name in ("flaky", BLOCKED) if failure.why.startswith(name)]

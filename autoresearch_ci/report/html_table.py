@@ -26,7 +26,7 @@ _AROUND = 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attempt:
+class RowDetails:
     """What lies beside one row of the journal."""
 
     diff: str = ""
@@ -36,13 +36,13 @@ class Attempt:
     """The first that it changed, no more than `FILES`."""
 
 
-Texts = Mapping[str, str]
+RowTexts = Mapping[str, str]
 """What a row holds that may be long, by name."""
 _NONE = dict.fromkeys(("more", "doubt", "reason", "failure", "diff", "log"), "")
 
 
 def cells(
-    rows: Sequence[Experiment], info: RunInfo, texts: Mapping[int, Texts]
+    rows: Sequence[Experiment], info: RunInfo, texts: Mapping[int, RowTexts]
 ) -> Iterator[dict[str, Any]]:
     """A row of the table each. `texts`: of each iteration, as `fitted` makes them."""
     for e in rows:
@@ -64,10 +64,10 @@ def cells(
 
 
 def fitted(
-    rows: Sequence[Experiment], attempts: Mapping[int, Attempt], room: int
-) -> dict[int, Texts]:
+    rows: Sequence[Experiment], attempts: Mapping[int, RowDetails], room: int
+) -> dict[int, RowTexts]:
     """All of them cut at the same size, the largest with which they fit in `room` bytes."""
-    texts = {e.iteration: _texts(e, attempts.get(e.iteration, Attempt())) for e in rows}
+    texts = {e.iteration: _texts(e, attempts.get(e.iteration, RowDetails())) for e in rows}
     sizes = sorted(html_size(text) for row in texts.values() for text in row.values() if text)
     limit = _equal_parts(sizes, room - _AROUND * len(sizes))
     return {
@@ -86,7 +86,7 @@ def _equal_parts(sizes: Sequence[int], room: int) -> int:
     return sizes[-1] if sizes else 0
 
 
-def _texts(e: Experiment, attempt: Attempt) -> Texts:
+def _texts(e: Experiment, attempt: RowDetails) -> RowTexts:
     told = e.description if shortened(e.description, _SUMMARY) != e.description else ""
     texts = {"more": told, "doubt": e.doubt, "reason": e.reason, "failure": e.failure}
     texts |= {"diff": attempt.diff, "log": attempt.log}

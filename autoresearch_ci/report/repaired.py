@@ -10,7 +10,13 @@ from collections.abc import Iterable, Sequence
 from autoresearch_ci.decide.failures.failure import mended_ids
 from autoresearch_ci.decide.failures.repair_order import Left
 from autoresearch_ci.experiment import Experiment, Status
-from autoresearch_ci.report.run_summary import Remaining, Repairs, RunInfo, count, run_summary
+from autoresearch_ci.report.run_summary import (
+    RemainingFailure,
+    Repairs,
+    RunInfo,
+    count,
+    run_summary,
+)
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.wording import shortened
 
@@ -26,7 +32,7 @@ def repairs_of(left: Left | None, categories: Iterable[str] = (), earlier: int =
     if left is None:
         return Repairs(categories=tuple(categories), earlier=earlier)
     shown = tuple(
-        Remaining(
+        RemainingFailure(
             id=shortened(failure.id, _WORDS),
             category=str(failure.category),
             path=shortened(failure.path, _WORDS),

@@ -29,8 +29,8 @@ from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import Lineage
 from autoresearch_ci.record.run_history import is_commit
 from autoresearch_ci.report.chart import progress_svg
-from autoresearch_ci.report.html_page import Page, html_page
-from autoresearch_ci.report.html_table import FILES, Attempt
+from autoresearch_ci.report.html_page import ReportPage, html_page
+from autoresearch_ci.report.html_table import FILES, RowDetails
 from autoresearch_ci.report.repaired import outcome, repaired, repairs_of
 from autoresearch_ci.report.repairs import BLOCKED_FILE, blocked_markdown, not_ours, still_broken
 from autoresearch_ci.report.run_summary import (
@@ -236,7 +236,7 @@ def write_report(
     facts = redactor.redact_all(facts)
     text = json_text(facts, indent=2, readable=True) + "\n"
     (folder / "run.json").write_text(text, encoding="utf-8")
-    shown = Page(
+    shown = ReportPage(
         attempts=attempts(experiments, folder, context.repository, redact),
         earlier=finished.earlier,
         configuration=facts["config"],
@@ -302,14 +302,14 @@ def attempts(
     folder: Path,
     repository: Repository | None,
     redact: Callable[[str], str],
-) -> dict[int, Attempt]:
+) -> dict[int, RowDetails]:
     """By iteration. `repository`: the one that has the commits; `None`: there is none."""
     named = {e.iteration: e.commit for e in experiments if e.iteration and is_commit(e.commit)}
     commits = list(dict.fromkeys(named.values()))
     diffs = repository.diffs(commits, DIFF) if repository else {}
     touched = repository.touched(commits) if repository else {}
     return {
-        e.iteration: Attempt(
+        e.iteration: RowDetails(
             diff=redact(diffs.get(e.commit, "")) if e.iteration in named else "",
             log=redact(log_end(folder, e.iteration)),
             files=[redact(path) for path in touched.get(named.get(e.iteration, ""), ())[:FILES]],

@@ -208,7 +208,7 @@ class PassedTests:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Remaining:
+class RemainingFailure:
     """One failure that is still there, in words that a page has room for."""
 
     id: str
@@ -231,7 +231,7 @@ class Repairs:
     """All of them but the flaky ones, those that are set aside included."""
     flaky: int = 0
     """Failures that come and go on the same code."""
-    shown: Sequence[Remaining] = ()
+    shown: Sequence[RemainingFailure] = ()
     """The first of them."""
     incomplete: Mapping[str, str] = field(default_factory=dict)
     """By target, why there may be more."""

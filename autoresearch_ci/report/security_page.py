@@ -27,7 +27,7 @@ from autoresearch_ci.report.run_summary import count
 from autoresearch_ci.report.security_report import UNREAD, SecurityReport, reproduce, where
 from autoresearch_ci.report.summary_page import (
     STEP_SUMMARY_BYTES,
-    Section,
+    MarkdownSection,
     commit_link,
     details,
     fitted,
@@ -65,7 +65,7 @@ def security_markdown(report: SecurityReport, limit: int = STEP_SUMMARY_BYTES) -
         (_matrices(report), 3, "what the model looked at"),
         (shell(reproduce(report)), 4, "how to reproduce"),
     ]
-    return fitted([Section(text=t, importance=i, name=name) for t, i, name in parts], limit)
+    return fitted([MarkdownSection(text=t, importance=i, name=name) for t, i, name in parts], limit)
 
 
 _OTHERWISE = {

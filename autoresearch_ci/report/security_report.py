@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from autoresearch_ci.decide.gates import Age, Judged, Verdict
+from autoresearch_ci.decide.gates import Age, GateVerdict, Judged
 from autoresearch_ci.decide.security.model_layer import ModelLayer
 from autoresearch_ci.decide.security.weakness import FAMILIES, MODEL, Severity, Weakness
 
@@ -31,7 +31,7 @@ UNREAD = "not looked at but for secrets: no scanner here knows the language"
 class SecurityReport:
     """All that is told of one commit."""
 
-    verdict: Verdict[Weakness]
+    verdict: GateVerdict[Weakness]
     commit: str
     base: str = ""
     """The merge base; empty: all of the commit was judged, or there is none."""

@@ -21,7 +21,7 @@ from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.record.run_names import is_tag, run_store
 from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.report.chart import progress_svg
-from autoresearch_ci.report.html_page import Page, html_page
+from autoresearch_ci.report.html_page import ReportPage, html_page
 from autoresearch_ci.report.run_folder import REPORT_FILE, attempts
 from autoresearch_ci.report.run_summary import Confirmation, RunInfo
 from autoresearch_ci.safety.redaction import Redactor
@@ -94,7 +94,7 @@ def _page(
 ) -> str:
     kept = [e.commit for e in run.rows if e.status is Status.KEEP]
     configuration = run.facts.get("config")
-    page = Page(
+    page = ReportPage(
         attempts=attempts(run.rows, run.journal.parent, repository, redact),
         earlier=run.earlier,
         configuration=configuration if isinstance(configuration, dict) else {},

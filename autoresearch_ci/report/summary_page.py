@@ -41,7 +41,7 @@ _NOTE = "Left out, because the page would be too long: {}."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class MarkdownSection:
     """A part of a document that stands for itself, in Markdown."""
 
     text: str
@@ -51,7 +51,7 @@ class Section:
     """What a reader misses when it is left out; a few plain words of ours."""
 
 
-def fitted(sections: Sequence[Section], limit: int) -> str:
+def fitted(sections: Sequence[MarkdownSection], limit: int) -> str:
     """The sections in their order, in at most `limit` UTF-8 bytes.
 
     A section is there or not: cut in the middle, its fences and tables would swallow the next one.
@@ -109,7 +109,7 @@ def summary_markdown(
         (expectations(experiments, info.direction), 2, "what was expected"),
         (_ending(result, info), 8, "how the run ended"),
     )
-    return fitted([Section(text=t, importance=i, name=name) for t, i, name in parts], limit)
+    return fitted([MarkdownSection(text=t, importance=i, name=name) for t, i, name in parts], limit)
 
 
 def page_headline(experiments: Sequence[Experiment], info: RunInfo) -> str:

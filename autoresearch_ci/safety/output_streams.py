@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from autoresearch_ci.safety.log_text import defuse
 
 
-class Guarded:
+class GuardedStream:
     """A text stream on which no line is a workflow command, whatever is printed: every line passes
     through `defuse` when it is complete."""
 
@@ -38,7 +38,7 @@ class Guarded:
 
 
 def guard_output() -> Callable[[], None]:
-    """Put a `Guarded` before stdout and stderr, unless they are a person's terminal.
+    """Put a `GuardedStream` before stdout and stderr, unless they are a person's terminal.
 
     The answer takes them away again and must be called before the process ends.
     """
@@ -47,7 +47,7 @@ def guard_output() -> Callable[[], None]:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not stream.isatty():
-            guards.append(Guarded(stream))
+            guards.append(GuardedStream(stream))
             setattr(sys, name, guards[-1])
 
     def take_away() -> None:

@@ -58,7 +58,7 @@ _LONGEST_NUMBER = 400
 _STRING = re.compile(r'"[^"\\]*+(?>(?:\\.[^"\\]*+)*)"?', re.DOTALL)
 _NO_BRACKET = re.compile(r"[^\[{\]}]++")
 
-Number = Callable[[str], Any]
+ToNumber = Callable[[str], Any]
 
 
 class Unreadable(ValueError):
@@ -76,7 +76,7 @@ def json_value(
     text: str | bytes,
     *,
     limit: int,
-    number: Number | None = None,
+    number: ToNumber | None = None,
     depth: int = JSON_DEPTH,
 ) -> Any:
     """The value of one JSON text of at most `limit` characters.

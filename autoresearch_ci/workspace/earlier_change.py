@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from autoresearch_ci.experiment import FileEdit
+from autoresearch_ci.experiment import FileEdit, Texts
 from autoresearch_ci.workspace.git import GitDirectory
 
 MAX_FILES = 50
@@ -20,7 +20,7 @@ MAX_BYTES = 300_000
 _REGULAR = ("100644", "100755")
 _NOTHING = "000000"
 
-Files = Mapping[str, tuple[str | None, str | None]]
+FileSides = Mapping[str, tuple[str | None, str | None]]
 """Text before and after, by path; `None`: there was no such file."""
 
 
@@ -30,7 +30,7 @@ def resolve(git: GitDirectory, name: str) -> str | None:
     return out.decode().strip() if code == 0 else None
 
 
-def files(git: GitDirectory, commit: str, since: str = "") -> Files | None:
+def files(git: GitDirectory, commit: str, since: str = "") -> FileSides | None:
     """What it did to its only parent, or to `since`; `None`: it is no small change of text."""
     sides = _sides(git, commit, since)
     versions = [version for pair in sides.values() for version in pair if version]
@@ -74,8 +74,6 @@ def _text(git: GitDirectory, version: _Version) -> str | None:
     return None if version is None else git("cat-file", "blob", version[1]).decode()
 
 
-Contents = Mapping[str, bytes | None]
-"""Of files by path; `None`: there is no such file."""
 _CONTEXT = (0, 1, 3)
 """Lines around a change that say where it belongs: as few as make the place unmistakable."""
 
@@ -87,7 +85,7 @@ class EarlierChange:
     commit: str
     description: str
     """In words, as the journal had it; empty: unknown."""
-    files: Files
+    files: FileSides
     because: str = ""
     """Why it is to be made again, or never again; empty: a comment named it."""
 
@@ -97,7 +95,7 @@ class EarlierChange:
         return sum(len(text or "") for pair in self.files.values() for text in pair)
 
 
-def is_again(change: EarlierChange, before: Contents, after: Contents) -> bool:
+def is_again(change: EarlierChange, before: Texts, after: Texts) -> bool:
     """Whether an edit writes the lines that `change` wrote, into the same files, and no other.
 
     What was there before does not matter: `lr = 3` is the same idea wherever it starts from. Of

@@ -56,6 +56,7 @@ class FileVersion:
         return self.mode in ("100644", "100755")
 
 
+Versions = Mapping[str, FileVersion]
 Changes = Mapping[str, FileVersion | None]
 """What differs from the base commit: path to its version, `None` where it was deleted."""
 

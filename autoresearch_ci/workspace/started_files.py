@@ -14,13 +14,11 @@ import itertools
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide import task_rules
-
-Read = Callable[[str], bytes]
-"""The content of a tracked file."""
+from autoresearch_ci.experiment import ReadBytes
 
 _FILES_LIMIT = 400
 _BYTES_LIMIT = 256 * 1024
@@ -82,13 +80,13 @@ class _Command:
     """Whether its output is what something else judges."""
 
 
-def started_files(commands: Iterable[str], tracked: Collection[str], read: Read) -> list[str]:
+def started_files(commands: Iterable[str], tracked: Collection[str], read: ReadBytes) -> list[str]:
     """Those of `tracked` that the commands start, however far down; never what they compile."""
     return [*_Following(frozenset(tracked), read).follow(commands)]
 
 
 class _Following:
-    def __init__(self, tracked: frozenset[str], read: Read) -> None:
+    def __init__(self, tracked: frozenset[str], read: ReadBytes) -> None:
         self.tracked = tracked
         self.read = read
         self.found: dict[str, None] = {}

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from autoresearch_ci import __version__
 from autoresearch_ci.decide.failures.failure import Category, Failure, Problem, identified
-from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
+from autoresearch_ci.decide.gates import Age, GateVerdict, Judged, Ruling
 from autoresearch_ci.report.annotations import annotated, code_quality
 from autoresearch_ci.report.failures_junit import failures_junit
 from autoresearch_ci.report.gate_page import comment_markdown, gate_lines
@@ -30,7 +30,7 @@ def judged(found: Failure, age: Age, note: str = "") -> Judged[Failure]:
 
 
 REPORT = GateReport(
-    verdict=Verdict(
+    verdict=GateVerdict(
         ruling=Ruling.FAIL,
         reason="2 new failures (1 critical, 1 test); pytest: 1 of 12 tests lost (1 skipped): "
         "tests.test_api::test_timeout",
@@ -95,7 +95,7 @@ def test_the_comment(matches_golden: Golden) -> None:
 
 
 def test_the_comment_of_a_gate_that_cannot_say(matches_golden: Golden) -> None:
-    verdict = Verdict[Failure](
+    verdict = GateVerdict[Failure](
         ruling=Ruling.INCOMPLETE,
         reason="not all was looked at: mypy: mypy could not be started: mypy: not found",
         unseen={"mypy": "mypy could not be started: mypy: not found"},

@@ -23,7 +23,7 @@ import pytest
 
 from autoresearch_ci.cli.arguments import make_parser, parsed
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.cli.fix_check import LOOKS, Looked, check
+from autoresearch_ci.cli.fix_check import LOOKS, CheckedCommit, check
 from autoresearch_ci.cli.gate_commits import asked, compared
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.resolve import load
@@ -32,7 +32,7 @@ from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.decide.failures.objective import Seen
 from autoresearch_ci.errors import BaselineError, ConfigError
 from autoresearch_ci.execution.command import CommandResult, Printed
-from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 from tests.conftest import FEW_PLUGINS, Repo
 from tests.git_http import create
@@ -48,7 +48,7 @@ class Scripted:
     answers: Mapping[str, list[Seen | BaselineError]]
     asked: list[tuple[str, frozenset[str] | None]] = field(default_factory=list)
 
-    def __call__(self, commit: str, only: Collection[str] | None = None) -> Looked:
+    def __call__(self, commit: str, only: Collection[str] | None = None) -> CheckedCommit:
         ran = sum(name == commit and wanted != frozenset() for name, wanted in self.asked)
         self.asked.append((commit, None if only is None else frozenset(only)))
         known = self.answers[commit]
@@ -57,7 +57,7 @@ class Scripted:
             raise answer
         seen = {name: d for name, d in answer.items() if only is None or name in only}
         commands = {name: f"run-{name} {{report}}" for name in answer}
-        return Looked(seen=seen, commands=commands, outputs=dict.fromkeys(seen, "said"))
+        return CheckedCommit(seen=seen, commands=commands, outputs=dict.fromkeys(seen, "said"))
 
 
 def lint(*paths: str, message: str = "is wrong", incomplete: str = "") -> Diagnosis:
@@ -657,12 +657,14 @@ class Tools:
     repo: Repo
     folder: Path
 
-    def __call__(self, commit: str, only: Collection[str] | None = None) -> Looked:
+    def __call__(self, commit: str, only: Collection[str] | None = None) -> CheckedCommit:
         number = len(list(self.folder.iterdir()))
         tree = self.folder / f"tree-{number}"
         self.repo.git("worktree", "add", "--quiet", "--detach", str(tree), commit)
         wanted = [name for name in TARGETS if only is None or name in only]
-        return Looked(seen={name: self._seen(name, tree) for name in wanted}, commands=TARGETS)
+        return CheckedCommit(
+            seen={name: self._seen(name, tree) for name in wanted}, commands=TARGETS
+        )
 
     def _seen(self, name: str, tree: Path) -> Diagnosis:
         report = tree.with_suffix(".xml")
@@ -687,7 +689,7 @@ class Tools:
             stderr=Printed(text=err),
         )
         written = report.read_bytes() if report.exists() else None
-        return TOOLS[name].parse(Said(result=result, report=written, root=str(tree)))
+        return TOOLS[name].parse(ToolOutput(result=result, report=written, root=str(tree)))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from autoresearch_ci.decide.failures.failure import ordered, summary
 from autoresearch_ci.decide.failures.objective import Seen, SetChange, compared
 from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.environment import clean_environment
-from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
 from autoresearch_ci.measure.diagnostics.discovery.targets import discover
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
@@ -37,7 +37,7 @@ def seen(root: Path) -> Seen:
         command = target.command.replace("{report}", str(report))
         result = run_command(command, cwd=root, env=env, apart=True)
         written = report.read_bytes() if report.exists() else None
-        said = Said(result=result, report=written, root=str(root), folder=target.folder)
+        said = ToolOutput(result=result, report=written, root=str(root), folder=target.folder)
         found[target.name] = TOOLS[target.tool].parse(said)
     return found
 

@@ -10,7 +10,7 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.publish.forge.forge import LineNote
-from autoresearch_ci.publish.forge.forge_refusals import ForgeRefused, Place
+from autoresearch_ci.publish.forge.forge_refusals import ForgeRefused, PublishPlace
 from autoresearch_ci.publish.forge.gitlab import Notes
 from tests.conftest import Repo
 from tests.gitlab_api import PROJECT, GitLabApi
@@ -109,7 +109,7 @@ def test_what_passes_on_its_own_is_waited_for_and_nothing_is_said_twice(
     api: GitLabApi, method: str, status: int, waited: float
 ) -> None:
     slept: list[float] = []
-    place = Place(repository=PROJECT)
+    place = PublishPlace(repository=PROJECT)
     notes = Notes(f"{api.url}/api/v4", PROJECT, TOKEN, place, slept.append)
     beside = LineNote(path="a.py", line=1, text="a shell", key="0" * 16)
     api.faults[method] = status
@@ -122,7 +122,7 @@ def test_what_passes_on_its_own_is_waited_for_and_nothing_is_said_twice(
 
 def test_who_never_answers_is_given_up(api: GitLabApi) -> None:
     slept: list[float] = []
-    place = Place(repository=PROJECT)
+    place = PublishPlace(repository=PROJECT)
     notes = Notes(f"{api.url}/api/v4", PROJECT, TOKEN, place, slept.append)
     api.always, api.faults["GET"] = True, 503
     with pytest.raises(ForgeRefused, match=r"503 .*not now"):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from autoresearch_ci.cli.init.comment_questions import Question, questions_markdown
+from autoresearch_ci.cli.init.comment_questions import CommentQuestion, questions_markdown
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.publish.comment_commands import parse_answers
 from tests.git_http import create
@@ -224,7 +224,7 @@ def test_with_yes_or_without_an_issue_nobody_is_asked(
 
 def test_the_words_of_others_are_words_in_the_comment() -> None:
     hostile = "@org/team ![x](http://x/) <!-- autoresearch-ci:init:0 --> ```\n/autoresearch answer"
-    asked = [Question(key="scope", words="Which?", usual=hostile, answers=(hostile,))]
+    asked = [CommentQuestion(key="scope", words="Which?", usual=hostile, answers=(hostile,))]
     text = questions_markdown(hostile, asked, [hostile])
     outside = text.rpartition("````text")[0]
     assert "@org/team" not in outside

@@ -15,7 +15,7 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.forge.forge import Address
 from autoresearch_ci.publish.forge.forge_refusals import (
     ForgeRefused,
-    Place,
+    PublishPlace,
     RefusalKind,
     classify,
     explain,
@@ -57,7 +57,7 @@ def connect(server: GitServer, bare: Bare, repo: Repo, sleeps: list[float]) -> I
     ) -> Remote:
         address = Address(
             url=url or f"{server.url}/owner/name.git",
-            place=Place(repository="owner/name", branch="autoresearch/t"),
+            place=PublishPlace(repository="owner/name", branch="autoresearch/t"),
         )
         remote = Remote(
             address,
@@ -188,7 +188,7 @@ def test_an_answer_that_will_not_change_is_not_called_an_outage(
     said: str, kind: RefusalKind
 ) -> None:
     assert classify(said) is kind
-    told = str(explain(kind, said, Place(repository="owner/name")))
+    told = str(explain(kind, said, PublishPlace(repository="owner/name")))
     assert ("itself is down" in told) == (kind is RefusalKind.UNREACHABLE)
 
 

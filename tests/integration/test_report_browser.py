@@ -20,9 +20,9 @@ from autoresearch_ci.decide.security.weakness import Severity, worst_first
 from autoresearch_ci.experiment import Direction, Status
 from autoresearch_ci.record.journal_tsv import format_row, header
 from autoresearch_ci.report.html_findings import security_html
-from autoresearch_ci.report.html_page import Page, html_page
-from autoresearch_ci.report.html_table import Attempt
-from autoresearch_ci.report.run_summary import Remaining, Repairs
+from autoresearch_ci.report.html_page import ReportPage, html_page
+from autoresearch_ci.report.html_table import RowDetails
+from autoresearch_ci.report.run_summary import RemainingFailure, Repairs
 from autoresearch_ci.safety.redaction import Redactor
 from tests.browser import CHROMIUM, Browser, browser
 from tests.unit.report import test_security_report as scans
@@ -79,7 +79,7 @@ def page_of(folder: Path, *, count: int = 40, **fields: Any) -> str:
     rows[7] = replace(rows[7], description="prefetch the table", reason="")
     rows = [replace(e, proposer="claude" if e.iteration % 2 else "search") for e in rows]
     attempts = {
-        e.iteration: Attempt(
+        e.iteration: RowDetails(
             diff="@@ -1 +1 @@\n-a long line that was there before\n+and another one " + "x" * 300,
             log="it ran\n",
             files=["src/a.py" if e.iteration % 3 else "src/deep/folder/with/a/long/name/b.py"],
@@ -87,7 +87,7 @@ def page_of(folder: Path, *, count: int = 40, **fields: Any) -> str:
         for e in rows[1:]
     }
     path = folder / "report.html"
-    page = Page(attempts=attempts, configuration={"iterations": count}, version="1")
+    page = ReportPage(attempts=attempts, configuration={"iterations": count}, version="1")
     text = html_page(rows, run_info(goal="Make it faster", guards=["pytest -q"]), page)
     path.write_text(text, encoding="utf-8")
     return path.as_uri()
@@ -282,10 +282,10 @@ def test_the_failures_of_a_repair_lead_to_the_experiments(
     chromium: Browser, tmp_path: Path
 ) -> None:
     rows = [e if e.status is not Status.KEEP else replace(e, failure="ruff:x") for e in night(10)]
-    left = [Remaining(id="mypy:y", category="type", path="a.py", line=1, message=HOSTILE)]
+    left = [RemainingFailure(id="mypy:y", category="type", path="a.py", line=1, message=HOSTILE)]
     info = run_info(repairs=Repairs(looked=True, left=1, shown=left))
     path = tmp_path / "report.html"
-    page = Page(attempts={}, configuration={}, version="1")
+    page = ReportPage(attempts={}, configuration={}, version="1")
     path.write_text(html_page(rows, info, page), encoding="utf-8")
     chromium.said.clear()
     chromium.open(path.as_uri())
@@ -317,9 +317,9 @@ def test_hostile_words_do_nothing(chromium: Browser, tmp_path: Path) -> None:
     chromium.said.clear()
     chromium.requests.clear()
     rows = night(6, description=HOSTILE, reason=HOSTILE, doubt=HOSTILE, proposer=HOSTILE)
-    attempts = {n: Attempt(diff=HOSTILE, log=HOSTILE, files=[HOSTILE]) for n in range(1, 7)}
+    attempts = {n: RowDetails(diff=HOSTILE, log=HOSTILE, files=[HOSTILE]) for n in range(1, 7)}
     told = {"goal": HOSTILE, "stop_reason": HOSTILE, "metric_name": HOSTILE, "host": HOSTILE}
-    page = Page(attempts=attempts, configuration={HOSTILE: HOSTILE}, version=HOSTILE)
+    page = ReportPage(attempts=attempts, configuration={HOSTILE: HOSTILE}, version=HOSTILE)
     info = run_info(**told, metric_command=HOSTILE, guards=[HOSTILE])
     path = tmp_path / "report.html"
     path.write_text(html_page(rows, info, page), encoding="utf-8")

@@ -16,7 +16,7 @@ from autoresearch_ci.cli.arguments import make_parser
 from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.gate_commits import compared
 from autoresearch_ci.cli.security.repair import Fixed, fix
-from autoresearch_ci.cli.security.scan import Scan
+from autoresearch_ci.cli.security.scan import ScanContext
 from autoresearch_ci.decide.investigation.finding import Evidence
 from autoresearch_ci.decide.security.model_layer import ModelLayer
 from autoresearch_ci.decide.security.weakness import Severity, Weakness, identified
@@ -72,7 +72,7 @@ def repaired(audits: Audits, script: Script) -> Fixed | None:
     config = audits.config
     told = identified([CLAIM], lambda path: APP)
     with closing(Repository.open(audits.repo.path)) as repository:
-        scan = Scan(
+        scan = ScanContext(
             config=config,
             repository=repository,
             pair=compared(audits.repo.path, options.environment),

@@ -8,7 +8,7 @@ import pytest
 
 from autoresearch_ci.candidate import Outcome
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.metric.run_statistics import Evidence, Side
+from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, Side
 from autoresearch_ci.experiment import (
     Decision,
     Experiment,
@@ -31,7 +31,7 @@ def outcome(status: Status, *values: tuple[Side, float], **fields: Any) -> Outco
     given: dict[str, Any] = {
         "decision": Decision(status=status, reason="because", ci_low=0.1, ci_high=0.2),
         "knowledge": Knowledge(),
-        "evidence": Evidence(runs=values),
+        "evidence": DecisionRuns(runs=values),
         "runs": runs,
         **fields,
     }

@@ -24,7 +24,7 @@ from autoresearch_ci.events import (
     StageStarted,
     Warning,
 )
-from autoresearch_ci.execution.supervisor import Stopping, Stream
+from autoresearch_ci.execution.supervisor import Channel, Stopping
 from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
 from autoresearch_ci.report.event_lines import EventLines
 
@@ -33,7 +33,7 @@ _TAIL = 400
 
 
 @dataclass(kw_only=True)
-class Step:
+class StepOutput:
     """Filled as the step goes on; read when it is over."""
 
     environment: Mapping[str, str]
@@ -53,7 +53,7 @@ class Step:
     gate: bool = False
     """Whether it says what is broken, and repairs nothing."""
 
-    def hear(self, stream: Stream, line: str) -> None:
+    def hear(self, stream: Channel, line: str) -> None:
         if stream == "err":
             self.complaints = [*self.complaints[1 - _TAIL :], line]
             self.log.line(line)

@@ -22,7 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.cli.action.child_output import Narrator, Step
+from autoresearch_ci.cli.action.child_output import Narrator, StepOutput
 from autoresearch_ci.cli.action.github_event import claim_of, read_trigger
 from autoresearch_ci.cli.action.inputs import (
     INPUTS,
@@ -107,7 +107,7 @@ def main(environment: Mapping[str, str], supervise: Callable[..., int] = supervi
     files = FileCommands(environment)
     files.set_outputs(no_outputs())  # there, should nothing else come to pass
     _remember(environment, since=since, finished=False)
-    step = Step(
+    step = StepOutput(
         environment=environment,
         workspace=workspace,
         log=log,
@@ -159,7 +159,7 @@ def _loop(command: object) -> str:
     return str(command) if command in RESUMABLE else "run"
 
 
-def _run(step: Step, supervise: Callable[..., int]) -> int:
+def _run(step: StepOutput, supervise: Callable[..., int]) -> int:
     environment = step.environment
     given = read_inputs(environment)
     hidden = [given[name] for name, about in INPUTS.items() if about.secret and name in given]
@@ -217,7 +217,7 @@ def _run(step: Step, supervise: Callable[..., int]) -> int:
     return code
 
 
-def _set_up(step: Step, command: str) -> None:
+def _set_up(step: StepOutput, command: str) -> None:
     """The workflow's own preparation, such as installing what the metric needs; sees no secret."""
     step.log.group("setup-command")
     code = supervise(
@@ -289,7 +289,7 @@ def _unpublished(words: list[str], command: str) -> list[str]:
     return [*words, "--publish", "none"] if command in (*LOOPS, "security") else words
 
 
-def _say(step: Step, code: int) -> None:
+def _say(step: StepOutput, code: int) -> None:
     """The annotations that everybody sees, and the end of the log."""
     if step.reason and not step.error:
         step.log.annotate("notice", step.reason)

@@ -17,7 +17,7 @@ _PREFIX = "INPUT_"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Input:
+class ActionInput:
     """One input of the action."""
 
     flag: str = ""
@@ -28,30 +28,30 @@ class Input:
     """Masked in the log, and never part of a command line."""
 
 
-INPUTS: Mapping[str, Input] = {
-    "command": Input(),
-    "config": Input(flag="--config"),
-    "goal": Input(flag="--goal", commands=("run", "fix", "init")),
-    "iterations": Input(flag="--iterations", commands=("run", "fix", "debug")),
-    "max-minutes": Input(flag="--minutes", commands=("run", "fix", "debug")),
-    "max-usd": Input(flag="--budget-usd", commands=("run", "fix", "debug")),
-    "proposer": Input(flag="--proposer", commands=("run", "fix")),
-    "model": Input(flag="--claude-model", commands=("run", "fix", "debug")),
-    "category": Input(commands=("fix",)),
-    "skip-lint": Input(commands=("fix",)),
-    "until-green": Input(commands=("fix",)),
-    "failing-command": Input(flag="--command", commands=("debug",)),
-    "good-ref": Input(flag="--bisect", commands=("debug",)),
-    "anthropic-api-key": Input(secret=True),
-    "token": Input(secret=True),
-    "app-id": Input(),
-    "app-private-key": Input(secret=True),
-    "fail-on": Input(commands=("compare", "fix", "security")),
-    "setup-command": Input(),
-    "base": Input(commands=("run", "compare", "fix", "security", "publish")),
-    "draft": Input(flag="--publish-draft", commands=("run", "fix", "publish")),
-    "resume": Input(commands=("run", "fix", "debug")),
-    "args": Input(),
+INPUTS: Mapping[str, ActionInput] = {
+    "command": ActionInput(),
+    "config": ActionInput(flag="--config"),
+    "goal": ActionInput(flag="--goal", commands=("run", "fix", "init")),
+    "iterations": ActionInput(flag="--iterations", commands=("run", "fix", "debug")),
+    "max-minutes": ActionInput(flag="--minutes", commands=("run", "fix", "debug")),
+    "max-usd": ActionInput(flag="--budget-usd", commands=("run", "fix", "debug")),
+    "proposer": ActionInput(flag="--proposer", commands=("run", "fix")),
+    "model": ActionInput(flag="--claude-model", commands=("run", "fix", "debug")),
+    "category": ActionInput(commands=("fix",)),
+    "skip-lint": ActionInput(commands=("fix",)),
+    "until-green": ActionInput(commands=("fix",)),
+    "failing-command": ActionInput(flag="--command", commands=("debug",)),
+    "good-ref": ActionInput(flag="--bisect", commands=("debug",)),
+    "anthropic-api-key": ActionInput(secret=True),
+    "token": ActionInput(secret=True),
+    "app-id": ActionInput(),
+    "app-private-key": ActionInput(secret=True),
+    "fail-on": ActionInput(commands=("compare", "fix", "security")),
+    "setup-command": ActionInput(),
+    "base": ActionInput(commands=("run", "compare", "fix", "security", "publish")),
+    "draft": ActionInput(flag="--publish-draft", commands=("run", "fix", "publish")),
+    "resume": ActionInput(commands=("run", "fix", "debug")),
+    "args": ActionInput(),
 }
 """Every input of action.yml, in its order."""
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from autoresearch_ci.cli.action.child_output import Step
+from autoresearch_ci.cli.action.child_output import StepOutput
 from autoresearch_ci.cli.action.inputs import LOOPS
-from autoresearch_ci.cli.action.runner_io import Level
+from autoresearch_ci.cli.action.runner_io import LogLevel
 from autoresearch_ci.cli.action.step_summary import (
     comparison_part,
     error_part,
@@ -29,7 +29,7 @@ from autoresearch_ci.experiment import NOT_PUBLISHED, Direction, Experiment, Sta
 from autoresearch_ci.report.run_summary import relative_change, run_summary
 
 
-def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
+def results(step: StepOutput, code: int) -> tuple[dict[str, str], list[str]]:
     """Outputs, and the parts of the summary, the most important first."""
     outputs: dict[str, str] = {}
     parts = [reason_part(step.reason), error_part(step.error, code)]
@@ -79,7 +79,7 @@ def own_lines(complaints: Sequence[str], printed: Sequence[str], code: int) -> l
     return list(complaints[: starts[0]]) if starts else []
 
 
-def _run_findings(step: Step) -> tuple[dict[str, str], str]:
+def _run_findings(step: StepOutput) -> tuple[dict[str, str], str]:
     narrator = step.narrator
     if narrator.started is None:
         return {}, ""
@@ -111,10 +111,10 @@ def _run_findings(step: Step) -> tuple[dict[str, str], str]:
 _OF_A_GATE = {"fix": ("failures", "verdict"), "security": ("findings", "verdict")}
 _SPENT = ("cost-usd", "tokens")
 """Of a gate that asks a model."""
-_LEVELS: Mapping[str, Level] = {"error": "error", "warning": "warning"}
+_LEVELS: Mapping[str, LogLevel] = {"error": "error", "warning": "warning"}
 
 
-def _gate_findings(step: Step, code: int) -> tuple[dict[str, str], str]:
+def _gate_findings(step: StepOutput, code: int) -> tuple[dict[str, str], str]:
     """Outputs and page; nothing of one that did not end with its verdict."""
     result, names = last_object(step.printed), _OF_A_GATE[step.command]
     if not {*names, "folder"} <= result.keys() or code not in (0, 1):
@@ -130,7 +130,7 @@ def _gate_findings(step: Step, code: int) -> tuple[dict[str, str], str]:
         return found, error_part(f"the report cannot be read: {error}")
 
 
-def _investigated(step: Step, code: int) -> tuple[dict[str, str], str]:
+def _investigated(step: StepOutput, code: int) -> tuple[dict[str, str], str]:
     """Of `debug`: outputs and its page; nothing of one that did not come to its end."""
     handed = last_object(step.printed)
     findings = handed.get("findings")
@@ -150,7 +150,7 @@ def _investigated(step: Step, code: int) -> tuple[dict[str, str], str]:
         return outputs, printed_part([json.dumps(handed, indent=2)])
 
 
-def gate_annotations(step: Step) -> list[tuple[Level, str, dict[str, str]]]:
+def gate_annotations(step: StepOutput) -> list[tuple[LogLevel, str, dict[str, str]]]:
     """What a gate wants to be said beside lines: level, message, and where."""
     told = last_object(step.printed).get("annotations")
     return [
@@ -168,7 +168,7 @@ def gate_annotations(step: Step) -> list[tuple[Level, str, dict[str, str]]]:
     ]
 
 
-def _skipped(step: Step) -> bool:
+def _skipped(step: StepOutput) -> bool:
     return bool(step.reason) and not step.narrator.started and not step.printed
 
 

@@ -94,7 +94,7 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-Level = Literal["error", "warning", "notice"]
+LogLevel = Literal["error", "warning", "notice"]
 ANNOTATIONS = 10
 """Of each level: the runner drops what comes after them, so ours say how many there were."""
 MESSAGE = 4000
@@ -136,7 +136,7 @@ class Log:
             self._group = ""
 
     def annotate(
-        self, level: Level, message: str, title: str = "", file: str = "", line: str = ""
+        self, level: LogLevel, message: str, title: str = "", file: str = "", line: str = ""
     ) -> None:
         """Shown beside the run, or a line of a file; beyond the runner's limit only in the log."""
         self._shown[level] += 1

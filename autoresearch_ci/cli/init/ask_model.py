@@ -10,8 +10,8 @@ from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.config.resolve import Setting
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.llm.messages_api import MessagesService
-from autoresearch_ci.plan.config_draft import Draft
-from autoresearch_ci.plan.model_request import Unusable, draft_in, request
+from autoresearch_ci.plan.config_draft import ConfigDraft
+from autoresearch_ci.plan.model_request import UnusableAnswer, draft_in, request
 from autoresearch_ci.plan.stack import Stack
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.secret_values import secret_values
@@ -27,7 +27,7 @@ def asked_plan(
     typed: Sequence[Setting],
     environment: Mapping[str, str],
     complaint: str = "",
-) -> Draft:
+) -> ConfigDraft:
     """One plan. `typed`: what the command line says about Claude. Raises `ProposerError`."""
     claude = Claude.model_validate(_section(typed))
     service = MessagesService(
@@ -43,7 +43,7 @@ def asked_plan(
             asked = request(claude.model, goal, stack, files, complaint)
             try:
                 return draft_in(service.ask(asked, lambda usage: None), goal)
-            except Unusable as error:
+            except UnusableAnswer as error:
                 why = str(error)
     raise ProposerError(f"{why}.\ndo: --metric CMD --metric-name NAME says it without a model.")
 

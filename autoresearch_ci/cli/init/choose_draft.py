@@ -24,7 +24,7 @@ from autoresearch_ci.llm.credentials import has_credentials
 from autoresearch_ci.measure.baseline import RedGuard
 from autoresearch_ci.measure.bench import SetupFailed
 from autoresearch_ci.plan.brief import Brief, aimed, brief_of, drafts_of
-from autoresearch_ci.plan.config_draft import Draft, draft_of, yaml_of
+from autoresearch_ci.plan.config_draft import ConfigDraft, draft_of, yaml_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
 from autoresearch_ci.plan.offers import SCORE
 from autoresearch_ci.plan.stack import Stack
@@ -45,7 +45,7 @@ _LOOPBACK = "sandbox.network=loopback"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Survey:
     """The repository, and what was found in it."""
 
     repository: Repository
@@ -73,7 +73,7 @@ class _NothingKnown(ConfigError):
         self.goal = goal
 
 
-def chosen(options: argparse.Namespace, place: Place) -> tuple[Draft, Trial | None]:
+def chosen(options: argparse.Namespace, place: Survey) -> tuple[ConfigDraft, Trial | None]:
     """What rules and answers say; a model where they say nothing."""
     try:
         if place.questions:
@@ -87,7 +87,9 @@ def chosen(options: argparse.Namespace, place: Place) -> tuple[Draft, Trial | No
     return _settled(place, drafts)
 
 
-def _of_model(goal: str, typed: Sequence[Setting], place: Place) -> tuple[Draft, Trial | None]:
+def _of_model(
+    goal: str, typed: Sequence[Setting], place: Survey
+) -> tuple[ConfigDraft, Trial | None]:
     """The first plan of the model that works; it is told once what was wrong."""
     from autoresearch_ci.cli.init.ask_model import asked_plan
 
@@ -105,7 +107,7 @@ def _of_model(goal: str, typed: Sequence[Setting], place: Place) -> tuple[Draft,
     raise AssertionError("the last try raises")
 
 
-def _drafts(options: argparse.Namespace, place: Place, asks: Asks | None) -> list[Draft]:
+def _drafts(options: argparse.Namespace, place: Survey, asks: Asks | None) -> list[ConfigDraft]:
     """The likeliest first. Raises `ConfigError` when nothing is known that could be measured."""
     typed = typed_from(options, place.repository.root)
     brief = _brief(typed, place)
@@ -113,7 +115,9 @@ def _drafts(options: argparse.Namespace, place: Place, asks: Asks | None) -> lis
     wants = brief.goal or _says_command(typed) or brief.verify
     offers = offers_for(brief.goal, place.stack) if brief.goal else usual_offers(place.stack)
     drafts = [draft_of(offer, place.stack, caches) for offer in offers]
-    blank = Draft(goal=brief.goal, scope=place.stack.scope, metric={}, guards=_guards(place.stack))
+    blank = ConfigDraft(
+        goal=brief.goal, scope=place.stack.scope, metric={}, guards=_guards(place.stack)
+    )
     if not wants and asks:
         drafts, brief = _asked_goal(drafts, place, caches, asks)
     if _says_command(typed):
@@ -140,7 +144,7 @@ def _says_command(typed: Sequence[Setting]) -> bool:
     return any(setting.at[:2] == ("metric", "command") for setting in typed)
 
 
-def _brief(typed: Sequence[Setting], place: Place) -> Brief:
+def _brief(typed: Sequence[Setting], place: Survey) -> Brief:
     """What `--goal` says, else a GOAL.md of the commit."""
     goal = next((str(setting.value) for setting in typed if setting.at == ("goal",)), "")
     if not goal:
@@ -151,8 +155,8 @@ def _brief(typed: Sequence[Setting], place: Place) -> Brief:
 
 
 def _asked_goal(
-    drafts: list[Draft], place: Place, caches: Sequence[str], asks: Asks
-) -> tuple[list[Draft], Brief]:
+    drafts: list[ConfigDraft], place: Survey, caches: Sequence[str], asks: Asks
+) -> tuple[list[ConfigDraft], Brief]:
     shown = [f"{draft.goal}  ({draft.metric['command']})" for draft in drafts[:_SHOWN]]
     picked = asks.choice("goal", "What should get better?", shown, other="something else")
     if picked >= 0:  # who takes the likeliest wants the next one where that does not work
@@ -171,14 +175,14 @@ def _asked_command(brief: Brief, asks: Asks) -> Brief:
     return replace(brief, verify=command, metric="" if name == "the last one" else name)
 
 
-def _asked_metric(drafts: Sequence[Draft], asks: Asks) -> list[Draft]:
+def _asked_metric(drafts: Sequence[ConfigDraft], asks: Asks) -> list[ConfigDraft]:
     """Those that measure with the command that is picked: who agrees to a goal sees what is run."""
     commands = list(dict.fromkeys(str(draft.metric["command"]) for draft in drafts))[:_SHOWN]
     picked = commands[asks.choice("metric", "What shall measure it?", commands)]
     return [draft for draft in drafts if draft.metric["command"] == picked]
 
 
-def _asked_rest(drafts: Sequence[Draft], asks: Asks) -> list[Draft]:
+def _asked_rest(drafts: Sequence[ConfigDraft], asks: Asks) -> list[ConfigDraft]:
     """What is said of the first goes for those that may stand in for it."""
     draft = drafts[0]
     scope = asks.words("scope", "Which files may be edited?", shlex.join(draft.scope))
@@ -202,7 +206,7 @@ def _asked_rest(drafts: Sequence[Draft], asks: Asks) -> list[Draft]:
     return list(drafts)
 
 
-def _with(draft: Draft, typed: Sequence[Setting], place: Place) -> Draft:
+def _with(draft: ConfigDraft, typed: Sequence[Setting], place: Survey) -> ConfigDraft:
     """What was typed goes above what was found; a brief of the repository stays its program."""
     data = draft.data
     for setting in typed:
@@ -217,7 +221,7 @@ def _with(draft: Draft, typed: Sequence[Setting], place: Place) -> Draft:
     if "program.md" in place.files:
         data.setdefault("program", "program.md")
     known = {"goal", "scope", "metric", "guards"}
-    return Draft(
+    return ConfigDraft(
         goal=data.get("goal", ""),
         scope=tuple(data.get("scope", ())),
         metric=data.get("metric", {}),
@@ -247,13 +251,13 @@ def _nothing_to_measure(goal: str, stack: Stack) -> str:
 # --- Whether it works -----------------------------------------------------------------------------
 
 
-def _settled(place: Place, drafts: Sequence[Draft]) -> tuple[Draft, Trial | None]:
+def _settled(place: Survey, drafts: Sequence[ConfigDraft]) -> tuple[ConfigDraft, Trial | None]:
     """The first that works and looks at the scope, else one that works; noise is only told.
 
     Raises what was wrong with the first when none does.
     """
     errors: list[AutoresearchError] = []
-    worse: list[tuple[Draft, Trial]] = []
+    worse: list[tuple[ConfigDraft, Trial]] = []
     why: list[str] = []
     for draft in drafts[:_TRIES]:
         try:
@@ -280,7 +284,7 @@ def _settled(place: Place, drafts: Sequence[Draft]) -> tuple[Draft, Trial | None
     return _explained(found, [], trial), trial
 
 
-def _against(draft: Draft, trial: Trial) -> str:
+def _against(draft: ConfigDraft, trial: Trial) -> str:
     """Why another number would be better; empty: nothing is.
 
     Its noise is no reason: what gets better must not depend on how busy the machine was.
@@ -297,7 +301,7 @@ _ENOUGH = 10.0
 """Seconds of tests that are worth it however long their build takes."""
 
 
-def _is_mostly_start(draft: Draft, trial: Trial) -> bool:
+def _is_mostly_start(draft: ConfigDraft, trial: Trial) -> bool:
     """By what a busy machine changes least: a share of the run, else the calmest of the values."""
     if "junit" in draft.metric.get("extract", {}):
         return statistics.mean(trial.values) < min(draft.least * trial.seconds, _ENOUGH)
@@ -308,7 +312,7 @@ _NOISY = 0.3
 """Where only larger gains are seen, whoever reads the file should know."""
 
 
-def _explained(draft: Draft, why: Sequence[str], trial: Trial | None) -> Draft:
+def _explained(draft: ConfigDraft, why: Sequence[str], trial: Trial | None) -> ConfigDraft:
     """With what was tried before it, and what speaks against it."""
     told = [draft.reasons.get("metric", ""), *why]
     if trial and trial.blind:
@@ -321,7 +325,7 @@ def _explained(draft: Draft, why: Sequence[str], trial: Trial | None) -> Draft:
     return replace(draft, reasons={**draft.reasons, "metric": "\n".join(told).strip()})
 
 
-def _proved(draft: Draft, place: Place) -> tuple[Draft, Trial | None]:
+def _proved(draft: ConfigDraft, place: Survey) -> tuple[ConfigDraft, Trial | None]:
     config = _loaded(draft, place)
     refuse_dangerous(config)
     with surveyed(config, Path.cwd(), place.path) as context:
@@ -342,7 +346,7 @@ def _proved(draft: Draft, place: Place) -> tuple[Draft, Trial | None]:
     return _proved(replace(draft, more={**draft.more, "sandbox": box}), place)
 
 
-def _with_all_results(draft: Draft, trial: Trial) -> Draft:
+def _with_all_results(draft: ConfigDraft, trial: Trial) -> ConfigDraft:
     """A benchmark that is skipped, or one more, makes another number of the rest."""
     command = str(draft.metric["command"])
     start = f"{SCORE} bench "
@@ -352,7 +356,7 @@ def _with_all_results(draft: Draft, trial: Trial) -> Draft:
     return replace(draft, metric={**draft.metric, "command": command})
 
 
-def _loaded(draft: Draft, place: Place) -> Config:
+def _loaded(draft: ConfigDraft, place: Survey) -> Config:
     if not draft.metric.get("command"):
         raise ConfigError("no metric.\ndo: --metric CMD, a command that prints the number.")
     if not draft.scope:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autoresearch_ci.cli.examples import example
-from autoresearch_ci.cli.init.choose_draft import Place, chosen
+from autoresearch_ci.cli.init.choose_draft import Survey, chosen
 from autoresearch_ci.cli.init.comment_questions import (
     CommentQuestions,
     Waiting,
@@ -65,7 +65,7 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _on_an_issue(options: argparse.Namespace, place: Place, questions: CommentQuestions) -> None:
+def _on_an_issue(options: argparse.Namespace, place: Survey, questions: CommentQuestions) -> None:
     """What came of it is said where the questions were."""
     try:
         facts = _init(options, place)
@@ -95,7 +95,7 @@ def _questions(options: argparse.Namespace, repository: Repository) -> Questions
     return comment_questions(options.environment, repository, goal) if goal else None
 
 
-def _init(options: argparse.Namespace, place: Place) -> dict[str, Any]:
+def _init(options: argparse.Namespace, place: Survey) -> dict[str, Any]:
     """What came of it, for programs; people have been told then."""
     uses = list(dict.fromkeys(options.use or ["nightly"]))
     told = [*_found(place.stack), *_not_installed(place)]
@@ -136,7 +136,7 @@ def _constants(config: Config) -> Iterator[str]:
             yield f"warning: this {role} says the same whatever the code does: {command}"
 
 
-def _place(options: argparse.Namespace, repository: Repository) -> Place:
+def _place(options: argparse.Namespace, repository: Repository) -> Survey:
     versions = repository.files(repository.head())
     files = [path for path, version in versions.items() if version.regular]
     path = options.config or DEFAULT_PATH
@@ -144,7 +144,7 @@ def _place(options: argparse.Namespace, repository: Repository) -> Place:
         raise ConfigError(f"--config {path}: expected a path from the repository's root.")
     if not options.dry_run and not options.force:
         _refuse_existing(repository.root, _paths(options, path))
-    return Place(
+    return Survey(
         repository=repository,
         files=files,
         stack=stack_of(files, lambda path: repository.read(versions[path])),
@@ -200,7 +200,7 @@ def _facts(stack: Stack) -> dict[str, Any]:
     }
 
 
-def _not_installed(place: Place) -> Iterator[str]:
+def _not_installed(place: Survey) -> Iterator[str]:
     """Why tests of JavaScript usually fail in a fresh clone."""
     stack = place.stack
     there = (place.repository.root / "node_modules").is_dir()
@@ -272,7 +272,7 @@ def _next(
         yield "next: autoresearch-ci fix --dry-run shows what fix and gate look at"
 
 
-def _idle(config: Config, place: Place) -> Iterator[str]:
+def _idle(config: Config, place: Survey) -> Iterator[str]:
     """Where a run without a key would have nothing to propose."""
     from autoresearch_ci.cli.make_proposer import proposer_name
     from autoresearch_ci.propose.search.constant_finder import find_constants

@@ -40,7 +40,7 @@ class Waiting(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class CommentQuestion:
     """One that is asked."""
 
     key: str
@@ -56,24 +56,24 @@ class _Round:
     """What is asked, with the answers that are there."""
 
     said: Mapping[str, str] = field(default_factory=dict)
-    seen: Sequence[Question] = ()
+    seen: Sequence[CommentQuestion] = ()
     """What stood in the comment that was answered: the same is taken for what they left out."""
-    asked: list[Question] = field(default_factory=list)
+    asked: list[CommentQuestion] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
     """Sentences on what is still to be said."""
 
     def choice(self, key: str, question: str, answers: Sequence[str], other: str = "") -> int:
         shown = (*answers, other) if other else tuple(answers)
-        found = self._answer(Question(key=key, words=question, usual="1", answers=shown))
+        found = self._answer(CommentQuestion(key=key, words=question, usual="1", answers=shown))
         if not found.isdigit() or not 1 <= int(found) <= len(shown):
             self.open.append(f"{key}: a number from 1 to {len(shown)}, not {found}")
             return 0
         return int(found) - 1 if int(found) <= len(answers) else -1
 
     def words(self, key: str, question: str, usual: str) -> str:
-        return self._answer(Question(key=key, words=question, usual=usual))
+        return self._answer(CommentQuestion(key=key, words=question, usual=usual))
 
-    def _answer(self, question: Question) -> str:
+    def _answer(self, question: CommentQuestion) -> str:
         self.asked.append(question)
         found = self.said.get(question.key, "")
         if not found and (not question.usual or question not in self.seen):
@@ -155,12 +155,14 @@ def _there(found: T | None) -> T:
     return found
 
 
-def _digest(goal: str, asked: Sequence[Question]) -> str:
+def _digest(goal: str, asked: Sequence[CommentQuestion]) -> str:
     told = [goal, *([q.key, q.words, q.usual, *q.answers] for q in asked)]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:20]
 
 
-def questions_markdown(goal: str, asked: Sequence[Question], remarks: Sequence[str] = ()) -> str:
+def questions_markdown(
+    goal: str, asked: Sequence[CommentQuestion], remarks: Sequence[str] = ()
+) -> str:
     """The comment; whoever wrote the goal, and the repository, say nothing in it but words."""
     parts = ["### What autoresearch-ci wants to know", f"Goal: {inline(goal, _WORDS)}"]
     parts += ["\n".join(f"- {inline(remark, 300)}" for remark in remarks)] if remarks else []

@@ -24,13 +24,13 @@ from autoresearch_ci.cli.investigate.open_investigation import (
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Setting
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.gates import Ruling, Verdict
+from autoresearch_ci.decide.gates import GateVerdict, Ruling
 from autoresearch_ci.decide.investigation.gate import ruled
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.investigate.program import Program, bundled, from_file
 from autoresearch_ci.investigate.stepped import focused
 from autoresearch_ci.preflight import Options
-from autoresearch_ci.record.investigation_history import Started
+from autoresearch_ci.record.investigation_history import InvestigationStarted
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.finding_pages import Report, handoff
 from autoresearch_ci.safety.log_text import json_text
@@ -39,7 +39,7 @@ from autoresearch_ci.workspace.repository import Repository
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class ProgramTask:
     """One investigation, as it is to be made."""
 
     program: Program
@@ -89,7 +89,7 @@ def main(options: argparse.Namespace) -> int:
     return verdict.exit_code
 
 
-def investigate(desk: Desk, task: Task) -> None:
+def investigate(desk: Desk, task: ProgramTask) -> None:
     """By the program's shape. What nobody can be asked is told, not raised, where a gate is."""
     if why := desk.why_no_model():
         desk.without_model(why)
@@ -100,7 +100,7 @@ def investigate(desk: Desk, task: Task) -> None:
         desk.missing += work.incomplete(desk.records.known)
 
 
-def _verdict(report: Report, options: argparse.Namespace) -> Verdict[str]:
+def _verdict(report: Report, options: argparse.Namespace) -> GateVerdict[str]:
     open_ones = [finding for finding in report.findings if finding.finding == "open"]
     severities = [str(finding.answer.get("severity", "")) for finding in open_ones]
     return ruled(
@@ -111,7 +111,7 @@ def _verdict(report: Report, options: argparse.Namespace) -> Verdict[str]:
     )
 
 
-def _ending(report: Report, verdict: Verdict[str], fail_on: str) -> Iterator[str]:
+def _ending(report: Report, verdict: GateVerdict[str], fail_on: str) -> Iterator[str]:
     for finding in report.findings:
         if finding.finding == "open":
             severity = line(str(finding.answer.get("severity", "")), 20)
@@ -127,7 +127,7 @@ def _ending(report: Report, verdict: Verdict[str], fail_on: str) -> Iterator[str
 # --- What is asked --------------------------------------------------------------------------------
 
 
-def task_of(options: argparse.Namespace, repository: Repository) -> Task:
+def task_of(options: argparse.Namespace, repository: Repository) -> ProgramTask:
     """Raises `ConfigError`, `WorkspaceError`."""
     program = bundled(options.name) if options.name else from_file(Path(options.program))
     place, known = place_of(options, program.facts.name, repository)
@@ -135,7 +135,7 @@ def task_of(options: argparse.Namespace, repository: Repository) -> Task:
     asked = _asked(options, program, config, known.start)
     program = _shaped(program, asked, options)
     program, words = focused(program, asked.get("focus", ""))
-    return Task(
+    return ProgramTask(
         program=program,
         asked=asked,
         facts=(*_facts(program, asked), *words),
@@ -159,7 +159,10 @@ _OF_ALL = ("depth", "focus", "adversarial", "personas", "rounds")
 
 
 def _asked(
-    options: argparse.Namespace, program: Program, config: Config, known: Started | None
+    options: argparse.Namespace,
+    program: Program,
+    config: Config,
+    known: InvestigationStarted | None,
 ) -> dict[str, str]:
     """By flag; what an earlier process was asked holds. Raises `ConfigError`."""
     said = _said(getattr(options, "say", []), program)
@@ -236,7 +239,7 @@ def _facts(program: Program, asked: Mapping[str, str]) -> Iterator[tuple[str, st
             yield about.about, asked[name]
 
 
-def _plan(task: Task) -> dict[str, Any]:
+def _plan(task: ProgramTask) -> dict[str, Any]:
     """What would be asked, of whom, and how often."""
     facts, claude = task.program.facts, task.config.claude
     plan: dict[str, Any] = {

@@ -20,7 +20,13 @@ from typing import Any
 
 from autoresearch_ci.cli.arguments import make_parser
 from autoresearch_ci.cli.fix import main as repair
-from autoresearch_ci.cli.investigate.debug_task import HANDED, NAME, Asked, Task, task_of
+from autoresearch_ci.cli.investigate.debug_task import (
+    HANDED,
+    NAME,
+    DebugRequest,
+    DebugTask,
+    task_of,
+)
 from autoresearch_ci.cli.investigate.open_investigation import Desk, opened_desk
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config
@@ -35,7 +41,7 @@ from autoresearch_ci.investigate.experiments import Experiments
 from autoresearch_ci.investigate.groundwork import Symptom, inventory, reproduce, told
 from autoresearch_ci.measure.commands import OutOfTime
 from autoresearch_ci.record.handoff import Handed
-from autoresearch_ci.record.investigation_history import Item, Step
+from autoresearch_ci.record.investigation_history import Item, StepDone
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.finding_pages import Finding, Report, handoff
 from autoresearch_ci.safety.log_text import json_text
@@ -91,7 +97,7 @@ def _open(report: Report) -> list[Finding]:
 def _repairing(
     options: argparse.Namespace,
     config: Config,
-    asked: Asked,
+    asked: DebugRequest,
     handed: Path,
     *,
     seconds: float,
@@ -137,7 +143,7 @@ _LEADS = 8
 """Of each kind that are told: the most severe."""
 
 
-def debug(desk: Desk, task: Task) -> None:
+def debug(desk: Desk, task: DebugTask) -> None:
     """All steps in order; what was used up before the end is said."""
     asked, good = task.asked, task.good
     _take_in(desk, task)
@@ -151,11 +157,11 @@ def debug(desk: Desk, task: Task) -> None:
         desk.missing.append("the time was used up; --resume goes on")
 
 
-def _take_in(desk: Desk, task: Task) -> None:
+def _take_in(desk: Desk, task: DebugTask) -> None:
     """What another tool supposes, told as its word: nothing of it has been checked."""
     if task.handed:
         found = {"lines": leads_told(task.handed, desk.runs.base)}
-        desk.records.append(Step(name=HANDED, found=found))
+        desk.records.append(StepDone(name=HANDED, found=found))
     if known := desk.records.known.steps.get(HANDED):
         desk.facts.append(("Handed on, not checked", "\n".join(map(str, known["lines"]))))
 
@@ -183,7 +189,7 @@ def _told_lead(lead: Lead) -> str:
     return f"{severity}{place}{line(lead.title, 160)}{why}"
 
 
-def _symptom(desk: Desk, asked: Asked) -> Symptom | None:
+def _symptom(desk: Desk, asked: DebugRequest) -> Symptom | None:
     """What fails, and how surely; `None`: there is no command to show it."""
     command = asked.command or _most_pressing(desk)
     if not command:
@@ -304,7 +310,7 @@ def _culprit(
     )
 
 
-def _think(desk: Desk, asked: Asked, symptom: Symptom | None) -> None:
+def _think(desk: Desk, asked: DebugRequest, symptom: Symptom | None) -> None:
     """Hypotheses, when a model can be asked and there is something to explain."""
     if not (asked.symptom or asked.handed or (symptom and symptom.outcome)):
         desk.without_model("nothing fails; --symptom TEXT says what goes wrong in your words")

@@ -20,7 +20,7 @@ from autoresearch_ci.investigate.groundwork import own_commands
 from autoresearch_ci.investigate.program import Program, bundled, from_file
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.handoff import Handed, read_handoff
-from autoresearch_ci.record.investigation_history import Known, Started
+from autoresearch_ci.record.investigation_history import InvestigationStarted, Known
 from autoresearch_ci.workspace.repository import Repository
 
 NAME = "debug"
@@ -29,7 +29,7 @@ HANDED = "handed"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class DebugRequest:
     """What the command line asks of the failure."""
 
     command: str = ""
@@ -63,10 +63,10 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class DebugTask:
     """One investigation, as it is to be made."""
 
-    asked: Asked
+    asked: DebugRequest
     program: Program
     place: Options
     """Which commit is looked at, and under which tag."""
@@ -79,7 +79,7 @@ class Task:
     """What another tool supposes; `None`: nothing, or an earlier process has read it."""
 
 
-def task_of(options: argparse.Namespace, repository: Repository) -> Task:
+def task_of(options: argparse.Namespace, repository: Repository) -> DebugTask:
     """Raises `ConfigError`, `WorkspaceError`."""
     program = from_file(Path(options.program)) if options.program else bundled(NAME)
     asked = _asked(options)
@@ -88,7 +88,7 @@ def task_of(options: argparse.Namespace, repository: Repository) -> Task:
     _refuse_unknown(asked, program)
     program, base = program.at_depth(asked.depth), place.base or ""
     config, path = _configured(options, program, asked, repository, base)
-    return Task(
+    return DebugTask(
         asked=asked,
         program=program,
         place=replace(place, config_path=path),
@@ -99,15 +99,15 @@ def task_of(options: argparse.Namespace, repository: Repository) -> Task:
     )
 
 
-def _handed(asked: Asked, before: Known) -> Handed | None:
+def _handed(asked: DebugRequest, before: Known) -> Handed | None:
     """Raises `ConfigError`."""
     if not asked.handed or HANDED in before.steps:
         return None
     return read_handoff(Path(asked.handed), "--from")
 
 
-def _asked(options: argparse.Namespace) -> Asked:
-    return Asked(
+def _asked(options: argparse.Namespace) -> DebugRequest:
+    return DebugRequest(
         command=options.failing or "",
         symptom=options.symptom or "",
         good=options.bisect or "",
@@ -118,7 +118,7 @@ def _asked(options: argparse.Namespace) -> Asked:
     )
 
 
-def _refuse_unknown(asked: Asked, program: Program) -> None:
+def _refuse_unknown(asked: DebugRequest, program: Program) -> None:
     """Words that must be among the program's. Raises `ConfigError`."""
     known = program.facts.grid.get("technique", ())
     if asked.technique and asked.technique not in known:
@@ -127,7 +127,7 @@ def _refuse_unknown(asked: Asked, program: Program) -> None:
         )
 
 
-def _continued(asked: Asked, known: Started | None) -> Asked:
+def _continued(asked: DebugRequest, known: InvestigationStarted | None) -> DebugRequest:
     """What an earlier process was asked; asking something else is a mistake."""
     if known is None:
         return asked
@@ -151,7 +151,7 @@ def _continued(asked: Asked, known: Started | None) -> Asked:
 def _configured(
     options: argparse.Namespace,
     program: Program,
-    asked: Asked,
+    asked: DebugRequest,
     repository: Repository,
     base: str,
 ) -> tuple[Config, str | None]:

@@ -40,7 +40,11 @@ from autoresearch_ci.llm.credentials import credential
 from autoresearch_ci.llm.draft import Draft
 from autoresearch_ci.measure.commands import MeasuredCommands
 from autoresearch_ci.preflight import Options, at_commit, investigation_context
-from autoresearch_ci.record.investigation_history import Ended, Known, Started
+from autoresearch_ci.record.investigation_history import (
+    InvestigationEnded,
+    InvestigationStarted,
+    Known,
+)
 from autoresearch_ci.record.investigation_records import InvestigationRecords, peek
 from autoresearch_ci.record.run_names import (
     chosen_investigation,
@@ -93,7 +97,7 @@ class Desk:
     def without_model(self, why: str) -> None:
         """That is all."""
         self.missing.append(f"no model was asked: {why}")
-        self.records.append(Ended(reason="what can be done without a model is done"))
+        self.records.append(InvestigationEnded(reason="what can be done without a model is done"))
 
     def ask(
         self,
@@ -251,7 +255,7 @@ def opened_desk(
     with ExitStack() as stack:
         records = InvestigationRecords(context.run_store)
         stack.callback(records.close)
-        start = Started(
+        start = InvestigationStarted(
             base=context.base,
             tag=place.tag or "",
             program=program.facts.name,
@@ -306,7 +310,7 @@ def opened_desk(
             desk.write()
 
 
-def _begin(records: InvestigationRecords, start: Started, *, resume: bool) -> None:
+def _begin(records: InvestigationRecords, start: InvestigationStarted, *, resume: bool) -> None:
     """What an earlier process left behind, or a fresh start written down."""
     known = records.read().start
     if known is None:

@@ -12,11 +12,9 @@ from autoresearch_ci.config.security import Security
 from autoresearch_ci.decide.line_map import lines_of, unchanged_lines
 from autoresearch_ci.decide.security.harmless import is_rehearsal
 from autoresearch_ci.measure.scanners.exhibit import Exhibit, gathered
-from autoresearch_ci.measure.scanners.scanner import Scanner, Subject
+from autoresearch_ci.measure.scanners.scanner import ScannedFile, Scanner
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
-from autoresearch_ci.workspace.repository import FileVersion, Repository
-
-Files = Mapping[str, FileVersion]
+from autoresearch_ci.workspace.repository import FileVersion, Repository, Versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +22,7 @@ class BaseFiles:
     """Of the base of a scan."""
 
     repository: Repository
-    files: Files
+    files: Versions
     """All that it has; empty: there is no base."""
     moved: Mapping[str, str]
     """Of a file that the head has elsewhere: where it stood."""
@@ -33,7 +31,7 @@ class BaseFiles:
     scope: Sequence[str]
     """Globs; empty: everything was asked about."""
 
-    def version(self, subject: Subject) -> FileVersion | None:
+    def version(self, subject: ScannedFile) -> FileVersion | None:
         """What a file was. Of one that was moved, too: but where other scanners look, it is new,
         and so it is when nobody was to look where it stood, or less was made of it there."""
         path = subject.path
@@ -42,7 +40,7 @@ class BaseFiles:
         source = self.moved.get(path, "")
         if source not in self.files or not self.is_asked_about(source):
             return None
-        was = Subject(path=source, first_line=subject.first_line)
+        was = ScannedFile(path=source, first_line=subject.first_line)
         same = all(s.takes(was) == s.takes(subject) for s in self.scanners.values())
         rehearsed = is_rehearsal(source) and not is_rehearsal(path)
         return self.files[source] if same and not rehearsed else None

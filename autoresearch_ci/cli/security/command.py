@@ -17,11 +17,11 @@ from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.gate_commits import Compared, asked, fetched, staged
 from autoresearch_ci.cli.gate_files import report_folder, run_url, say_to_forge, show, write_all
-from autoresearch_ci.cli.security.history import History
+from autoresearch_ci.cli.security.history import CommitHistory
 from autoresearch_ci.cli.security.model_layer import audit_commit
 from autoresearch_ci.cli.security.repair import EVERYTHING, fix
 from autoresearch_ci.cli.security.report_files import gated
-from autoresearch_ci.cli.security.scan import Scan, Scanned
+from autoresearch_ci.cli.security.scan import ScanContext, Scanned
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.flags import FLAGS
 from autoresearch_ci.config.schema import Config, Publish
@@ -69,7 +69,7 @@ def main(options: argparse.Namespace) -> int:
         folder = report_folder(repository, looked_at, options.output, command="security")
         if not options.staged and repository.changed():
             observe(Warning(message="uncommitted changes are not looked at: HEAD is"))
-        scan = Scan(
+        scan = ScanContext(
             config=config,
             repository=repository,
             pair=pair,
@@ -91,7 +91,7 @@ def main(options: argparse.Namespace) -> int:
             config, pair, scanned, environment, redactor, allow=options.allow_incomplete
         )
         if not diff and not pair.proposed and config.scope == EVERYTHING:
-            history = History(repository, config, environment, observe)
+            history = CommitHistory(repository, config, environment, observe)
             report = history.continued(report, scanned, now.date().isoformat())
         if diff and pair.pull_request and config.publish.mode != "none":
             text = comment_markdown(report, run_url(environment))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from autoresearch_ci.cli.security.scan import Scanned
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.security.history import Entry, Looked, continued
+from autoresearch_ci.decide.security.history import Entry, ScannedHistory, continued
 from autoresearch_ci.decide.security.weakness import MODEL
 from autoresearch_ci.errors import ConfigError, PublishError, WorkspaceError
 from autoresearch_ci.events import Observer, Warning
@@ -26,7 +26,7 @@ from autoresearch_ci.workspace.repository import Repository
 
 
 @dataclass(frozen=True)
-class History:
+class CommitHistory:
     """The one of a repository."""
 
     repository: Repository
@@ -97,11 +97,11 @@ class History:
         place.mkdir(exist_ok=True, mode=0o700)
         return place
 
-    def _looked(self, report: SecurityReport, scanned: Scanned, day: str) -> Looked:
+    def _looked(self, report: SecurityReport, scanned: Scanned, day: str) -> ScannedHistory:
         unseen = report.verdict.unseen
         # A scanner without a file to look at has looked at all there is.
         scanners = {weakness for weakness in scanned.asked if weakness not in unseen}
-        return Looked(
+        return ScannedHistory(
             commit=report.commit,
             day=day,
             files=[s.path for s in scanned.exhibit.subjects if s.path not in unseen],

@@ -19,7 +19,7 @@ from autoresearch_ci.cli.investigate.open_investigation import Desk, opened_desk
 from autoresearch_ci.config.schema import Budget, Config
 from autoresearch_ci.decide.investigation.saturation import UNUSABLE, coverage, crossed
 from autoresearch_ci.decide.line_map import unchanged_lines
-from autoresearch_ci.decide.security.model_layer import Kept, ModelLayer, rests_on_change
+from autoresearch_ci.decide.security.model_layer import KeptLines, ModelLayer, rests_on_change
 from autoresearch_ci.decide.security.weakness import (
     MODEL,
     Confidence,
@@ -36,7 +36,7 @@ from autoresearch_ci.investigate.outcome_pages import each_looked
 from autoresearch_ci.investigate.program import Program, bundled
 from autoresearch_ci.investigate.program_steps import ANSWER
 from autoresearch_ci.investigate.stepped import Stepped, focused
-from autoresearch_ci.investigate.steps import UNANSWERED, Claim, Opinion, verify_fix
+from autoresearch_ci.investigate.steps import UNANSWERED, BareClaim, Opinion, verify_fix
 from autoresearch_ci.llm.conversation import OutOfBudget
 from autoresearch_ci.llm.credentials import credential
 from autoresearch_ci.preflight import Options
@@ -102,7 +102,7 @@ def audit_commit(
         return audit(desk, hits, focus=focus, changes=changes, kept=kept)
 
 
-def changes_of(pairs: Mapping[str, tuple[str, str]]) -> tuple[dict[str, str], Kept]:
+def changes_of(pairs: Mapping[str, tuple[str, str]]) -> tuple[dict[str, str], KeptLines]:
     """The diffs of files, by their texts before and after, and what of them is as it was."""
     diffs = {}
     for path, (before, after) in pairs.items():
@@ -150,7 +150,7 @@ def audit(
     *,
     focus: str = "",
     changes: Mapping[str, str] | None = None,
-    kept: Kept | None = None,
+    kept: KeptLines | None = None,
 ) -> ModelLayer:
     """Never raises for want of a model: the reason is in what it returns.
 
@@ -177,7 +177,7 @@ def audit(
     return _layer(desk, work, kept)
 
 
-def _layer(desk: Desk, work: Stepped, kept: Kept | None) -> ModelLayer:
+def _layer(desk: Desk, work: Stepped, kept: KeptLines | None) -> ModelLayer:
     """What the records say."""
     known, program = desk.records.known, work.program
     commit = known.start.base if known.start else ""
@@ -272,7 +272,7 @@ def check_fix(
 
     `before` and `after`: by path, the text of each changed file.
     """
-    claim = Claim(
+    claim = BareClaim(
         name=weakness.fingerprint,
         title=weakness.title,
         kind=f"CWE-{weakness.cwe}" if weakness.cwe else "",

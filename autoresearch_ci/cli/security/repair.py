@@ -21,7 +21,7 @@ from autoresearch_ci.cli.make_proposer import turns_of
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.run import run
 from autoresearch_ci.cli.security.model_layer import check_fix
-from autoresearch_ci.cli.security.scan import Scan, Scanned
+from autoresearch_ci.cli.security.scan import ScanContext, Scanned
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.failures.failure import journal_id
@@ -32,7 +32,7 @@ from autoresearch_ci.events import Note, Warning
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.investigate.program import bundled
 from autoresearch_ci.measure.diagnosis import OwnTarget
-from autoresearch_ci.measure.scanners.run_scanners import Seen
+from autoresearch_ci.measure.scanners.run_scanners import ScanResults
 from autoresearch_ci.measure.weakness_target import (
     MODEL,
     SCANNERS,
@@ -67,14 +67,14 @@ def _is_claim(weakness: Weakness) -> bool:
     return weakness.sources == (MODEL,)
 
 
-def _of_scanners(head: Seen) -> Seen:
+def _of_scanners(head: ScanResults) -> ScanResults:
     """Without what a model says."""
     told = tuple(weakness for weakness in head.weaknesses if not _is_claim(weakness))
     gaps = {name: why for name, why in head.gaps.items() if name != MODEL}
     return replace(head, weaknesses=told, gaps=gaps)
 
 
-def _desk(scan: Scan, tag: str) -> AbstractContextManager[Desk]:
+def _desk(scan: ScanContext, tag: str) -> AbstractContextManager[Desk]:
     """Where a model is asked whether something is mended."""
     begun = peek(run_store(scan.repository, f"verify-{tag}")).start is not None
     return opened_desk(
@@ -112,7 +112,7 @@ class Fixed:
     """What the process ends with, once the report is written."""
 
 
-def fix(scan: Scan, scanned: Scanned, options: argparse.Namespace) -> Fixed | None:
+def fix(scan: ScanContext, scanned: Scanned, options: argparse.Namespace) -> Fixed | None:
     """Repairs, and the scan of what remains; `None`: nothing is to be repaired.
 
     Raises `AutoresearchError` where no run can begin.
@@ -191,7 +191,7 @@ def _nobody(number: int) -> ProposerError:
     )
 
 
-def _config(config: Config, scan: Scan, *, claimed: bool) -> Config:
+def _config(config: Config, scan: ScanContext, *, claimed: bool) -> Config:
     """What `fix` measures, and the scanners besides; only what these tell is repaired."""
     found = targets_of(config, scan.repository, scan.pair.head)
     tested = with_targets(config, found) if found.targets else config
@@ -211,8 +211,8 @@ def _config(config: Config, scan: Scan, *, claimed: bool) -> Config:
 class _Repairs:
     """See `Besides`."""
 
-    scan: Scan
-    known: Seen | None
+    scan: ScanContext
+    known: ScanResults | None
     """What all scanners said of all of the head; `None`: they have not looked at all of it."""
     wanted: Sequence[Weakness]
     claims: Claims | None
@@ -268,7 +268,7 @@ def _show(finished: Finished, config: Config, options: argparse.Namespace) -> No
     tell(finished.published, out)
 
 
-def _remaining(scan: Scan, scanned: Scanned, finished: Finished, *, diff: bool) -> Fixed:
+def _remaining(scan: ScanContext, scanned: Scanned, finished: Finished, *, diff: bool) -> Fixed:
     """All of the result looked at again, as of a stranger: its excuses are those of before."""
     head = finished.ledger.incumbent
     if not finished.ledger.history.kept:

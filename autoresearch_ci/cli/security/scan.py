@@ -14,13 +14,13 @@ from functools import partial
 
 from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.cli.gate_commits import Compared
-from autoresearch_ci.cli.security.base import BaseFiles, Files
+from autoresearch_ci.cli.security.base import BaseFiles
 from autoresearch_ci.cli.security.excuses import TrustedLists
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.security import python_rules
 from autoresearch_ci.decide.security.agentic import rules as agentic
 from autoresearch_ci.decide.security.excuses import Excuses
-from autoresearch_ci.decide.security.gate import Base, held_open
+from autoresearch_ci.decide.security.gate import BaseWeaknesses, held_open
 from autoresearch_ci.decide.security.model_layer import ModelLayer
 from autoresearch_ci.decide.security.weakness import MODEL, Weakness
 from autoresearch_ci.errors import ConfigError
@@ -34,16 +34,18 @@ from autoresearch_ci.measure.scanners.exhibit import (
     steering,
 )
 from autoresearch_ci.measure.scanners.registry import lookers
-from autoresearch_ci.measure.scanners.run_scanners import Room, Rules, Seen, look
+from autoresearch_ci.measure.scanners.run_scanners import Room, Rules, ScanResults, look
 from autoresearch_ci.record.run_names import run_store
 from autoresearch_ci.report.run_summary import count
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.redaction import Redactor
-from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.repository import Repository, Versions
 from autoresearch_ci.workspace.scratch import in_use, scratch_of
 from autoresearch_ci.workspace.snapshot import remove
 
-Ask = Callable[[Sequence[Weakness], Callable[[], Mapping[str, tuple[str, str]]] | None], ModelLayer]
+AskModel = Callable[
+    [Sequence[Weakness], Callable[[], Mapping[str, tuple[str, str]]] | None], ModelLayer
+]
 """What scanners told, and where a change is looked at what reads the texts before and after."""
 
 
@@ -51,9 +53,9 @@ Ask = Callable[[Sequence[Weakness], Callable[[], Mapping[str, tuple[str, str]]] 
 class Scanned:
     """All that was seen, and what of it is excused."""
 
-    head: Seen
+    head: ScanResults
     exhibit: Exhibit
-    base: Base | None
+    base: BaseWeaknesses | None
     """`None`: all of the head is judged."""
     excuses: Excuses
     gaps: Mapping[str, str]
@@ -73,7 +75,7 @@ class Scanned:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scan:
+class ScanContext:
     """What a scan works with."""
 
     config: Config
@@ -85,7 +87,7 @@ class Scan:
     observe: Observer
     today: str
     """ISO 8601."""
-    ask: Ask | None = None
+    ask: AskModel | None = None
     """The model layer; `None`: there is none."""
 
     def run(self, *, diff: bool, scope: Sequence[str] = ()) -> Scanned:
@@ -94,12 +96,12 @@ class Scan:
             return _Scanning(self, room, diff=diff, scope=scope).run()
 
     @contextmanager
-    def looker(self) -> Iterator[Callable[[Files, Contents], Seen]]:
+    def looker(self) -> Iterator[Callable[[Versions, Contents], ScanResults]]:
         """What all scanners say of files that are no commit's yet, by the rules of this scan."""
         with self._room() as room:
             scanning, numbers = _Scanning(self, room, diff=False, scope=()), itertools.count(1)
 
-            def looked(files: Files, contents: Contents) -> Seen:
+            def looked(files: Versions, contents: Contents) -> ScanResults:
                 name = f"candidate-{next(numbers)}"
                 kept = Kept(contents)
                 exhibit = gathered(kept, files, self.config.security)
@@ -132,7 +134,7 @@ class Scan:
 class _Scanning:
     """One scan."""
 
-    def __init__(self, scan: Scan, room: Room, *, diff: bool, scope: Sequence[str]) -> None:
+    def __init__(self, scan: ScanContext, room: Room, *, diff: bool, scope: Sequence[str]) -> None:
         self.scan, self.room, self.diff, self.scope = scan, room, diff, scope
         self.settings = scan.config.security
         repository, pair = scan.repository, scan.pair
@@ -187,14 +189,14 @@ class _Scanning:
             layer=layer,
         )
 
-    def _asked(self, seen: Seen, exhibit: Exhibit) -> ModelLayer:
+    def _asked(self, seen: ScanResults, exhibit: Exhibit) -> ModelLayer:
         if self.scan.ask is None:
             return ModelLayer(hits=seen.weaknesses)
         pair = self.scan.pair
         texts = partial(self.was.pairs, exhibit, self.files)
         return self.scan.ask(seen.weaknesses, texts if self.diff and pair.base else None)
 
-    def _with(self, layer: ModelLayer, seen: Seen, exhibit: Exhibit) -> Seen:
+    def _with(self, layer: ModelLayer, seen: ScanResults, exhibit: Exhibit) -> ScanResults:
         """With what a model made of it, and found besides; what it did not look at is a gap."""
         if layer.why_not or self.scan.ask is None:
             return seen
@@ -207,7 +209,7 @@ class _Scanning:
             looked={**seen.looked, MODEL: len(exhibit.subjects)},
         )
 
-    def _wanted(self) -> Files:
+    def _wanted(self) -> Versions:
         """The files that are to be looked at. Raises `ConfigError` where none can be."""
         globs = gitignore_spec(self.scope)
         inside = globs.match_file if self.scope else lambda path: True
@@ -226,14 +228,16 @@ class _Scanning:
             }
         return {path: version for path, version in self.files.items() if inside(path)}
 
-    def _look(self, name: str, exhibit: Exhibit, everything: Files) -> Seen:
+    def _look(self, name: str, exhibit: Exhibit, everything: Versions) -> ScanResults:
         running = self.lookers.running(exhibit)
         files = count(len(exhibit.subjects), "file")
         told = f"looking at {files} of the {name} with {', '.join(running)}"
         self.scan.observe(Note(message=told if running else f"nothing to look at in the {name}"))
         return self.seen(name, exhibit, self.contents, everything)
 
-    def seen(self, name: str, exhibit: Exhibit, contents: Contents, everything: Files) -> Seen:
+    def seen(
+        self, name: str, exhibit: Exhibit, contents: Contents, everything: Versions
+    ) -> ScanResults:
         """What the scanners say of it; a name can be used once in a room.
 
         `everything`: all files that there are, for what calls what.
@@ -252,7 +256,7 @@ class _Scanning:
             everything=everything,
         )
 
-    def _rules(self) -> Files:
+    def _rules(self) -> Versions:
         """What semgrep is told, as the trusted commit has it. Raises `ConfigError`."""
         found = {}
         for name in self.settings.semgrep:
@@ -271,7 +275,7 @@ class _Scanning:
 
     # --- the base ---------------------------------------------------------------------------------
 
-    def _before(self, exhibit: Exhibit, head: Seen) -> Seen:
+    def _before(self, exhibit: Exhibit, head: ScanResults) -> ScanResults:
         """What was there already, in the files of which something is told now."""
         if self.trusted == self.scan.pair.head:
             return head
@@ -282,13 +286,15 @@ class _Scanning:
             if subject.path in told and (version := self.was.version(subject))
         }
         if not versions:
-            return Seen()
+            return ScanResults()
         everything = self.settings.model_copy(update={"exclude": ()})
         return self._look("base", gathered(self.contents, versions, everything), self.base)
 
-    def _base(self, exhibit: Exhibit, head: Seen, before: Seen, layer: ModelLayer) -> Base:
+    def _base(
+        self, exhibit: Exhibit, head: ScanResults, before: ScanResults, layer: ModelLayer
+    ) -> BaseWeaknesses:
         told = {weakness.path for weakness in head.weaknesses}
-        return Base(
+        return BaseWeaknesses(
             weaknesses=(*before.weaknesses, *layer.older),
             lines=self.was.unchanged(exhibit, told),
             missing=self.scan.pair.missing,
@@ -305,7 +311,7 @@ class _Scanning:
             today=self.scan.today,
         )
 
-    def _doubts(self, before: Seen) -> Iterable[str]:
+    def _doubts(self, before: ScanResults) -> Iterable[str]:
         if self.trusted == self.scan.pair.head:
             return
         own = (*steering(self.files), self.settings.accepted)
@@ -316,7 +322,7 @@ class _Scanning:
             yield f"at the base, {name} did not tell all ({why}): what it tells now counts as new"
 
 
-def _places(head: Seen) -> set[str]:
+def _places(head: ScanResults) -> set[str]:
     """Files that are told of, and those by which one gets there."""
     told = {weakness.path for weakness in head.weaknesses}
     return told | {piece.path for weakness in head.weaknesses for piece in weakness.evidence}

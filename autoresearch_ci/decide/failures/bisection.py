@@ -113,7 +113,7 @@ def _some(tests: frozenset[str]) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reproduction:
+class FailureRate:
     """How often a command fails on one commit."""
 
     runs: int
@@ -141,9 +141,9 @@ class Reproduction:
         return f"{told}: {REPRODUCTIONS} runs that all pass would prove little ({missed:.0%})"
 
 
-def reproduction(verdicts: Sequence[Mark]) -> Reproduction:
+def reproduction(verdicts: Sequence[Mark]) -> FailureRate:
     """Of several runs of one commit."""
-    return Reproduction(runs=len(verdicts), failed=sum(v is Mark.BAD for v in verdicts))
+    return FailureRate(runs=len(verdicts), failed=sum(v is Mark.BAD for v in verdicts))
 
 
 # --- What is left to try --------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Failure, ordered, summary
 from autoresearch_ci.decide.failures.lost_tests import Rank, Standard, lost_words
 from autoresearch_ci.decide.failures.objective import Seen, compared, mended
-from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
+from autoresearch_ci.decide.gates import Age, GateVerdict, Judged, Ruling
 from autoresearch_ci.errors import ConfigError
 
 NEW, ANY = "new", "any"
@@ -51,7 +51,7 @@ def wants_base(words: Collection[str]) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Base:
+class BaseFailures:
     """What is known of the commit that the head is compared with."""
 
     looks: Sequence[Seen] = ()
@@ -64,14 +64,14 @@ class Base:
 
 def gate(
     head: Sequence[Seen],
-    base: Base,
+    base: BaseFailures,
     *,
     words: Collection[str],
     changed: Collection[str] = (),
     allow: Collection[str] = (),
     allow_incomplete: bool = False,
     categories: Collection[str] = (),
-) -> Verdict[Failure]:
+) -> GateVerdict[Failure]:
     """The verdict on the head.
 
     `head`: looks at one and the same commit, the first at all of its targets. `words`: see WORDS.
@@ -95,7 +95,7 @@ def gate(
     places = {failure: at for at, failure in enumerate(ordered(j.item for j in items))}
     ages = [*Age]
     items.sort(key=lambda j: (not j.blocks, ages.index(j.age), places[j.item], j.target))
-    verdict = Verdict(
+    verdict = GateVerdict(
         ruling=Ruling.PASS,
         reason="",
         items=tuple(items),
@@ -147,7 +147,7 @@ def detection(looks: int, rate: float) -> float:
 def _of_target(
     name: str,
     head: Sequence[Seen],
-    base: Base,
+    base: BaseFailures,
     words: Collection[str],
     changed: Collection[str],
 ) -> list[Judged[Failure]]:
@@ -223,7 +223,7 @@ def _blocks(age: Age, failure: Failure, words: Collection[str]) -> bool:
     return _asked(failure, words) or (NEW in words and age in (Age.NEW, Age.UNKNOWN))
 
 
-def _lost_tests(name: str, now: Diagnosis, base: Base, allow: Collection[str]) -> str:
+def _lost_tests(name: str, now: Diagnosis, base: BaseFailures, allow: Collection[str]) -> str:
     """Which tests passed in each look at the base, and judge nothing at the head."""
     suites = [look[name].suite for look in base.looks if name in look]
     known = [suite for suite in suites if suite]
@@ -252,9 +252,9 @@ def _allowed(test: str, how: str, allow: Collection[str]) -> bool:
 
 
 def _ruled(
-    found: Verdict[Failure],
+    found: GateVerdict[Failure],
     targets: int,
-    base: Base,
+    base: BaseFailures,
     words: Collection[str],
     allow_incomplete: bool,
 ) -> tuple[Ruling, str]:
@@ -296,7 +296,7 @@ def _told(items: Sequence[Judged[Failure]]) -> list[str]:
     ]
 
 
-def _well(found: Verdict[Failure], base: Base) -> str:
+def _well(found: GateVerdict[Failure], base: BaseFailures) -> str:
     """Why it passes, and what is there all the same."""
     groups = {age: len(found.of(age)) for age in Age}
     there = ", ".join(f"{number} {age}" for age, number in groups.items() if number)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from autoresearch_ci.decide.failures.failure import Category, Failure
 
-Item = TypeVar("Item")
+Grouped = TypeVar("Grouped")
 
 _QUOTED = re.compile(r"[`'\"‘“]([\w.$]{2,80})[`'\"’”]")
 _LOOKING = frozenset({Category.BUILD, Category.CRITICAL, Category.TYPE, Category.LINT})
@@ -22,16 +22,16 @@ _CAUSES_OF_A_LINE = 40
 
 
 def shown_once(
-    items: Iterable[Item],
-    failure: Callable[[Item], Failure],
-    apart: Callable[[Item], object] = lambda item: None,
-) -> list[tuple[Item, tuple[str, ...]]]:
+    items: Iterable[Grouped],
+    failure: Callable[[Grouped], Failure],
+    apart: Callable[[Grouped], object] = lambda item: None,
+) -> list[tuple[Grouped, tuple[str, ...]]]:
     """Each cause with the tools that tell of it besides the first, in the order given.
 
     `apart`: items for which it differs are never shown as one.
     """
-    groups: dict[tuple[object, ...], list[list[Item]]] = {}
-    found: list[list[Item]] = []
+    groups: dict[tuple[object, ...], list[list[Grouped]]] = {}
+    found: list[list[Grouped]] = []
     for item in items:
         told = failure(item)
         # What is of no line, or no tool reads in it, is of a cause of its own.

@@ -11,12 +11,13 @@ import ast
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from autoresearch_ci.decide.failures.failure import essence
 from autoresearch_ci.decide.line_map import lines_of
+from autoresearch_ci.experiment import ReadText
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 """The worst first."""
@@ -32,9 +33,6 @@ _ALIKE = 0.8
 """Share of words from which on two claims are the same claim."""
 _STEM = 5
 """Letters of a word that count: `doubled` is `doubling`."""
-
-Read = Callable[[str], str | None]
-"""Text of a file at the audited commit; `None`: there is no such text file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +97,9 @@ class Checked:
     `passing_command`."""
 
 
-def check(claimed: Sequence[object], read: Read, executions: Mapping[int, Execution]) -> Checked:
+def check(
+    claimed: Sequence[object], read: ReadText, executions: Mapping[int, Execution]
+) -> Checked:
     """Each piece by itself; whatever it is, the answer is whether it stands."""
     kept: list[Evidence] = []
     dropped: list[str] = []
@@ -116,7 +116,7 @@ def check(claimed: Sequence[object], read: Read, executions: Mapping[int, Execut
     return Checked(kept=tuple(kept), dropped=tuple(dropped), kinds=frozenset(kinds))
 
 
-def _checked(piece: object, read: Read, executions: Mapping[int, Execution]) -> Evidence | str:
+def _checked(piece: object, read: ReadText, executions: Mapping[int, Execution]) -> Evidence | str:
     """The evidence, or why it is none."""
     if not isinstance(piece, Mapping):
         return "not an object"
@@ -127,7 +127,7 @@ def _checked(piece: object, read: Read, executions: Mapping[int, Execution]) -> 
     return "neither a quote nor a command"
 
 
-def _quote(piece: Mapping[Any, Any], read: Read) -> Evidence | str:
+def _quote(piece: Mapping[Any, Any], read: ReadText) -> Evidence | str:
     path, text, line = piece.get("path"), piece.get("text"), piece.get("line", 0)
     if not isinstance(path, str) or not isinstance(text, str) or not path:
         return "a quote without path or text"
@@ -208,7 +208,7 @@ def _occurrences(lines: Sequence[str], wanted: Sequence[str]) -> Iterator[int]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class StatusRequirement:
     """What a status asks for."""
 
     needs: tuple[str, ...] = ()
@@ -230,7 +230,7 @@ def settle(
     claimed: str,
     answer: Mapping[str, object],
     checked: Checked,
-    rules: Mapping[str, Rule],
+    rules: Mapping[str, StatusRequirement],
     *,
     otherwise: str,
     refuted: str = "",

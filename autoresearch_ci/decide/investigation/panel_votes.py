@@ -28,7 +28,7 @@ Word = Literal["confirm", "dispute", "abstain"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Raised:
+class RoleFinding:
     """One finding of one role, found alone, with evidence that stands."""
 
     role: str
@@ -46,7 +46,7 @@ class Candidate:
 
     name: str
     """`F1`: the same in every round."""
-    raised: tuple[Raised, ...]
+    raised: tuple[RoleFinding, ...]
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ class Candidate:
         return tuple(dict.fromkeys(one.role for one in self.raised))
 
     @property
-    def first(self) -> Raised:
+    def first(self) -> RoleFinding:
         """Who sees it worst speaks for it."""
         return min(self.raised, key=lambda one: severity_rank(one.answer))
 
@@ -74,9 +74,9 @@ def severity_rank(answer: Mapping[str, Any]) -> int:
     return SEVERITIES.index(told) if told in SEVERITIES else len(SEVERITIES)
 
 
-def merged(raised: Sequence[Raised]) -> list[Candidate]:
+def merged(raised: Sequence[RoleFinding]) -> list[Candidate]:
     """The same place and nearly the same words is the same finding; worst first."""
-    groups: list[list[Raised]] = []
+    groups: list[list[RoleFinding]] = []
     for one in raised:
         same = next((g for g in groups if any(_is_same(one, other) for other in g)), None)
         if same is None:
@@ -89,7 +89,7 @@ def merged(raised: Sequence[Raised]) -> list[Candidate]:
     ]
 
 
-def _is_same(one: Raised, other: Raised) -> bool:
+def _is_same(one: RoleFinding, other: RoleFinding) -> bool:
     if one.fingerprint == other.fingerprint:
         return True
     if one.path != other.path or abs(one.line - other.line) > ANCHOR_LINES:

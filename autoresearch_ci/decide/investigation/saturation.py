@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looked:
+class Visit:
     """One finished iteration, as far as it matters here."""
 
     status: str
@@ -26,7 +26,7 @@ class Looked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class InvestigationLimits:
     """What ends an investigation; each is checked before an iteration starts."""
 
     iterations: int
@@ -53,8 +53,8 @@ DUPLICATE = "duplicate"
 
 
 def stop_reason(
-    limits: Limits,
-    looked: Sequence[Looked],
+    limits: InvestigationLimits,
+    looked: Sequence[Visit],
     *,
     seconds: float = 0.0,
     usd: float = 0.0,
@@ -78,7 +78,7 @@ def stop_reason(
     return None
 
 
-def time_used_up(limits: Limits) -> str:
+def time_used_up(limits: InvestigationLimits) -> str:
     """Of a limit that there is."""
     return f"the {(limits.seconds or 0.0) / 60:g} minutes are used up"
 
@@ -93,12 +93,12 @@ def is_as_asked(reason: str) -> bool:
     return is_complete(reason) or bool(re.fullmatch(r"all \d+ iterations done", reason))
 
 
-def without_news(limits: Limits, looked: Sequence[Looked]) -> int:
+def without_news(limits: InvestigationLimits, looked: Sequence[Visit]) -> int:
     """Iterations at the end that brought nothing new."""
     return _at_the_end(looked, lambda one: one.status not in limits.news)
 
 
-def warning(limits: Limits, looked: Sequence[Looked]) -> str:
+def warning(limits: InvestigationLimits, looked: Sequence[Visit]) -> str:
     """What to say after this iteration; empty: nothing."""
     idle = without_news(limits, looked)
     if idle and idle % limits.warn_after == 0:
@@ -106,7 +106,7 @@ def warning(limits: Limits, looked: Sequence[Looked]) -> str:
     return ""
 
 
-def _at_the_end(looked: Sequence[Looked], holds: Callable[[Looked], bool]) -> int:
+def _at_the_end(looked: Sequence[Visit], holds: Callable[[Visit], bool]) -> int:
     count = 0
     for one in reversed(looked):
         if not holds(one):
@@ -121,7 +121,7 @@ Grid = Mapping[str, Sequence[str]]
 """Dimension -> its cells, the most promising first."""
 
 
-def coverage(grid: Grid, looked: Sequence[Looked]) -> Mapping[str, Mapping[str, int]]:
+def coverage(grid: Grid, looked: Sequence[Visit]) -> Mapping[str, Mapping[str, int]]:
     """How often each cell was looked at with evidence in the record."""
     counts = {dimension: Counter[str]() for dimension in grid}
     for one in looked:
@@ -131,7 +131,7 @@ def coverage(grid: Grid, looked: Sequence[Looked]) -> Mapping[str, Mapping[str, 
     return {d: {cell: counts[d][cell] for cell in cells} for d, cells in grid.items()}
 
 
-def crossed(grid: Grid, looked: Sequence[Looked], dimensions: Sequence[str]) -> Mapping[str, int]:
+def crossed(grid: Grid, looked: Sequence[Visit], dimensions: Sequence[str]) -> Mapping[str, int]:
     """How often each combination of cells of these dimensions was looked at with evidence."""
     counts = Counter(
         tuple(one.cells.get(dimension, "") for dimension in dimensions)
@@ -142,7 +142,7 @@ def crossed(grid: Grid, looked: Sequence[Looked], dimensions: Sequence[str]) -> 
     return {" x ".join(cells): counts[cells] for cells in combinations}
 
 
-def focus(grid: Grid, looked: Sequence[Looked], together: Sequence[str] = ()) -> Mapping[str, str]:
+def focus(grid: Grid, looked: Sequence[Visit], together: Sequence[str] = ()) -> Mapping[str, str]:
     """Of each dimension the cell that was tried least, the first of several.
 
     `together`: dimensions of which the combination counts; they take turns along the diagonals, so
@@ -164,7 +164,7 @@ def focus(grid: Grid, looked: Sequence[Looked], together: Sequence[str] = ()) ->
 
 
 def _least_tried(
-    grid: Grid, looked: Sequence[Looked], dimensions: Sequence[str]
+    grid: Grid, looked: Sequence[Visit], dimensions: Sequence[str]
 ) -> Mapping[str, str]:
     tried = Counter(
         tuple(one.cells.get(dimension, "") for dimension in dimensions) for one in looked

@@ -17,7 +17,7 @@ from statistics import median
 
 from autoresearch_ci.decide.gaming import ENDS, RUNS_TESTS, Ruler
 from autoresearch_ci.decide.metric import noise
-from autoresearch_ci.decide.metric.run_statistics import Evidence, Session, Side, percent
+from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, RunStatistics, Side, percent
 from autoresearch_ci.decide.metric.taken_back import standing
 from autoresearch_ci.experiment import HARD_TO_BELIEVE, Direction, Experiment
 
@@ -41,7 +41,9 @@ def too_good(gain: float, before: float, after: float) -> list[str]:
     return [f"a gain of {percent(gain)}"] if is_too_good(gain, before, after) else []
 
 
-def unlikely_numbers(evidence: Evidence, session: Session, direction: Direction) -> list[str]:
+def unlikely_numbers(
+    evidence: DecisionRuns, session: RunStatistics, direction: Direction
+) -> list[str]:
     """What is odd about the numbers of a candidate that would be kept."""
     own = evidence.values(Side.CANDIDATE)
     beside = evidence.values(Side.INCUMBENT)

@@ -1,8 +1,8 @@
 """Incumbent + candidate + policy -> keep, discard, or which side to measure next.
 
-Pure: the loop measures, `judge` says what to measure and when to stop, and `Session` is what the
-decisions of a run have taught so far. The first run of a candidate is held against old runs of the
-incumbent, which can only discard it; where the machine moves, against the worst of them. What
+Pure: the loop measures, `judge` says what to measure and when to stop, and `RunStatistics` is what
+the decisions of a run have taught so far. The first run of a candidate is held against old runs of
+the incumbent, which can only discard it; where the machine moves, against the worst of them. What
 passes, or may have met a slower machine, is measured interleaved with the incumbent: the
 differences of neighbouring runs, in units of the noise that the session has seen, add up to a
 random walk. A pair that a jump of the machine parts is a step to nowhere. The candidate is kept
@@ -20,9 +20,9 @@ from statistics import fmean, median
 from autoresearch_ci.decide.metric import noise
 from autoresearch_ci.decide.metric.run_statistics import (
     MOVED,
-    Evidence,
+    DecisionRuns,
     Policy,
-    Session,
+    RunStatistics,
     Side,
     next_calibration_run,
     percent,
@@ -31,7 +31,15 @@ from autoresearch_ci.decide.metric.run_statistics import (
 )
 from autoresearch_ci.experiment import Decision, Status
 
-__all__ = ["LOOKS", "Evidence", "Policy", "Session", "Side", "judge", "next_calibration_run"]
+__all__ = [
+    "LOOKS",
+    "DecisionRuns",
+    "Policy",
+    "RunStatistics",
+    "Side",
+    "judge",
+    "next_calibration_run",
+]
 
 LOOKS = 5
 """How often one candidate may be measured up to `repeats_max`; promising ones only."""
@@ -47,7 +55,7 @@ CALM = 0.2
 """With old runs this precise (in variances of a pair's difference) the candidate goes twice."""
 
 
-def judge(evidence: Evidence, session: Session, policy: Policy) -> Side | Decision:
+def judge(evidence: DecisionRuns, session: RunStatistics, policy: Policy) -> Side | Decision:
     """What to measure next, or the decision. Call it first with `session.begin(candidate_id)`."""
     if not evidence.runs:
         return Side.CANDIDATE
@@ -62,7 +70,7 @@ def judge(evidence: Evidence, session: Session, policy: Policy) -> Side | Decisi
     return _Walk(evidence, session, policy).step()
 
 
-def _exact(evidence: Evidence, session: Session, policy: Policy) -> Decision:
+def _exact(evidence: DecisionRuns, session: RunStatistics, policy: Policy) -> Decision:
     gain = _stale_gain(evidence, session, policy)
     better = gain > 0 and gain >= policy.min_effect
     small = gain > 0 and not better
@@ -74,7 +82,7 @@ def _exact(evidence: Evidence, session: Session, policy: Policy) -> Decision:
     )
 
 
-def _unconfirmed(evidence: Evidence, session: Session, policy: Policy) -> Decision:
+def _unconfirmed(evidence: DecisionRuns, session: RunStatistics, policy: Policy) -> Decision:
     """One run: better by twice what two baselines differed (karpathy/autoresearch issue 560)."""
     gain = _stale_gain(evidence, session, policy)
     better = gain > session.floor and gain >= policy.min_effect
@@ -87,7 +95,7 @@ def _unconfirmed(evidence: Evidence, session: Session, policy: Policy) -> Decisi
     )
 
 
-def _stale_gain(evidence: Evidence, session: Session, policy: Policy) -> float:
+def _stale_gain(evidence: DecisionRuns, session: RunStatistics, policy: Policy) -> float:
     before, after = median(session.incumbent), evidence.values(Side.CANDIDATE)[-1]
     size = size_of(session.incumbent)
     return noise.gain(noise.difference(policy.direction, before, after, size), before, after, size)
@@ -96,7 +104,7 @@ def _stale_gain(evidence: Evidence, session: Session, policy: Policy) -> float:
 class _Walk:
     """One noisy decision, seen as a random walk whose steps are pairs of neighbouring runs."""
 
-    def __init__(self, evidence: Evidence, session: Session, policy: Policy) -> None:
+    def __init__(self, evidence: DecisionRuns, session: RunStatistics, policy: Policy) -> None:
         self.evidence, self.session, self.policy = evidence, session, policy
         self.size = size_of(session.incumbent)
         self.candidate = evidence.values(Side.CANDIDATE)

@@ -16,7 +16,7 @@ from statistics import fmean, median
 
 from autoresearch_ci.experiment import Direction
 
-Point = tuple[float, float]
+Progress = tuple[float, float]
 """(progress, value)."""
 
 WARM_UP = 1 / 3
@@ -35,10 +35,10 @@ CATCH_UP = 1.0
 class Curve:
     """What a finished run printed on its way; progress strictly rises."""
 
-    points: tuple[Point, ...]
+    points: tuple[Progress, ...]
 
     @cached_property
-    def smooth(self) -> tuple[Point, ...]:
+    def smooth(self) -> tuple[Progress, ...]:
         """Each point with the mean of itself and up to `WINDOW - 1` points before it."""
         return tuple(smoothed(self.points))
 
@@ -65,7 +65,7 @@ class Curve:
         return y0 + (y1 - y0) * (progress - x0) / (x1 - x0)
 
 
-def smoothed(points: Sequence[Point]) -> list[Point]:
+def smoothed(points: Sequence[Progress]) -> list[Progress]:
     """Trailing mean over `WINDOW` points."""
     return [
         (progress, fmean(value for _, value in points[max(0, k - WINDOW + 1) : k + 1]))
@@ -73,7 +73,7 @@ def smoothed(points: Sequence[Point]) -> list[Point]:
     ]
 
 
-def behind(incumbent: Curve, candidate_points: Sequence[Point], direction: Direction) -> bool:
+def behind(incumbent: Curve, candidate_points: Sequence[Progress], direction: Direction) -> bool:
     """Whether the candidate is so far behind that it will hardly win; `False` when in doubt.
 
     Its last `WINDOW` smoothed points must all be worse than the incumbent's at the same progress by
@@ -100,7 +100,7 @@ def behind(incumbent: Curve, candidate_points: Sequence[Point], direction: Direc
     return all(clearly(progress, value) for progress, value in recent)
 
 
-def extend(points: list[Point], text: str, pattern: re.Pattern[str]) -> bool:
+def extend(points: list[Progress], text: str, pattern: re.Pattern[str]) -> bool:
     """Add the points in `text`, by the groups `progress` and `value`, or else 1 and 2.
 
     Lines with anything but two finite numbers are skipped. When progress falls (the program trains

@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.metric.noise import confirm_interval
-from autoresearch_ci.decide.metric.run_statistics import Evidence, Policy, Session, Side, percent
+from autoresearch_ci.decide.metric.run_statistics import (
+    DecisionRuns,
+    Policy,
+    RunStatistics,
+    Side,
+    percent,
+)
 from autoresearch_ci.experiment import Decision, Status
 
 
@@ -21,7 +27,9 @@ class NoWorse:
     margin: float
     """Relative loss that must be ruled out where the metric is noisy."""
 
-    def judge(self, evidence: Evidence, session: Session, policy: Policy) -> Side | Decision:
+    def judge(
+        self, evidence: DecisionRuns, session: RunStatistics, policy: Policy
+    ) -> Side | Decision:
         """What to measure next, or the decision: candidate, incumbent, incumbent, ..."""
         own, rival = evidence.values(Side.CANDIDATE), evidence.values(Side.INCUMBENT)
         if len(own) != len(rival):

@@ -1,6 +1,6 @@
 """What the decisions of a run have taught so far: noise, drift, error budget, open questions.
 
-A `Session` is a value: `after` gives the next one. Pure; how one candidate is judged with it is
+`RunStatistics` is a value: `after` gives the next one. Pure; how one candidate is judged with it is
 decision.py's business.
 """
 
@@ -58,14 +58,14 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class DecisionRuns:
     """The runs of one decision, in the order measured."""
 
     runs: tuple[Run, ...] = ()
     carried: tuple[Run, ...] = ()
     """Runs of earlier looks at the same candidate against the same incumbent."""
 
-    def plus(self, side: Side, value: float) -> Evidence:
+    def plus(self, side: Side, value: float) -> DecisionRuns:
         """With one more run."""
         return replace(self, runs=(*self.runs, (side, value)))
 
@@ -79,7 +79,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
+class RunStatistics:
     """Everything the decisions so far have taught."""
 
     deterministic: bool = False
@@ -102,7 +102,7 @@ class Session:
     """Twice the relative spread of the first two baseline runs: all there is with one repeat."""
 
     @classmethod
-    def calibrated(cls, baseline_values: Sequence[float], policy: Policy) -> Session:
+    def calibrated(cls, baseline_values: Sequence[float], policy: Policy) -> RunStatistics:
         """What the A/A measurement of the unmodified code says."""
         values = tuple(baseline_values)
         found = steps([(Side.INCUMBENT, value) for value in values], size_of(values))
@@ -119,11 +119,11 @@ class Session:
             floor=2 * abs(found[0]) if found else 0.0,
         )
 
-    def begin(self, candidate_id: str) -> Evidence:
+    def begin(self, candidate_id: str) -> DecisionRuns:
         """Where judging this candidate starts: with the evidence of an earlier look, if any."""
-        return Evidence(carried=self.carried.get(candidate_id, ()))
+        return DecisionRuns(carried=self.carried.get(candidate_id, ()))
 
-    def after(self, evidence: Evidence, decision: Decision, candidate_id: str) -> Session:
+    def after(self, evidence: DecisionRuns, decision: Decision, candidate_id: str) -> RunStatistics:
         """What is known once `decision` is final (guards and holdout included)."""
         known = self.noticing(evidence)
         kept = decision.status is Status.KEEP
@@ -147,7 +147,7 @@ class Session:
             carried={} if kept else carried,
         )
 
-    def noticing(self, evidence: Evidence) -> Session:
+    def noticing(self, evidence: DecisionRuns) -> RunStatistics:
         """No longer deterministic once the same code has shown two values."""
         old = (*self.incumbent, *evidence.values(Side.INCUMBENT))
         new = evidence.values(Side.CANDIDATE)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from autoresearch_ci.decide.failures.failure import Category, Failure
 from autoresearch_ci.decide.security.excuses import Excuses
-from autoresearch_ci.decide.security.gate import Base, gate
+from autoresearch_ci.decide.security.gate import BaseWeaknesses, gate
 from autoresearch_ci.decide.security.weakness import Severity, Weakness
 
 LEAST = Severity.HIGH
@@ -27,7 +27,7 @@ def threshold(fail_on: str) -> Severity:
 
 
 def to_repair(
-    head: Sequence[Weakness], base: Base | None, excuses: Excuses, least: Severity
+    head: Sequence[Weakness], base: BaseWeaknesses | None, excuses: Excuses, least: Severity
 ) -> tuple[Weakness, ...]:
     """What is open, bad enough, and not known to be old, worst first."""
     found = gate(head, base, excuses=excuses, threshold=least, unseen={}, looked=1)

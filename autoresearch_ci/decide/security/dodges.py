@@ -21,6 +21,7 @@ from autoresearch_ci.decide.investigation.finding import enclosing
 from autoresearch_ci.decide.security.agentic.workflow import is_workflow
 from autoresearch_ci.decide.security.weakness import Weakness
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.experiment import Texts
 
 RULES = ("feature-removed", "weakness-hidden")
 """By which a finding can be allowed, alone or with a path."""
@@ -31,8 +32,6 @@ _CODE = re.compile(
 _DEPENDENCY = "vulnerable dependency"
 _SQL = "sql injection"
 _SECRET = "a secret in the code"
-
-Texts = Mapping[str, bytes | None]
 
 
 def dodges(before: Texts, after: Texts, weaknesses: Sequence[Weakness]) -> Iterator[Shortcut]:

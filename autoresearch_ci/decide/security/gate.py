@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
+from autoresearch_ci.decide.gates import Age, GateVerdict, Judged, Ruling
 from autoresearch_ci.decide.security.excuses import Excuse, Excuses
 from autoresearch_ci.decide.security.weakness import (
     IMPORTS,
@@ -30,7 +30,7 @@ def threshold_of(word: str) -> Severity | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Base:
+class BaseWeaknesses:
     """What is known of the commit that the head is compared with."""
 
     weaknesses: Sequence[Weakness] = ()
@@ -57,7 +57,7 @@ def held_open(hits: Sequence[Weakness]) -> tuple[Weakness, ...]:
 
 def gate(
     head: Sequence[Weakness],
-    base: Base | None,
+    base: BaseWeaknesses | None,
     *,
     excuses: Excuses,
     threshold: Severity | None,
@@ -65,7 +65,7 @@ def gate(
     looked: int,
     allow_incomplete: bool = False,
     unread: Mapping[str, int] | None = None,
-) -> Verdict[Weakness]:
+) -> GateVerdict[Weakness]:
     """The verdict on the head.
 
     `head`: as tools tell it, each with a fingerprint. `base`: `None` where all of the head is
@@ -97,7 +97,7 @@ def gate(
             j.item.line,
         )
     )
-    verdict = Verdict(ruling=Ruling.PASS, reason="", items=tuple(items), unseen=unseen)
+    verdict = GateVerdict(ruling=Ruling.PASS, reason="", items=tuple(items), unseen=unseen)
     ruling, reason = _ruled(verdict, base, threshold, looked, allow_incomplete)
     return replace(verdict, ruling=ruling, reason=f"{reason}{_silent_about(unread or {})}")
 
@@ -116,7 +116,7 @@ def _silent_about(unread: Mapping[str, int]) -> str:
 class _Known:
     """What stands at the base, each for one of the head's: one that is copied is there once."""
 
-    def __init__(self, base: Base, head: Sequence[Weakness]) -> None:
+    def __init__(self, base: BaseWeaknesses, head: Sequence[Weakness]) -> None:
         self._base = base
         self._places = defaultdict[tuple[str, str], dict[tuple[int, int], Weakness]](dict)
         for weakness in worst_first(base.weaknesses)[::-1]:
@@ -193,7 +193,7 @@ def _note(one: Weakness, excuse: Excuse | None, excuses: Excuses) -> str:
     return "; ".join(filter(None, (one.answer, late)))
 
 
-def refuted(verdict: Verdict[Weakness]) -> tuple[Judged[Weakness], ...]:
+def refuted(verdict: GateVerdict[Weakness]) -> tuple[Judged[Weakness], ...]:
     """What scanners told, and a model refuted by code."""
     return tuple(
         judged
@@ -203,8 +203,8 @@ def refuted(verdict: Verdict[Weakness]) -> tuple[Judged[Weakness], ...]:
 
 
 def _ruled(
-    found: Verdict[Weakness],
-    base: Base | None,
+    found: GateVerdict[Weakness],
+    base: BaseWeaknesses | None,
     threshold: Severity | None,
     looked: int,
     allow_incomplete: bool,
@@ -235,7 +235,9 @@ def _counted(items: Sequence[Judged[Weakness]], *, new: bool) -> str:
     return f"{len(items)} {'new ' if new else ''}{word} ({told})"
 
 
-def _well(found: Verdict[Weakness], base: Base | None, threshold: Severity | None) -> str:
+def _well(
+    found: GateVerdict[Weakness], base: BaseWeaknesses | None, threshold: Severity | None
+) -> str:
     """Why it passes, and what is there all the same."""
     if not found.items:
         return "no weakness was found"

@@ -305,12 +305,14 @@ def _reading(form: _Form, content: str) -> _Reading | None:
     return _Reading(form, tree, content) if tree else None
 
 
-Scope = tuple[ast.AST, ...]
+Enclosing = tuple[ast.AST, ...]
 """Module and functions around an expression, the outer ones first."""
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
-def _within(node: ast.AST, scope: Scope, first: int, last: int) -> Iterator[tuple[ast.AST, Scope]]:
+def _within(
+    node: ast.AST, scope: Enclosing, first: int, last: int
+) -> Iterator[tuple[ast.AST, Enclosing]]:
     """All that touches these lines."""
     for child in ast.iter_child_nodes(node):
         begins, ends = getattr(child, "lineno", first), getattr(child, "end_lineno", last)
@@ -371,7 +373,7 @@ class _Reading:
         texts = [*self._texts(rule, first, last)]
         return bool(texts) and all(self.harmless(*text) for text in texts)
 
-    def _texts(self, rule: str, first: int, last: int) -> Iterator[tuple[ast.expr, Scope]]:
+    def _texts(self, rule: str, first: int, last: int) -> Iterator[tuple[ast.expr, Enclosing]]:
         """What is spoken of: of a call its first argument, of a query all that is put together."""
         for node, scope in _within(self._tree, (self._tree,), first, last):
             if not isinstance(node, (ast.JoinedStr, ast.BinOp, ast.Call)):
@@ -386,7 +388,7 @@ class _Reading:
                     # Of a function that nobody knows any argument may be the command.
                     yield from ((text, scope) for text in given[: None if rule == "B604" else 1])
 
-    def harmless(self, node: ast.expr, scope: Scope, depth: int = 8) -> bool:
+    def harmless(self, node: ast.expr, scope: Enclosing, depth: int = 8) -> bool:
         """Whether all that varies in it is."""
 
         def each(*nodes: ast.expr | None) -> bool:
@@ -436,7 +438,7 @@ class _Reading:
                 return False
         return found and not self._names.bound["*"]
 
-    def _value(self, name: str, scope: Scope) -> ast.expr | None:
+    def _value(self, name: str, scope: Enclosing) -> ast.expr | None:
         """What a name stands for that is given a value once; `None`: nobody can say."""
         for around in reversed(scope):
             nodes = _own(around)

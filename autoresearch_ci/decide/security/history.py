@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from autoresearch_ci.decide.investigation.finding import Read
 from autoresearch_ci.decide.security.weakness import MODEL, Weakness
+from autoresearch_ci.experiment import ReadText
 
 NEW, PERSISTING, REOPENED = "new", "persisting", "reopened"
 FIXED, UNKNOWN = "fixed", "unknown"
@@ -50,7 +50,7 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looked:
+class ScannedHistory:
     """How far a scan got."""
 
     commit: str
@@ -62,7 +62,7 @@ class Looked:
     """All that the commit has."""
     scanners: Collection[str]
     """That looked to the end."""
-    read: Read = lambda path: None
+    read: ReadText = lambda path: None
     """Text of a file."""
 
     def would_tell(self, entry: Entry) -> bool:
@@ -99,7 +99,7 @@ class Chapter:
     """`fixed`, this time, and `unknown`: a sentence on each."""
 
 
-def continued(known: Sequence[Entry], told: Sequence[Weakness], looked: Looked) -> Chapter:
+def continued(known: Sequence[Entry], told: Sequence[Weakness], looked: ScannedHistory) -> Chapter:
     """`told`: merged. Of several entries that one weakness has become the first goes on."""
     of = {name: entry for entry in reversed(known) for name in entry.names}
     entries: list[Entry] = []
@@ -129,7 +129,7 @@ def continued(known: Sequence[Entry], told: Sequence[Weakness], looked: Looked) 
     )
 
 
-def _entry(weakness: Weakness, old: Entry | None, looked: Looked) -> Entry:
+def _entry(weakness: Weakness, old: Entry | None, looked: ScannedHistory) -> Entry:
     return Entry(
         names=weakness.fingerprints,
         rule=weakness.rule,
@@ -159,7 +159,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]
 
 
-def _ended(entry: Entry, looked: Looked) -> Entry:
+def _ended(entry: Entry, looked: ScannedHistory) -> Entry:
     if entry.status == "fixed":
         return entry
     if looked.would_tell(entry):

@@ -42,11 +42,11 @@ class ModelLayer:
     cost_usd: float = 0.0
 
 
-Kept = Mapping[str, Mapping[int, int]]
+KeptLines = Mapping[str, Mapping[int, int]]
 """By changed file, each line that is as it was, and where it stood. Others are as they were."""
 
 
-def rests_on_change(evidence: Iterable[Evidence], kept: Kept) -> bool:
+def rests_on_change(evidence: Iterable[Evidence], kept: KeptLines) -> bool:
     """Whether some quote has a new line in it, or goes over a place where lines were taken out."""
     return any(
         piece.kind == "quote"

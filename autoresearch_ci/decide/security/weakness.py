@@ -13,8 +13,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from autoresearch_ci.decide.investigation.finding import Evidence, Read, enclosing
+from autoresearch_ci.decide.investigation.finding import Evidence, enclosing
 from autoresearch_ci.decide.line_map import is_disputed, lines_of
+from autoresearch_ci.experiment import ReadText
 
 MODEL = "model"
 """The source of what no tool has told."""
@@ -226,7 +227,7 @@ def fingerprint(rule: str, path: str, place: str, quote: str, number: int = 1) -
     return hashlib.sha256(words.encode(errors="replace")).hexdigest()[:16]
 
 
-def identified(weaknesses: Iterable[Weakness], read: Read) -> tuple[Weakness, ...]:
+def identified(weaknesses: Iterable[Weakness], read: ReadText) -> tuple[Weakness, ...]:
     """With fingerprints, and with the lines that are marked as evidence, as they stand there.
 
     Where tools count lines differently, the whole file is part of the fingerprint: a number may

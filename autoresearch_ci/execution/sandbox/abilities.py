@@ -80,7 +80,7 @@ _CURE_OF_VIEW = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Missing:
+class MissingProtection:
     """One protection that is not there."""
 
     what: str
@@ -97,7 +97,7 @@ class Protection:
 
     holds: Protections
     on: tuple[str, ...]
-    off: tuple[Missing, ...]
+    off: tuple[MissingProtection, ...]
     network: Network
     """What is enforced, whatever was asked for."""
     loopback: bool
@@ -112,7 +112,7 @@ def describe(
     asked: Sandbox,
     found: Abilities,
     user: User | None,
-    other_user: Missing | None,
+    other_user: MissingProtection | None,
     reached: Sequence[str],
 ) -> Protection:
     """`other_user`: why it is not another one, where that would be better. `reached`: sockets of
@@ -178,14 +178,14 @@ def enforced_network(asked: Sandbox, found: Abilities) -> Network:
 
 def _missing(
     asked: Sandbox, found: Abilities, user: User | None, reached: Sequence[str]
-) -> Iterator[Missing]:
+) -> Iterator[MissingProtection]:
     if gives_view(asked, found):
         yield from _missing_of_view(found)
         return
     if asked.read_only:
         closed = user is not None and user.exclusive and ends_with_us()
         where = "in folders that lead to its own" if closed else "outside of its folders"
-        yield Missing(
+        yield MissingProtection(
             what=f"measured code can tell what lies {where}, and connect to sockets there that its "
             "user may use",
             why=_no_view(found),
@@ -194,19 +194,19 @@ def _missing(
         yield from _missing_of_landlock(found, user)
     given = enforced_network(asked, found)
     if given == "loopback":
-        yield Missing(
+        yield MissingProtection(
             what="whatever listens on the machine's 127.0.0.1 answers measured code",
             why=_no_view(found),
             cure=_CURE_OF_VIEW,
         )
     if given == "allow" != asked.network:
-        yield Missing(
+        yield MissingProtection(
             what=f"measured code has the network, although sandbox.network is {asked.network}",
             why=f"{_no_view(found)} and seccomp fails ({found.filters})",
             cure="Run where the container's security profile allows either.",
         )
     elif given != asked.network:
-        yield Missing(
+        yield MissingProtection(
             what="measured code has no network at all, although sandbox.network is loopback",
             why=f"{_no_view(found)} and {found.why_no_loopback}",
             cure="Give the container CAP_NET_ADMIN (--cap-add NET_ADMIN), or let it have the "
@@ -217,17 +217,17 @@ def _missing(
     yield from _missing_of_processes(found, user, reached)
 
 
-def _missing_of_view(found: Abilities) -> Iterator[Missing]:
+def _missing_of_view(found: Abilities) -> Iterator[MissingProtection]:
     if found.filters:
         yield _unfiltered(found)
     if found.why_not_fresh:
-        yield Missing(
+        yield MissingProtection(
             what="one measurement can leave something for the next, as in the size of a folder",
             why=f"new folders for each are not to be had ({found.why_not_fresh})",
             cure="Use Linux 6.6 or newer, or set TMPDIR to a folder on another file system.",
         )
     if found.landlock < landlock.SCOPE_ABI:
-        yield Missing(
+        yield MissingProtection(
             what="setup and agents reach abstract sockets of other processes",
             why="they have the machine's network, and this kernel's Landlock "
             f"({found.landlock}) is too old",
@@ -235,17 +235,17 @@ def _missing_of_view(found: Abilities) -> Iterator[Missing]:
         )
 
 
-def _unfiltered(found: Abilities) -> Missing:
-    return Missing(
+def _unfiltered(found: Abilities) -> MissingProtection:
+    return MissingProtection(
         what="the system calls of measured code are not filtered",
         why=f"seccomp fails ({found.filters})",
         cure="Run where the container's security profile allows it.",
     )
 
 
-def _missing_of_landlock(found: Abilities, user: User | None) -> Iterator[Missing]:
+def _missing_of_landlock(found: Abilities, user: User | None) -> Iterator[MissingProtection]:
     if not found.landlock:
-        yield Missing(
+        yield MissingProtection(
             what="measured code may write and read wherever its user may",
             why="this kernel has no Landlock",
             cure="Use Linux 5.13 or newer with landlock in /sys/kernel/security/lsm.",
@@ -262,7 +262,7 @@ def _missing_of_landlock(found: Abilities, user: User | None) -> Iterator[Missin
     }
     for version, (what, cure) in lacks.items():
         if found.landlock < version:
-            yield Missing(
+            yield MissingProtection(
                 what=what,
                 why=f"this kernel's Landlock ({found.landlock}) is too old",
                 cure=f"Use {cure} or newer, or start autoresearch-ci as root (sandbox.user).",
@@ -277,17 +277,17 @@ def _no_view(found: Abilities) -> str:
 
 def _missing_of_processes(
     found: Abilities, user: User | None, reached: Sequence[str]
-) -> Iterator[Missing]:
+) -> Iterator[MissingProtection]:
     why = _no_view(found)
     if user is None:
-        yield Missing(
+        yield MissingProtection(
             what="one measurement can leave something in /dev/shm for the next",
             why=why,
             cure="Run where user namespaces are allowed, or let root give the commands to another "
             "user (sandbox.user).",
         )
     if reached:
-        yield Missing(
+        yield MissingProtection(
             what=f"measured code can ask {reached[0]} to act for it, outside of the sandbox",
             why=why,
             cure="Do not mount it, or run as a user (or group) that may not use it.",
@@ -302,9 +302,9 @@ def _sentence(parts: Sequence[str]) -> str:
     return f"measured code {joined}"
 
 
-def root_is_kept(who: str, user: User, stop: str) -> Missing:
+def root_is_kept(who: str, user: User, stop: str) -> MissingProtection:
     """Why `auto` leaves the commands to root."""
-    return Missing(
+    return MissingProtection(
         what=f"{who} runs as root",
         why=f"uid {user.uid} cannot reach {stop}",
         cure="Install what it needs for all users, or set TMPDIR to a folder that all can enter; "

@@ -38,7 +38,7 @@ def any_bit(of: int, *then: Instruction) -> list[Instruction]:
     return [(0x45, 0, len(then), of), *then]
 
 
-class Program:
+class BpfProgram:
     """As the kernel takes it."""
 
     def __init__(self, lines: Sequence[Instruction]) -> None:

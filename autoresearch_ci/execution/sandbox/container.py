@@ -209,7 +209,7 @@ def _passed(path: str) -> Iterator[str]:
             yield from _passed(os.path.normpath(place.parent / place.readlink() / rest))
 
 
-class Scope:
+class CommandThread:
     """A thread of ours that has commands started, and can end all that they start, and no more.
 
     In one step that no fork escapes: the kernel holds all processes while it looks, and passes over
@@ -230,9 +230,9 @@ class Scope:
 
 
 @functools.lru_cache(maxsize=16)
-def _scope(_of: int, _folder: Path) -> Scope:
+def _scope(_of: int, _folder: Path) -> CommandThread:
     """It lasts: commands may not change how our threads are scheduled, and know which there are."""
-    return Scope()
+    return CommandThread()
 
 
 def _ourselves() -> list[int]:

@@ -20,7 +20,7 @@ from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.execution.sandbox import container, full
 from autoresearch_ci.execution.sandbox.abilities import (
     Abilities,
-    Missing,
+    MissingProtection,
     Protection,
     abilities,
     describe,
@@ -82,7 +82,7 @@ class Jail:
         return describe(self._asked, self.abilities, *self._decision, self.reached)
 
     @property
-    def kept_root(self) -> Missing | None:
+    def kept_root(self) -> MissingProtection | None:
         """Why the commands are root's where `auto` would have them be another user's."""
         return self._decision[1]
 
@@ -199,7 +199,7 @@ class Jail:
         return bool(self.user and self.user.exclusive and ends_with_us())
 
     @functools.cached_property
-    def _decision(self) -> tuple[User | None, Missing | None]:
+    def _decision(self) -> tuple[User | None, MissingProtection | None]:
         """Who runs the commands, and why not somebody else where that would be better."""
         name = self._asked.user
         if name == "keep" or (name == "auto" and os.geteuid()):

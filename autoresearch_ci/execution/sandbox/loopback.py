@@ -21,8 +21,8 @@ import threading
 from collections.abc import Iterable
 
 from autoresearch_ci.execution.sandbox.bpf import (
+    BpfProgram,
     Instruction,
-    Program,
     answer,
     any_bit,
     different,
@@ -51,7 +51,9 @@ def _sent_by(address: str, offset: int) -> list[Instruction]:
     return [*lines, _HEAR]
 
 
-_FILTER = Program([load(_HEADER), *any_bit(_IPV6, *_sent_by("::1", 8)), *_sent_by("127.0.0.1", 12)])
+_FILTER = BpfProgram(
+    [load(_HEADER), *any_bit(_IPV6, *_sent_by("::1", 8)), *_sent_by("127.0.0.1", 12)]
+)
 
 
 class Loopback:

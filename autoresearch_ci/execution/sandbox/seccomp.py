@@ -11,8 +11,8 @@ import errno
 from collections.abc import Iterable, Sequence
 
 from autoresearch_ci.execution.sandbox.bpf import (
+    BpfProgram,
     Instruction,
-    Program,
     answer,
     any_bit,
     at_least,
@@ -144,7 +144,7 @@ class Filter:
         `spare`: processes, groups and threads whose scheduling is not to be changed. `asked`: of
         sockets that whoever has what `enter` returns is asked for.
         """
-        self._program = Program(program(MACHINE, families, refuse, spare, asked))
+        self._program = BpfProgram(program(MACHINE, families, refuse, spare, asked))
         self._flags = _KEEP_SPECULATION | (_LISTENER if asked else 0)
         self.code = self._program.code
         """For another program to enter."""

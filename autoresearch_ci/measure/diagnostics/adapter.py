@@ -32,7 +32,7 @@ _TEXT_LIMIT = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class ToolOutput:
     """What a tool left behind."""
 
     result: CommandResult
@@ -75,7 +75,7 @@ class Said:
 
 
 def as_told(path: str) -> str:
-    """What `Said.path` makes of the name of a file of the tree: in one line, all of it shown."""
+    """What `ToolOutput.path` makes of the name of a file of the tree: in one line, all of it."""
     return _relative(f"./{path}", "", "")
 
 
@@ -98,7 +98,7 @@ def _spelt(sign: str) -> str:
     return sign.encode("unicode_escape").decode("ascii")
 
 
-Parser = Callable[[Said], Diagnosis]
+Parser = Callable[[ToolOutput], Diagnosis]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,7 @@ def diagnosis(
     return Diagnosis(failures=identified(tool, kept), incomplete=incomplete, suite=suite)
 
 
-def stopped(said: Said, tool: str, well: Collection[int]) -> str:
+def stopped(said: ToolOutput, tool: str, well: Collection[int]) -> str:
     """Why a run cannot have told everything; empty: it ended as it does when it has.
 
     `well`: exit codes with which it says that it looked at everything.
@@ -151,64 +151,64 @@ def stopped(said: Said, tool: str, well: Collection[int]) -> str:
     return ""
 
 
-def untold(said: Said, tool: str, told: object) -> str:
+def untold(said: ToolOutput, tool: str, told: object) -> str:
     """Why a run that tells nothing is not believed to have found nothing; empty: it is."""
     quiet = said.result.exit_code and not told
     return f"{tool} lists nothing, and yet: {said.result.reason}" if quiet else ""
 
 
-class Unusable(Exception):
+class UnusableOutput(Exception):
     """An answer that is not what the tool writes; `str(error)` says what is wrong with it."""
 
 
-def document(said: Said, tool: str) -> Any:
-    """The JSON that the tool wrote. Raises `Unusable`."""
+def document(said: ToolOutput, tool: str) -> Any:
+    """The JSON that the tool wrote. Raises `UnusableOutput`."""
     return from_json(said.document(), tool)
 
 
 def from_json(text: str | bytes, tool: str) -> Any:
-    """The value of one JSON text. Raises `Unusable`."""
+    """The value of one JSON text. Raises `UnusableOutput`."""
     if not text.strip():
-        raise Unusable(f"{tool} wrote nothing where it writes JSON")
+        raise UnusableOutput(f"{tool} wrote nothing where it writes JSON")
     try:
         return json_value(text, limit=JSON_LIMIT)
     except Unreadable as error:
-        raise Unusable(f"the JSON of {tool} {error}") from error
+        raise UnusableOutput(f"the JSON of {tool} {error}") from error
     except ValueError as error:
-        raise Unusable(f"{tool} wrote what is not JSON: {error}") from error
+        raise UnusableOutput(f"{tool} wrote what is not JSON: {error}") from error
 
 
 def items(value: Any, where: str) -> list[dict[str, Any]]:
-    """A list of objects. Raises `Unusable`."""
+    """A list of objects. Raises `UnusableOutput`."""
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise Unusable(f"{where} is not a list of objects")
+        raise UnusableOutput(f"{where} is not a list of objects")
     return value
 
 
 def mapping(value: Any, where: str) -> Mapping[str, Any]:
-    """An object. Raises `Unusable`."""
+    """An object. Raises `UnusableOutput`."""
     if not isinstance(value, dict):
-        raise Unusable(f"{where} is not an object")
+        raise UnusableOutput(f"{where} is not an object")
     return value
 
 
 def text_at(value: Mapping[str, Any], key: str) -> str:
-    """A text, or nothing. Raises `Unusable` for anything else."""
+    """A text, or nothing. Raises `UnusableOutput` for anything else."""
     found = value.get(key)
     if found is None:
         return ""
     if not isinstance(found, str):
-        raise Unusable(f"{key} is {type(found).__name__}, not a text")
+        raise UnusableOutput(f"{key} is {type(found).__name__}, not a text")
     return found
 
 
 def number_at(value: Mapping[str, Any], key: str) -> int:
-    """A line or a column; 0 where there is none. Raises `Unusable` for what is no number."""
+    """A line or a column; 0 where there is none. Raises `UnusableOutput` for what is no number."""
     found = value.get(key)
     if found is None:
         return 0
     if isinstance(found, bool) or not isinstance(found, int):
-        raise Unusable(f"{key} is {type(found).__name__}, not a whole number")
+        raise UnusableOutput(f"{key} is {type(found).__name__}, not a whole number")
     return min(max(found, 0), 10**9)
 
 
@@ -226,14 +226,14 @@ def line_number(text: str | None) -> int:
     return int(text) if text and len(text) < 10 and text.isascii() and text.isdigit() else 0
 
 
-def parser(tool: str) -> Callable[[Callable[[Said], Diagnosis]], Parser]:
-    """Makes of `Unusable`, wherever it is raised, an incomplete diagnosis."""
+def parser(tool: str) -> Callable[[Callable[[ToolOutput], Diagnosis]], Parser]:
+    """Makes of `UnusableOutput`, wherever it is raised, an incomplete diagnosis."""
 
-    def wrap(read: Callable[[Said], Diagnosis]) -> Parser:
-        def parse(said: Said) -> Diagnosis:
+    def wrap(read: Callable[[ToolOutput], Diagnosis]) -> Parser:
+        def parse(said: ToolOutput) -> Diagnosis:
             try:
                 return read(said)
-            except Unusable as error:
+            except UnusableOutput as error:
                 # Why it wrote nothing is more telling than that it did.
                 why = stopped(said, tool, range(126)) or said.result.reason
                 return Diagnosis(incomplete=f"{error} ({why})" if why else str(error))

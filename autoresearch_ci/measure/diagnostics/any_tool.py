@@ -10,8 +10,8 @@ from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
     Parser,
-    Said,
-    Unusable,
+    ToolOutput,
+    UnusableOutput,
     code_of,
     diagnosis,
     line_number,
@@ -28,7 +28,7 @@ _SEVERE = 7.0
 
 
 @parser("the scanner")
-def read_sarif(said: Said) -> Diagnosis:
+def read_sarif(said: ToolOutput) -> Diagnosis:
     """Results that are not suppressed; a run that says it did not succeed is incomplete."""
     found, incomplete = sarif_results(said, "the scanner")
     problems = [_problem(r) for r in found if not r.is_suppressed and r.level != "none"]
@@ -72,7 +72,7 @@ def by_pattern(tool: str, pattern: str, category: Category) -> Parser:
         raise ValueError("has no group that is called message, path or name")
 
     @parser(tool)
-    def read(said: Said) -> Diagnosis:
+    def read(said: ToolOutput) -> Diagnosis:
         problems = list(_matches(said, compiled, category)) if pattern else []
         incomplete = stopped(said, tool, (0, 1) if pattern else _BY_ITSELF)
         if said.result.exit_code and not incomplete and not problems:
@@ -91,7 +91,7 @@ _LONGEST_LINE = 2_000
 """Characters; bounds what somebody's expression can cost on a line."""
 
 
-def _matches(said: Said, pattern: re.Pattern[str], category: Category) -> Iterator[Problem]:
+def _matches(said: ToolOutput, pattern: re.Pattern[str], category: Category) -> Iterator[Problem]:
     import regex
 
     timed = regex.compile(pattern.pattern)
@@ -99,7 +99,7 @@ def _matches(said: Said, pattern: re.Pattern[str], category: Category) -> Iterat
         try:
             match = timed.search(line[:_LONGEST_LINE], timeout=1)
         except TimeoutError as error:
-            raise Unusable(f"the pattern takes too long on the line {line[:80]!r}") from error
+            raise UnusableOutput(f"the pattern takes too long on the line {line[:80]!r}") from error
         if match is None:
             continue
         found = {key: value or "" for key, value in match.groupdict().items()}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
-    Said,
+    ToolOutput,
     diagnosis,
     line_number,
     parser,
@@ -39,7 +39,7 @@ _C_ENDED = range(1, 126)
 
 
 @parser("the compiler")
-def read_c(said: Said) -> Diagnosis:
+def read_c(said: ToolOutput) -> Diagnosis:
     problems = [*_c_problems(said), *_link_problems(said)]
     built = any(problem.category is Category.BUILD for problem in problems)
     incomplete = stopped(said, "the build", (0, *_C_ENDED))
@@ -52,7 +52,7 @@ def read_c(said: Said) -> Diagnosis:
     return diagnosis("gcc", problems, incomplete)
 
 
-def _c_problems(said: Said) -> Iterator[Problem]:
+def _c_problems(said: ToolOutput) -> Iterator[Problem]:
     for match in _C.finditer(said.text):
         message, warning = match["message"], match["level"] == "warning"
         code = match["code"] or ""
@@ -69,7 +69,7 @@ def _c_problems(said: Said) -> Iterator[Problem]:
         )
 
 
-def _link_problems(said: Said) -> Iterator[Problem]:
+def _link_problems(said: ToolOutput) -> Iterator[Problem]:
     for match in _LINKER.finditer(said.text):
         path = match["path"] or ""
         yield Problem(
@@ -102,7 +102,7 @@ _JAVA_FLOW = re.compile(
 
 
 def _java_problem(
-    said: Said, path: str, line: str, level: str, message: str, more: str, code: str = ""
+    said: ToolOutput, path: str, line: str, level: str, message: str, more: str, code: str = ""
 ) -> Problem:
     warning = level.lower().startswith("warn")
     if not warning:
@@ -119,7 +119,7 @@ def _java_problem(
     )
 
 
-def _javac_problems(said: Said) -> list[Problem]:
+def _javac_problems(said: ToolOutput) -> list[Problem]:
     return [
         _java_problem(
             said, m["path"], m["line"], m["level"], m["message"], m["more"], m["code"] or ""
@@ -129,7 +129,7 @@ def _javac_problems(said: Said) -> list[Problem]:
 
 
 @parser("javac")
-def read_javac(said: Said) -> Diagnosis:
+def read_javac(said: ToolOutput) -> Diagnosis:
     problems = _javac_problems(said)
     errors = sum(problem.category is Category.BUILD for problem in problems)
     incomplete = stopped(said, "javac", (0, 1))
@@ -158,7 +158,7 @@ _KOTLIN = re.compile(
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def _with_suite(said: Said, tool: str, problems: list[Problem], ended: str) -> Diagnosis:
+def _with_suite(said: ToolOutput, tool: str, problems: list[Problem], ended: str) -> Diagnosis:
     """The compiler's problems and the tests' reports; `ended` matches the tool's last word."""
     text = _COLOURS.sub("", said.text)
     incomplete = stopped(said, tool, (0, 1))
@@ -179,7 +179,7 @@ def _with_suite(said: Said, tool: str, problems: list[Problem], ended: str) -> D
 
 
 @parser("maven")
-def read_maven(said: Said) -> Diagnosis:
+def read_maven(said: ToolOutput) -> Diagnosis:
     text = _COLOURS.sub("", said.text)
     problems = [
         _java_problem(said, m["path"], m["line"], m["level"], m["message"], m["more"])
@@ -189,7 +189,7 @@ def read_maven(said: Said) -> Diagnosis:
 
 
 @parser("gradle")
-def read_gradle(said: Said) -> Diagnosis:
+def read_gradle(said: ToolOutput) -> Diagnosis:
     text = _COLOURS.sub("", said.text)
     levels = {"e": "error", "w": "warning"}
     kotlin = [

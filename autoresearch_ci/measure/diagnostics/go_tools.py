@@ -13,8 +13,8 @@ from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
-    Said,
-    Unusable,
+    ToolOutput,
+    UnusableOutput,
     code_of,
     diagnosis,
     from_json,
@@ -42,7 +42,7 @@ _IMPORT = re.compile(
 _NOTHING = re.compile(r"matched no packages|no packages to (test|vet|build)")
 
 
-def _compiler_problems(said: Said, text: str) -> Iterator[Problem]:
+def _compiler_problems(said: ToolOutput, text: str) -> Iterator[Problem]:
     for match in _LINE.finditer(text):
         message = match["message"]
         if message.startswith("too many errors"):
@@ -58,7 +58,7 @@ def _compiler_problems(said: Said, text: str) -> Iterator[Problem]:
         )
 
 
-def _gap(said: Said, tool: str, problems: list[Problem]) -> str:
+def _gap(said: ToolOutput, tool: str, problems: list[Problem]) -> str:
     unbuilt = any(problem.category is Category.BUILD for problem in problems)
     if why := stopped(said, tool, (*_ENDED, _UNBUILT) if unbuilt else _ENDED):
         return why
@@ -69,14 +69,14 @@ def _gap(said: Said, tool: str, problems: list[Problem]) -> str:
     return f"{tool} stopped after too many errors" if "too many errors" in said.text else ""
 
 
-def _events(said: Said) -> Iterator[dict[str, object]]:
+def _events(said: ToolOutput) -> Iterator[dict[str, object]]:
     for line in said.stdout.splitlines():
         if line.startswith("{"):
             yield dict(mapping(from_json(line, "go"), "a line of go's"))
 
 
 @parser("go build")
-def read_go_build(said: Said) -> Diagnosis:
+def read_go_build(said: ToolOutput) -> Diagnosis:
     told = "".join(
         text_at(event, "Output") for event in _events(said) if event.get("Action") == "build-output"
     )
@@ -88,7 +88,7 @@ def read_go_build(said: Said) -> Diagnosis:
 
 
 @parser("go vet")
-def read_go_vet(said: Said) -> Diagnosis:
+def read_go_vet(said: ToolOutput) -> Diagnosis:
     """With `-json`, whichever stream a version writes that to, or its lines."""
     text = f"{said.stdout}\n{said.stderr}"
     problems = []
@@ -96,7 +96,7 @@ def read_go_vet(said: Said) -> Diagnosis:
         for analyzers in package.values():
             for analyzer, found in mapping(analyzers, "a package").items():
                 if isinstance(found, dict) and "error" in found:
-                    raise Unusable(f"go vet could not run {code_of(analyzer)}")
+                    raise UnusableOutput(f"go vet could not run {code_of(analyzer)}")
                 problems += [
                     _finding(said, code_of(analyzer), text_at(item, "posn"), item)
                     for item in items(found, "findings")
@@ -123,10 +123,10 @@ def _objects(text: str) -> Iterator[dict[str, object]]:
                 yield dict(mapping(from_json("\n".join(lines), "go vet"), "what go vet wrote"))
                 lines = None
     if lines is not None:
-        raise Unusable("go vet broke off in the middle")
+        raise UnusableOutput("go vet broke off in the middle")
 
 
-def _finding(said: Said, analyzer: str, place: str, item: dict[str, object]) -> Problem:
+def _finding(said: ToolOutput, analyzer: str, place: str, item: dict[str, object]) -> Problem:
     found = re.fullmatch(r"(.{1,500}?):(\d+)(?::(\d+))?", place)
     return Problem(
         category=Category.LINT,
@@ -180,7 +180,7 @@ class _Tests:
 
 
 @parser("go test")
-def read_go_test(said: Said) -> Diagnosis:
+def read_go_test(said: ToolOutput) -> Diagnosis:
     tests = _Tests()
     for event in _events(said):
         tests.add(event)
@@ -211,7 +211,7 @@ def read_go_test(said: Said) -> Diagnosis:
     return diagnosis("go test", problems, incomplete, SuiteResult(of=tests.ends))
 
 
-def _failed(said: Said, name: str, told: str) -> Problem:
+def _failed(said: ToolOutput, name: str, told: str) -> Problem:
     """Of a failing test, with the first place in the tree that its output names in full."""
     for match in re.finditer(r"(?m)^\s+(\S{1,400}\.go):(\d+)(?::| )", told):
         path = said.path(match[1])

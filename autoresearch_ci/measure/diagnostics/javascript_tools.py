@@ -7,7 +7,7 @@ import re
 from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
-    Said,
+    ToolOutput,
     code_of,
     diagnosis,
     document,
@@ -31,7 +31,7 @@ _TSC_ENDED = (0, 1, 2)
 
 
 @parser("tsc")
-def read_tsc(said: Said) -> Diagnosis:
+def read_tsc(said: ToolOutput) -> Diagnosis:
     problems, unusable = [], ""
     for match in _TSC.finditer(said.stdout):
         code = match["code"]
@@ -65,7 +65,7 @@ _UNDEFINED = ("no-undef", "no-const-assign", "no-obj-calls", "no-dupe-keys")
 
 
 @parser("eslint")
-def read_eslint(said: Said) -> Diagnosis:
+def read_eslint(said: ToolOutput) -> Diagnosis:
     files = items(document(said, "eslint"), "what eslint wrote")
     problems = []
     for file in files:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from autoresearch_ci.decide.failures.failure import Problem
-from autoresearch_ci.measure.diagnostics.adapter import Said, line_number
+from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, line_number
 
 ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _FRAME = re.compile(
@@ -37,7 +37,7 @@ class Listed:
         return told
 
 
-def own_frame(said: Said, trace: str) -> tuple[str, int]:
+def own_frame(said: ToolOutput, trace: str) -> tuple[str, int]:
     """The first place of a trace that is in the tree, and is not of what is installed there."""
     for match in _FRAME.finditer(trace[:20_000]):
         path = said.path(match["path"] or match["file"])

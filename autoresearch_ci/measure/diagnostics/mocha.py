@@ -15,7 +15,7 @@ from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
-    Said,
+    ToolOutput,
     diagnosis,
     document,
     from_json,
@@ -38,7 +38,7 @@ _TITLE = re.compile(r"(?P<indent> {2,40})(?P<title>\S.*)")
 _BLOCK = re.compile(r"(?m)^  (\d{1,6})\) ")
 
 
-def read_mocha_spec(said: Said) -> Listed | None:
+def read_mocha_spec(said: ToolOutput) -> Listed | None:
     """`None`: mocha printed no summary, or something else stands between its lines."""
     found = Listed()
     lines = ANSI.sub("", said.stdout).splitlines()
@@ -65,7 +65,7 @@ def _end(lines: Sequence[str], summary: int) -> int:
     return next(empty, len(lines))
 
 
-def _spec(said: Said, body: Sequence[str], after: str, found: Listed) -> int:
+def _spec(said: ToolOutput, body: Sequence[str], after: str, found: Listed) -> int:
     """Adds what one run lists; how many tests passed."""
     groups: list[tuple[int, str]] = []
     names: dict[str, str] = {}
@@ -90,7 +90,7 @@ def _spec(said: Said, body: Sequence[str], after: str, found: Listed) -> int:
     return passed
 
 
-def _spec_problems(said: Said, after: str, names: Mapping[str, str]) -> Iterator[Problem]:
+def _spec_problems(said: ToolOutput, after: str, names: Mapping[str, str]) -> Iterator[Problem]:
     blocks = _BLOCK.split(after)
     told = dict(zip(blocks[1::2], blocks[2::2], strict=True))
     for number, name in names.items():
@@ -116,7 +116,7 @@ _NODE_TEST = re.compile(
 )
 
 
-def read_node_spec(said: Said) -> Listed | None:
+def read_node_spec(said: ToolOutput) -> Listed | None:
     """`None`: it is not what node's runner prints, or something else stands in between."""
     found = Listed()
     groups: list[tuple[int, str]] = []
@@ -141,7 +141,7 @@ _NODE_AGAIN = "✖ failing tests:"
 
 
 def _node_test(
-    said: Said,
+    said: ToolOutput,
     test: re.Match[str],
     below: Sequence[str],
     groups: list[tuple[int, str]],
@@ -168,7 +168,7 @@ _NODE_DETAIL = re.compile(
 )
 
 
-def _with_details(said: Said, found: Listed, text: str) -> None:
+def _with_details(said: ToolOutput, found: Listed, text: str) -> None:
     """From node 22 on what is wrong stands at the end."""
     told = {match["title"]: match for match in _NODE_DETAIL.finditer(text)}
     for number, problem in enumerate(found.problems):
@@ -190,7 +190,7 @@ def _node_end(test: re.Match[str]) -> str:
     return "passed" if test["good"] else "failed"
 
 
-def _node_problem(said: Said, name: str, indent: int, below: Sequence[str]) -> Problem:
+def _node_problem(said: ToolOutput, name: str, indent: int, below: Sequence[str]) -> Problem:
     rows = []
     for row in below:
         if row.strip() and len(row) - len(row.lstrip()) <= indent:
@@ -211,7 +211,7 @@ def _node_problem(said: Said, name: str, indent: int, below: Sequence[str]) -> P
 
 
 @parser("mocha")
-def read_mocha(said: Said) -> Diagnosis:
+def read_mocha(said: ToolOutput) -> Diagnosis:
     """The `json` reporter's answer, in its file or at the end of what was printed."""
     if said.report is None:
         text = said.stdout
@@ -238,12 +238,12 @@ def read_mocha(said: Said) -> Diagnosis:
     return diagnosis("mocha", problems, incomplete, SuiteResult(of=found.outcomes))
 
 
-def _full_name(said: Said, test: Mapping[str, Any]) -> str:
+def _full_name(said: ToolOutput, test: Mapping[str, Any]) -> str:
     path = said.path(file) if (file := text_at(test, "file")) else ""
     return said.words(" > ".join(filter(None, (path, text_at(test, "fullTitle")))))
 
 
-def _json_problem(said: Said, test: Mapping[str, Any], name: str) -> Problem:
+def _json_problem(said: ToolOutput, test: Mapping[str, Any], name: str) -> Problem:
     error = mapping(test.get("err") or {}, "err")
     stack = text_at(error, "stack")
     path, line = own_frame(said, stack)

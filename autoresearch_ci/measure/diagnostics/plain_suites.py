@@ -16,8 +16,8 @@ from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
     Parser,
-    Said,
-    Unusable,
+    ToolOutput,
+    UnusableOutput,
     diagnosis,
     line_number,
     parser,
@@ -46,7 +46,7 @@ _SET_UP = ("setUpModule", "setUpClass", "tearDownClass", "tearDownModule")
 
 
 @parser("unittest")
-def read_unittest(said: Said) -> Diagnosis:
+def read_unittest(said: ToolOutput) -> Diagnosis:
     text = said.stderr
     problems = list(_problems(said, text))
     ended = [*_RAN.finditer(text)]
@@ -64,7 +64,7 @@ def read_unittest(said: Said) -> Diagnosis:
     return diagnosis("unittest", problems, incomplete, _listed_by(text, ended))
 
 
-def _problems(said: Said, text: str) -> Iterator[Problem]:
+def _problems(said: ToolOutput, text: str) -> Iterator[Problem]:
     """One for each test, however many of its parts fail."""
     blocks, known = [*_BLOCK.finditer(text)], set[str]()
     for number, block in enumerate(blocks):
@@ -88,7 +88,7 @@ def _problems(said: Said, text: str) -> Iterator[Problem]:
         )
 
 
-def _place(said: Said, trace: str) -> tuple[str, int]:
+def _place(said: ToolOutput, trace: str) -> tuple[str, int]:
     """The last line of ours on the way to where it went wrong."""
     found = ("", 0)
     for frame in _FRAME.finditer(trace[:20_000]):
@@ -150,7 +150,7 @@ def whole_suite(tool: str, category: Category = Category.TEST) -> Parser:
     by_exit_code = by_pattern(tool, "", category)
 
     @parser(tool)
-    def read(said: Said) -> Diagnosis:
+    def read(said: ToolOutput) -> Diagnosis:
         alone = by_exit_code(said)
         listed = [found for reader in _READERS if (found := reader(said))]
         if not listed:
@@ -177,11 +177,11 @@ def _told_once(problems: Iterable[Problem]) -> list[Problem]:
 
 
 @parser("TAP")
-def read_only_tap(said: Said) -> Diagnosis:
+def read_only_tap(said: ToolOutput) -> Diagnosis:
     """For a command that is known to print TAP: anything else is incomplete."""
     found = read_tap(said)
     if found is None:
-        raise Unusable("TAP was not printed: no plan, or no point")
+        raise UnusableOutput("TAP was not printed: no plan, or no point")
     incomplete = stopped(said, "the test run", range(126)) or found.incomplete
     if not incomplete and said.result.exit_code and not found.problems:
         incomplete = f"TAP lists no failure, and yet: {said.result.reason}"

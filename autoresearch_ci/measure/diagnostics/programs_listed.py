@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from autoresearch_ci.decide.failures.failure import Category, Problem
-from autoresearch_ci.measure.diagnostics.adapter import Said, line_number
+from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, line_number
 from autoresearch_ci.measure.diagnostics.listed import ANSI, Listed
 
 _PROVE = re.compile(
@@ -37,7 +37,7 @@ _AVA = re.compile(
 _AVA_COUNT = re.compile(r"(?m)^  (\d{1,6}) (?:tests?|known failures?|uncaught)[^\n]*$")
 
 
-def read_prove(said: Said) -> Listed | None:
+def read_prove(said: ToolOutput) -> Listed | None:
     """Each file as one test; `prove -v` lists more, and is TAP."""
     if not (ended := _PROVE_END.search(said.text)):
         return None
@@ -49,7 +49,7 @@ def read_prove(said: Said) -> Listed | None:
     return _found(said, ends, int(ended[1]), "prove")
 
 
-def read_ctest(said: Said) -> Listed | None:
+def read_ctest(said: ToolOutput) -> Listed | None:
     """Each test that CMake knows."""
     ended = _CTEST_END.search(said.text)
     if not ended:
@@ -60,7 +60,7 @@ def read_ctest(said: Said) -> Listed | None:
     return _found(said, ends, int(ended[1]), "ctest")
 
 
-def read_automake(said: Said) -> Listed | None:
+def read_automake(said: ToolOutput) -> Listed | None:
     """Each program of TESTS."""
     told = _AUTOMAKE.findall(said.stdout)
     if not told or not (ended := _AUTOMAKE_END.search(said.stdout)):
@@ -69,7 +69,7 @@ def read_automake(said: Said) -> Listed | None:
     return _found(said, ends, int(ended[1] or ended[2] or 0), "automake")
 
 
-def read_ava(said: Said) -> Listed | None:
+def read_ava(said: ToolOutput) -> Listed | None:
     """What ava prints for people."""
     text = ANSI.sub("", said.stdout)
     told = [*_AVA.finditer(text)]
@@ -96,7 +96,7 @@ def read_ava(said: Said) -> Listed | None:
     return found
 
 
-def _found(said: Said, ends: dict[str, str], announced: int, tool: str) -> Listed:
+def _found(said: ToolOutput, ends: dict[str, str], announced: int, tool: str) -> Listed:
     found = Listed(outcomes={said.words(name): end for name, end in ends.items()})
     for name, end in found.outcomes.items():
         if end in ("failed", "error"):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from autoresearch_ci.decide.failures.failure import MACHINE, Category, Diagnosis, Problem
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
-    Said,
+    ToolOutput,
     code_of,
     diagnosis,
     document,
@@ -38,7 +38,7 @@ _NO_FAULT = re.compile(r"(?:OS|Permission|FileNotFound|Memory|IO|Blocking\w*)Err
 
 
 @parser("compileall")
-def read_compileall(said: Said) -> Diagnosis:
+def read_compileall(said: ToolOutput) -> Diagnosis:
     problems = []
     marks = list(_COMPILED.finditer(said.stdout))
     for mark, after in itertools.zip_longest(marks, marks[1:]):
@@ -66,7 +66,7 @@ _PARSING = ("", "E999", "E902", "invalid-syntax")
 
 
 @parser("ruff")
-def read_ruff(said: Said) -> Diagnosis:
+def read_ruff(said: ToolOutput) -> Diagnosis:
     problems = []
     for item in items(document(said, "ruff"), "what ruff wrote"):
         code = code_of(text_at(item, "code"))
@@ -105,7 +105,7 @@ _MYPY_ENDED = (0, 1, 2)
 
 
 @parser("mypy")
-def read_mypy(said: Said) -> Diagnosis:
+def read_mypy(said: ToolOutput) -> Diagnosis:
     """Its lines of JSON, of text, or both: old versions tell of what blocks them in text only."""
     problems = [
         *_mypy_json(said),
@@ -129,7 +129,7 @@ def read_mypy(said: Said) -> Diagnosis:
 _ASKED_FOR_JSON = re.compile(r"(--output|-O)[ =]?json\b")
 
 
-def _mypy_line(said: Said, match: re.Match[str]) -> Problem:
+def _mypy_line(said: ToolOutput, match: re.Match[str]) -> Problem:
     return Problem(
         category=_of_mypy(match["code"] or ""),
         path=said.path(match["path"]),
@@ -140,7 +140,7 @@ def _mypy_line(said: Said, match: re.Match[str]) -> Problem:
     )
 
 
-def _mypy_json(said: Said) -> Iterator[Problem]:
+def _mypy_json(said: ToolOutput) -> Iterator[Problem]:
     for line in said.stdout.splitlines():
         if not line.startswith("{"):
             continue
@@ -170,7 +170,7 @@ _PYRIGHT = {"error": Category.TYPE, "warning": Category.WARNING}
 
 
 @parser("pyright")
-def read_pyright(said: Said) -> Diagnosis:
+def read_pyright(said: ToolOutput) -> Diagnosis:
     report = mapping(document(said, "pyright"), "what pyright wrote")
     problems = []
     for item in items(report.get("generalDiagnostics"), "generalDiagnostics"):

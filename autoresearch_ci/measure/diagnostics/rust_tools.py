@@ -11,8 +11,8 @@ from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
-    Said,
-    Unusable,
+    ToolOutput,
+    UnusableOutput,
     code_of,
     diagnosis,
     from_json,
@@ -32,8 +32,8 @@ _SUMMARY = re.compile(
 )
 
 
-def _built(said: Said) -> tuple[list[Problem], bool]:
-    """What the compiler said until it had ended, and whether it went well. Raises `Unusable`."""
+def _built(said: ToolOutput) -> tuple[list[Problem], bool]:
+    """What the compiler said until it had ended, and if it went well. Raises `UnusableOutput`."""
     problems: list[Problem] = []
     for line in said.stdout.splitlines():
         if not line.startswith("{"):
@@ -43,10 +43,10 @@ def _built(said: Said) -> tuple[list[Problem], bool]:
             problems += _message(said, mapping(event.get("message"), "message"))
         elif event.get("reason") == "build-finished":
             return problems, event.get("success") is True  # what follows is of the tests
-    raise Unusable("cargo did not say that its build had ended")
+    raise UnusableOutput("cargo did not say that its build had ended")
 
 
-def _message(said: Said, message: Mapping[str, Any]) -> Iterator[Problem]:
+def _message(said: ToolOutput, message: Mapping[str, Any]) -> Iterator[Problem]:
     level, text = text_at(message, "level"), text_at(message, "message")
     if _SUMMARY.match(text) or not level.startswith(("error", "warning")):
         return
@@ -83,12 +83,12 @@ def _unnamed(text: str) -> str:
 
 
 @parser("cargo")
-def read_cargo(said: Said) -> Diagnosis:
+def read_cargo(said: ToolOutput) -> Diagnosis:
     problems, well = _built(said)
     return diagnosis("cargo", problems, _gap(said, problems, well))
 
 
-def _gap(said: Said, problems: list[Problem], well: bool) -> str:
+def _gap(said: ToolOutput, problems: list[Problem], well: bool) -> str:
     if why := stopped(said, "cargo", _ENDED):
         return why
     if not well and not any(p.category in (Category.BUILD, Category.LINT) for p in problems):
@@ -108,7 +108,7 @@ _PANICKED = re.compile(r"panicked at (?:'.*', )?(\S{1,300}):(\d+):(\d+)")
 
 
 @parser("cargo test")
-def read_cargo_test(said: Said) -> Diagnosis:
+def read_cargo_test(said: ToolOutput) -> Diagnosis:
     problems, well = _built(said)
     outcomes: dict[str, str] = {}
     gaps: list[str] = []
@@ -128,7 +128,7 @@ def read_cargo_test(said: Said) -> Diagnosis:
 
 
 def _binary(
-    said: Said, text: str, count: int, outcomes: dict[str, str], gaps: list[str]
+    said: ToolOutput, text: str, count: int, outcomes: dict[str, str], gaps: list[str]
 ) -> Iterator[Problem]:
     """The tests of one program; its name is told on another stream, so a name that two of them
     have is numbered."""

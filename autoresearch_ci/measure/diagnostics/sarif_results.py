@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from autoresearch_ci.measure.diagnostics.adapter import (
-    Said,
+    ToolOutput,
     code_of,
     document,
     items,
@@ -49,7 +49,7 @@ class SarifResult:
     """The `properties` of the result, and of its rule."""
 
 
-def sarif_results(said: Said, tool: str) -> tuple[list[SarifResult], str]:
+def sarif_results(said: ToolOutput, tool: str) -> tuple[list[SarifResult], str]:
     """All that stand, and why these may not be all. Raises `Unusable`."""
     report = mapping(document(said, tool), f"what {tool} wrote")
     found: list[SarifResult] = []
@@ -74,7 +74,7 @@ def sarif_results(said: Said, tool: str) -> tuple[list[SarifResult], str]:
     return found, stopped(said, tool, range(126)) or "; ".join(gaps[:3])
 
 
-def _missed(said: Said, name: str, run: Mapping[str, Any]) -> Iterator[str]:
+def _missed(said: ToolOutput, name: str, run: Mapping[str, Any]) -> Iterator[str]:
     """What a run says of its own gaps."""
     for invocation in items(run.get("invocations") or [], "invocations"):
         if invocation.get("executionSuccessful") is False:
@@ -86,7 +86,7 @@ def _missed(said: Said, name: str, run: Mapping[str, Any]) -> Iterator[str]:
                     yield f"{name}: {said.words(text_at(message, 'text'))[:300]}"
 
 
-def _result(said: Said, result: Mapping[str, Any], rules: _Rules) -> SarifResult:
+def _result(said: ToolOutput, result: Mapping[str, Any], rules: _Rules) -> SarifResult:
     rule = _rule(result, rules)
     usual = mapping(rule.get("defaultConfiguration") or {}, "defaultConfiguration")
     message = mapping(result.get("message") or {}, "message")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
-    Said,
-    Unusable,
+    ToolOutput,
+    UnusableOutput,
     code_of,
     diagnosis,
     document,
@@ -30,7 +30,7 @@ _UNPARSED = range(1000, 2000)
 
 
 @parser("shellcheck")
-def read_shellcheck(said: Said) -> Diagnosis:
+def read_shellcheck(said: ToolOutput) -> Diagnosis:
     """Of `json1`, or of the older `json`, which is the list alone."""
     written = document(said, "shellcheck")
     comments = written.get("comments") if isinstance(written, dict) else written
@@ -38,7 +38,7 @@ def read_shellcheck(said: Said) -> Diagnosis:
     for item in items(comments, "comments"):
         level, number = text_at(item, "level"), number_at(item, "code")
         if level not in _LEVELS:
-            raise Unusable(f"shellcheck has a level that is not known: {code_of(level)}")
+            raise UnusableOutput(f"shellcheck has a level that is not known: {code_of(level)}")
         broken = level == "error" and number in _UNPARSED
         problems.append(
             Problem(
@@ -55,7 +55,7 @@ def read_shellcheck(said: Said) -> Diagnosis:
 
 
 @parser("actionlint")
-def read_actionlint(said: Said) -> Diagnosis:
+def read_actionlint(said: ToolOutput) -> Diagnosis:
     """Of `-format '{{json .}}'`."""
     problems = []
     for item in items(document(said, "actionlint"), "what actionlint wrote"):

@@ -16,8 +16,8 @@ from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
-    Said,
-    Unusable,
+    ToolOutput,
+    UnusableOutput,
     diagnosis,
     document,
     items,
@@ -43,15 +43,15 @@ _USAGE = 4
 # --- JUnit ----------------------------------------------------------------------------------------
 
 
-def _suite(said: Said, tool: str) -> tuple[list[Problem], SuiteResult]:
-    """What went wrong, and how each test ended. Raises `Unusable`."""
+def _suite(said: ToolOutput, tool: str) -> tuple[list[Problem], SuiteResult]:
+    """What went wrong, and how each test ended. Raises `UnusableOutput`."""
     if said.report is None:
-        raise Unusable(f"{tool} wrote no report")
+        raise UnusableOutput(f"{tool} wrote no report")
     details: dict[str, tuple[Element, bool]] = {}
     try:
         suite, attempts = junit_attempts(said.report, "the report")
     except MetricError as error:
-        raise Unusable(str(error)) from error
+        raise UnusableOutput(str(error)) from error
     for attempt in attempts:
         if attempt.end in _BAD:
             details.setdefault(attempt.test, (attempt.case, _is_collection(attempt.case)))
@@ -75,7 +75,7 @@ def _is_collection(case: Element) -> bool:
     return any(child.get("message") == "collection failure" for child in case)
 
 
-def _problem(said: Said, case: Element, test: str) -> Problem:
+def _problem(said: ToolOutput, case: Element, test: str) -> Problem:
     told = next((child for child in case if child.tag in ("failure", "error")), case)
     trace = "\n".join(filter(None, (told.text, told.tail or "")))[:20_000]
     path = said.path(case.get("file", "")) if case.get("file") else ""
@@ -111,7 +111,7 @@ _FRAME = re.compile(
 )
 
 
-def _place(said: Said, frame: re.Match[str]) -> tuple[str, int]:
+def _place(said: ToolOutput, frame: re.Match[str]) -> tuple[str, int]:
     where = said.path(frame["python"] or frame["plain"] or frame["node"])
     return where, line_number(frame["a"] or frame["b"] or frame["c"])
 
@@ -123,7 +123,7 @@ def _raised(trace: str) -> str:
 
 
 @parser("the test run")
-def read_junit(said: Said) -> Diagnosis:
+def read_junit(said: ToolOutput) -> Diagnosis:
     problems, suite = _suite(said, "the test run")
     incomplete = stopped(said, "the test run", range(126))
     if not incomplete and said.result.exit_code and not problems:
@@ -132,7 +132,7 @@ def read_junit(said: Said) -> Diagnosis:
 
 
 @parser("pytest")
-def read_pytest(said: Said) -> Diagnosis:
+def read_pytest(said: ToolOutput) -> Diagnosis:
     code = said.result.exit_code
     if code == _USAGE and (found := _CONFTEST.search(said.text)):
         problem = _unloaded(said, found)
@@ -149,7 +149,7 @@ def read_pytest(said: Said) -> Diagnosis:
 _CONFTEST = re.compile(r"(?:ImportError|Error) while loading conftest '([^'\n]{1,400})'")
 
 
-def _unloaded(said: Said, found: re.Match[str]) -> Problem:
+def _unloaded(said: ToolOutput, found: re.Match[str]) -> Problem:
     path, rest = said.path(found[1]), said.text[found.end() : found.end() + 20_000]
     lines = [
         line for where, line in (_place(said, m) for m in _FRAME.finditer(rest)) if where == path
@@ -176,7 +176,7 @@ _ENDS = {
 
 def _json_reader(tool: str) -> Any:
     @parser(tool)
-    def read(said: Said) -> Diagnosis:
+    def read(said: ToolOutput) -> Diagnosis:
         report = mapping(document(said, tool), "the report")
         problems: list[Problem] = []
         outcomes: dict[str, str] = {}
@@ -197,7 +197,7 @@ def _json_reader(tool: str) -> Any:
 
 
 def _file_problems(
-    said: Said, file: Mapping[str, Any], outcomes: dict[str, str]
+    said: ToolOutput, file: Mapping[str, Any], outcomes: dict[str, str]
 ) -> Iterator[Problem]:
     path = said.path(text_at(file, "name"))
     tests = items(file.get("assertionResults", []), "assertionResults")
@@ -244,7 +244,7 @@ def _numbered(name: str, taken: Mapping[str, str]) -> str:
     return f"{name} #{number}"
 
 
-def _line_in(said: Said, path: str, trace: str, location: Any) -> int:
+def _line_in(said: ToolOutput, path: str, trace: str, location: Any) -> int:
     for match in re.finditer(r"[( ]((?:file://)?[^\s():]{1,300}):(\d+):\d+\)?", trace[:20_000]):
         if said.path(match[1]) == path:
             return line_number(match[2])

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from autoresearch_ci.decide.failures.failure import Category, Problem
-from autoresearch_ci.measure.diagnostics.adapter import Said, line_number
+from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, line_number
 from autoresearch_ci.measure.diagnostics.listed import Listed, own_frame
 
 _POINT = re.compile(
@@ -32,7 +32,7 @@ PLAN = "all planned tests run"
 class _Stream:
     """One reading of the lines."""
 
-    said: Said
+    said: ToolOutput
     found: Listed = field(default_factory=Listed)
     groups: list[tuple[int, str]] = field(default_factory=list)
     """Subtests that are open: their indentation and title."""
@@ -116,7 +116,7 @@ class _Stream:
         return self.found
 
 
-def read_tap(said: Said) -> Listed | None:
+def read_tap(said: ToolOutput) -> Listed | None:
     """`None`: it printed no TAP."""
     lines = said.stdout.splitlines()
     planned = any(_PLAN.match(line) for line in lines)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.config.metric import ExtractRule
-from autoresearch_ci.decide.knowledge import STREAMS, Seen, Stream
+from autoresearch_ci.decide.knowledge import STREAMS, Prints, Stream
 from autoresearch_ci.execution.command import CommandResult, Printed
 from autoresearch_ci.measure.number import extract as metrics
 from autoresearch_ci.measure.number.xml_reports import Reports
@@ -18,11 +18,11 @@ from autoresearch_ci.safety.untrusted_values import MetricError, NotFound
 
 
 @dataclass(frozen=True, kw_only=True)
-class Read:
+class Reading:
     """A number, and how it stood there."""
 
     value: float
-    seen: Seen
+    seen: Prints
 
 
 def read_number(
@@ -33,7 +33,7 @@ def read_number(
     *,
     usual: Sequence[Stream] = (),
     strict: bool = False,
-) -> Read:
+) -> Reading:
     """Out of a command's output, or of its report. Raises `MetricError`.
 
     `usual`: where code that nobody blames has printed it. There it is looked for first, and
@@ -45,7 +45,7 @@ def read_number(
         value = metrics.extract("", name, rule, report)
         before, times = metrics.mentions("", name, rule, report)
         stands = metrics.unit("", rule, report) if value else None
-        return Read(value=value, seen=Seen(times=times, before=before, unit=stands))
+        return Reading(value=value, seen=Prints(times=times, before=before, unit=stands))
     order = [*usual, *(stream for stream in STREAMS if stream not in usual)]
     looked_at = (usual if strict else ()) or order
     for stream in looked_at:
@@ -58,7 +58,7 @@ def read_number(
                 f"{_WORDS[looked_at[0]]}"
             )
     both = f"{result.stdout.text}\n{result.stderr.text}"  # for the names that it says were seen
-    return Read(value=metrics.extract(both, name, rule), seen=Seen())
+    return Reading(value=metrics.extract(both, name, rule), seen=Prints())
 
 
 _WORDS: dict[Stream, str] = {"stdout": "standard output", "stderr": "standard error"}
@@ -70,14 +70,14 @@ def _of(result: CommandResult, stream: Stream) -> Printed:
 
 def _read(
     result: CommandResult, stream: Stream, name: str | None, rule: ExtractRule | None
-) -> Read:
+) -> Reading:
     printed = _of(result, stream)
     value = metrics.extract(printed.text, name, rule)
     before, times = metrics.mentions(printed.text, name, rule)
     if name or (rule and not rule.last_number):  # else any text of the other one may be a number
         other = _of(result, "stderr" if stream == "stdout" else "stdout")
         before += sum(metrics.mentions(other.text, name, rule))
-    seen = Seen(
+    seen = Prints(
         times=times,
         before=before,
         dropped=printed.dropped,
@@ -87,7 +87,7 @@ def _read(
     )
     if printed.late and _number(printed.in_time, name, rule) != value:
         seen = replace(seen, late=printed.late)
-    return Read(value=value, seen=seen)
+    return Reading(value=value, seen=seen)
 
 
 def _number(text: str, name: str | None, rule: ExtractRule | None) -> float | None:

@@ -48,7 +48,7 @@ class Unanswered(Exception):
     """A program could not be asked; the text is the reason."""
 
 
-Ask = Callable[[Sequence[str], Mapping[str, str]], str]
+AskPython = Callable[[Sequence[str], Mapping[str, str]], str]
 """Runs an argv as measured code in an environment; what it printed. Raises `Unanswered`."""
 
 
@@ -103,7 +103,7 @@ class Provenance:
     def tracked(self) -> frozenset[str]:
         return self.paths.tracked
 
-    def prove(self, lines: Sequence[str], environment: Mapping[str, str], ask: Ask) -> Supply:
+    def prove(self, lines: Sequence[str], environment: Mapping[str, str], ask: AskPython) -> Supply:
         """Of all that the commands `lines` use. Raises `BaselineError`."""
         looked = self.paths.refuse_all(lines, environment)
         pythons = list(dict.fromkeys(self._pythons(lines, environment)))
@@ -228,7 +228,7 @@ class Provenance:
             elif program:
                 yield from _run_by(Path(program))
 
-    def _sites(self, python: str, environment: Mapping[str, str], ask: Ask) -> Iterator[Path]:
+    def _sites(self, python: str, environment: Mapping[str, str], ask: AskPython) -> Iterator[Path]:
         """Where it looks for path files."""
         if _text(Path(python), 2).startswith("#!"):  # pyenv's, which chooses another one
             code = f"import site\nprint(*site.getsitepackages(), {_END!r}, sep='\\n')"
@@ -299,7 +299,7 @@ def _probe(python: str) -> list[str]:
     ]
 
 
-def _answer(ask: Ask, argv: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+def _answer(ask: AskPython, argv: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """What a Python says line by line. Raises `Unanswered`."""
     lines = ask(argv, environment).splitlines()
     if _END not in lines:

@@ -12,7 +12,7 @@ from typing import Any
 from autoresearch_ci.decide.security.severities import by_score, by_word
 from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
 from autoresearch_ci.measure.diagnostics.adapter import (
-    Said,
+    ToolOutput,
     code_of,
     document,
     items,
@@ -25,9 +25,9 @@ from autoresearch_ci.measure.diagnostics.adapter import (
 from autoresearch_ci.measure.diagnostics.sarif_results import SarifResult, sarif_results
 from autoresearch_ci.measure.scanners.scanner import (
     Scan,
+    ScannedFile,
     Scanner,
-    Subject,
-    Task,
+    ScannerTask,
     confidence,
     cwe_in,
     named_as,
@@ -42,12 +42,12 @@ from autoresearch_ci.measure.scanners.scanner import (
 _PYTHON = re.compile(r"#!.*\b(?:python|pypy|uv run|pipx run)")
 
 
-def is_python(subject: Subject) -> bool:
+def is_python(subject: ScannedFile) -> bool:
     name = subject.path.lower()
     return name.endswith((".py", ".pyw", ".pyi")) or bool(_PYTHON.match(subject.first_line))
 
 
-def _bandit(task: Task) -> list[str]:
+def _bandit(task: ScannerTask) -> list[str]:
     # By its own default it leaves out folders such as *.egg, and whatever has the given words in
     # its path: no path of git's has these. An `.bandit` beside what it is given would steer it.
     own = ["--ignore-nosec", "--exclude", "//nothing", "--ini", task.settings]
@@ -59,7 +59,7 @@ _BROKE = re.compile(r"Bandit internal error running: [^\n]*")
 
 
 @parser("bandit")
-def read_bandit(said: Said) -> Scan:
+def read_bandit(said: ToolOutput) -> Scan:
     report = mapping(document(said, "bandit"), "what bandit wrote")
     unseen = {
         said.path(text_at(error, "filename")): f"bandit: {said.words(text_at(error, 'reason'))}"
@@ -87,7 +87,7 @@ _KINDS = {
 system, an unsafe YAML loader and XML parser under unchecked input, pages under code."""
 
 
-def _of_bandit(said: Said, results: list[dict[str, Any]]) -> Iterator[Weakness]:
+def _of_bandit(said: ToolOutput, results: list[dict[str, Any]]) -> Iterator[Weakness]:
     for result in results:
         lines = [n for n in result.get("line_range") or () if isinstance(n, int)]
         name = text_at(result, "test_name").replace("_", " ")
@@ -118,7 +118,7 @@ _ALL_FILES = {".semgrepignore": ""}
 """Without such a file it leaves out tests, examples and what is vendored."""
 
 
-def _semgrep(task: Task) -> list[str]:
+def _semgrep(task: ScannerTask) -> list[str]:
     rules = [word for path in task.rules for word in ("--config", path)]
     return [task.program, "scan", *_OPTIONS, *rules, "--", *task.files]
 
@@ -131,17 +131,17 @@ nothing of it when its semgrep ends with nothing: the same semgrep is asked, by 
 _JAVASCRIPT = re.compile(r"\.(?:[cm]?js|jsx)$", re.IGNORECASE)
 
 
-def _njsscan(task: Task) -> list[str]:
+def _njsscan(task: ScannerTask) -> list[str]:
     return ["/bin/sh", "-c", _ITS_RULES, task.program, *_OPTIONS, "--", *task.files]
 
 
 @parser("semgrep")
-def read_semgrep(said: Said) -> Scan:
+def read_semgrep(said: ToolOutput) -> Scan:
     return _read_semgrep(said, "semgrep")
 
 
 @parser("njsscan")
-def read_njsscan(said: Said) -> Scan:
+def read_njsscan(said: ToolOutput) -> Scan:
     """But for its marks of what is well done."""
     found = _read_semgrep(said, "njsscan")
     paths = mapping(mapping(document(said, "njsscan"), "njsscan").get("paths"), "paths")
@@ -149,7 +149,7 @@ def read_njsscan(said: Said) -> Scan:
     return replace(found, read=frozenset(read))
 
 
-def _read_semgrep(said: Said, tool: str) -> Scan:
+def _read_semgrep(said: ToolOutput, tool: str) -> Scan:
     """Of `--json`: its SARIF does not name files that it could not parse."""
     report = mapping(document(said, tool), f"what {tool} wrote")
     unseen: dict[str, str] = {}
@@ -171,7 +171,9 @@ def _read_semgrep(said: Said, tool: str) -> Scan:
     return scan(tool, _of_semgrep(said, tool, told), incomplete, unseen=unseen)
 
 
-def _of_semgrep(said: Said, tool: str, results: Iterable[Mapping[str, Any]]) -> Iterator[Weakness]:
+def _of_semgrep(
+    said: ToolOutput, tool: str, results: Iterable[Mapping[str, Any]]
+) -> Iterator[Weakness]:
     for result in results:
         extra = mapping(result.get("extra"), "extra")
         facts = mapping(extra.get("metadata") or {}, "metadata")
@@ -206,11 +208,11 @@ def _short(rule: str) -> str:
 # --- SARIF ----------------------------------------------------------------------------------------
 
 
-def read_sarif_of(name: str) -> Callable[[Said], Scan]:
+def read_sarif_of(name: str) -> Callable[[ToolOutput], Scan]:
     """A parser of what the tool called `name` writes. Suppressed results count like others."""
 
     @parser(name)
-    def read(said: Said) -> Scan:
+    def read(said: ToolOutput) -> Scan:
         found, incomplete = sarif_results(said, name)
         told = (_of_sarif(said, name, result) for result in found)
         return scan(name, told, incomplete or untold(said, name, found))
@@ -218,7 +220,7 @@ def read_sarif_of(name: str) -> Callable[[Said], Scan]:
     return read
 
 
-def _of_sarif(said: Said, name: str, result: SarifResult) -> Weakness:
+def _of_sarif(said: ToolOutput, name: str, result: SarifResult) -> Weakness:
     tags = [t for fact in result.facts for t in fact.get("tags") or () if isinstance(t, str)]
     kinds = (str(fact.get("cwe", "")) for fact in result.facts)
     word = by_word("sarif", result.level or "warning") or Severity.MEDIUM
@@ -239,7 +241,7 @@ def _of_sarif(said: Said, name: str, result: SarifResult) -> Weakness:
     )
 
 
-def _title(said: Said, result: SarifResult) -> str:
+def _title(said: ToolOutput, result: SarifResult) -> str:
     """Its first line, unless that names the file and nothing else, as trivy's does."""
     first = (result.words or result.code).split("\n", 1)[0]
     described = mapping(result.rule.get("shortDescription") or {}, "shortDescription")

@@ -10,8 +10,8 @@ from typing import Any
 from autoresearch_ci.decide.security.severities import FIXED, by_score
 from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
 from autoresearch_ci.measure.diagnostics.adapter import (
-    Said,
-    Unusable,
+    ToolOutput,
+    UnusableOutput,
     code_of,
     document,
     items,
@@ -23,7 +23,7 @@ from autoresearch_ci.measure.diagnostics.adapter import (
 from autoresearch_ci.measure.scanners.scanner import (
     Scan,
     Scanner,
-    Task,
+    ScannerTask,
     cwe_in,
     each,
     each_folder,
@@ -43,17 +43,19 @@ _LOCKS = re.compile(
 )
 
 
-def _pip_audit(task: Task) -> list[str]:
+def _pip_audit(task: ScannerTask) -> list[str]:
     # Resolving would build what it finds, which runs its code: only what is pinned is looked at.
     own = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json"]
     return [task.program, *own, *(word for path in task.files for word in ("-r", path))]
 
 
 @parser("pip-audit")
-def read_pip_audit(said: Said) -> Scan:
+def read_pip_audit(said: ToolOutput) -> Scan:
     if not said.document().strip():
         told = re.search(r"(?m)^ERROR:[\w.]+:(.{1,300})$", said.stderr)
-        raise Unusable(f"pip-audit: {said.words(told[1])}" if told else "pip-audit wrote nothing")
+        raise UnusableOutput(
+            f"pip-audit: {said.words(told[1])}" if told else "pip-audit wrote nothing"
+        )
     report = mapping(document(said, "pip-audit"), "what pip-audit wrote")
     found: list[Weakness] = []
     skipped: list[str] = []
@@ -67,7 +69,7 @@ def read_pip_audit(said: Said) -> Scan:
     return scan("pip-audit", found, incomplete)
 
 
-def _of_package(said: Said, package: Mapping[str, Any]) -> Iterator[Weakness]:
+def _of_package(said: ToolOutput, package: Mapping[str, Any]) -> Iterator[Weakness]:
     name = f"{code_of(text_at(package, 'name'))} {code_of(text_at(package, 'version'))}"
     for known in items(package.get("vulns") or [], "vulns"):
         number = code_of(text_at(known, "id"))
@@ -86,13 +88,13 @@ def _of_package(said: Said, package: Mapping[str, Any]) -> Iterator[Weakness]:
         )
 
 
-def _after(said: Said, flag: str) -> str:
+def _after(said: ToolOutput, flag: str) -> str:
     """What a flag was given: the tool does not repeat what it was asked about."""
     words = shlex.split(said.result.command)
     return words[words.index(flag) + 1] if flag in words[:-1] else ""
 
 
-def _npm_audit(task: Task) -> list[str]:
+def _npm_audit(task: ScannerTask) -> list[str]:
     own = ["--json", "--package-lock-only", "--ignore-scripts"]
     return [task.program, "audit", *own, "--prefix", task.files[0].rpartition("/")[0]]
 
@@ -104,18 +106,18 @@ def _with_lock(files: Sequence[str]) -> list[list[str]]:
 
 
 @parser("npm audit")
-def read_npm_audit(said: Said) -> Scan:
+def read_npm_audit(said: ToolOutput) -> Scan:
     report = mapping(document(said, "npm audit"), "what npm audit wrote")
     if "vulnerabilities" not in report:
         told = text_at(report, "message") or said.result.reason or "it says no more"
-        raise Unusable(f"npm audit could not ask: {said.words(told)[:300]}")
+        raise UnusableOutput(f"npm audit could not ask: {said.words(told)[:300]}")
     known = mapping(report.get("vulnerabilities"), "vulnerabilities")
     found = [w for name, facts in known.items() for w in _of_npm(said, name, facts)]
     incomplete = stopped(said, "npm audit", (0, 1)) or untold(said, "npm audit", found)
     return scan("npm audit", found, incomplete)
 
 
-def _of_npm(said: Said, name: str, facts: object) -> Iterator[Weakness]:
+def _of_npm(said: ToolOutput, name: str, facts: object) -> Iterator[Weakness]:
     about = mapping(facts, "a vulnerability")
     # What is named here by text only is told of where it comes from.
     for via in (v for v in about.get("via") or () if isinstance(v, dict)):
@@ -137,13 +139,13 @@ def _of_npm(said: Said, name: str, facts: object) -> Iterator[Weakness]:
         )
 
 
-def _osv(task: Task) -> list[str]:
+def _osv(task: ScannerTask) -> list[str]:
     own = ["--format", "json", "--config", task.settings]
     return [task.program, "scan", "source", *own, *(f"--lockfile={path}" for path in task.files)]
 
 
 @parser("osv-scanner")
-def read_osv(said: Said) -> Scan:
+def read_osv(said: ToolOutput) -> Scan:
     """Of its JSON; it ends with 128 where there is no package, and writes nothing then."""
     if said.result.exit_code == 128 and "o package sources found" in said.text:
         return Scan()
@@ -152,7 +154,7 @@ def read_osv(said: Said) -> Scan:
     return scan("osv-scanner", found, stopped(said, "osv-scanner", (0, 1)))
 
 
-def _of_osv(said: Said, result: Mapping[str, Any]) -> Iterator[Weakness]:
+def _of_osv(said: ToolOutput, result: Mapping[str, Any]) -> Iterator[Weakness]:
     source = text_at(mapping(result.get("source"), "source"), "path")
     for entry in items(result.get("packages") or [], "packages"):
         about = mapping(entry.get("package"), "package")

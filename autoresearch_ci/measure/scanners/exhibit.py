@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from autoresearch_ci.config.security import Security
-from autoresearch_ci.measure.scanners.scanner import Scanner, Subject
+from autoresearch_ci.measure.scanners.scanner import ScannedFile, Scanner
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.untrusted_values import MIB
 from autoresearch_ci.workspace.repository import FileVersion
@@ -81,7 +81,7 @@ class Kept:
 class Exhibit:
     """What is shown, and what is not."""
 
-    subjects: tuple[Subject, ...] = ()
+    subjects: tuple[ScannedFile, ...] = ()
     versions: Mapping[str, FileVersion] = field(default_factory=dict)
     """Of each subject."""
     unseen: Mapping[str, str] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class Exhibit:
 def gathered(repository: Contents, files: Mapping[str, FileVersion], settings: Security) -> Exhibit:
     """Of these files of a commit."""
     left_out = gitignore_spec(settings.exclude)
-    subjects: list[Subject] = []
+    subjects: list[ScannedFile] = []
     versions: dict[str, FileVersion] = {}
     unseen: dict[str, str] = {}
     excluded: list[str] = []
@@ -105,7 +105,7 @@ def gathered(repository: Contents, files: Mapping[str, FileVersion], settings: S
             excluded.append(path)
         elif why := _unshown(path, version, repository, settings, len(subjects)):
             unseen[path] = why
-        elif isinstance(found := _read(path, repository.read(version)), Subject):
+        elif isinstance(found := _read(path, repository.read(version)), ScannedFile):
             subjects.append(found)
             versions[path] = version
         elif found:
@@ -140,7 +140,7 @@ def _unshown(
     return ""
 
 
-def _read(path: str, content: bytes) -> Subject | str:
+def _read(path: str, content: bytes) -> ScannedFile | str:
     """What is shown; else why not, or nothing for what holds no code."""
     if content.startswith(_LFS):
         return "its content is in Git LFS"
@@ -150,7 +150,7 @@ def _read(path: str, content: bytes) -> Subject | str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return "" if _is_media(path, content) else "not text in UTF-8"
-    return Subject(path=path, first_line=text.split("\n", 1)[0][:_LINE])
+    return ScannedFile(path=path, first_line=text.split("\n", 1)[0][:_LINE])
 
 
 def _is_media(path: str, content: bytes) -> bool:
@@ -173,7 +173,7 @@ _SCRIPT = re.compile(r"#!\s*\S*/(?:env\s+(?:-S\s*)?)?([\w.+-]+)")
 
 
 def code_nobody_reads(
-    subjects: Collection[Subject], scanners: Collection[Scanner]
+    subjects: Collection[ScannedFile], scanners: Collection[Scanner]
 ) -> Mapping[str, int]:
     """How many files of code, by their kinds, none of these takes; most first.
 
@@ -187,7 +187,7 @@ def code_nobody_reads(
     return dict(sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0])))
 
 
-def _kind_of_code(subject: Subject) -> str:
+def _kind_of_code(subject: ScannedFile) -> str:
     """What it is called after; empty: it is none."""
     path = PurePosixPath(subject.path)
     if found := _CODE.search(subject.path):

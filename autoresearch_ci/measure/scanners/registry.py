@@ -14,7 +14,7 @@ from autoresearch_ci.config.security import Security, SecurityTool
 from autoresearch_ci.measure.scanners import code, dependencies, secrets, shell, workflows
 from autoresearch_ci.measure.scanners.code import read_sarif_of
 from autoresearch_ci.measure.scanners.exhibit import Exhibit, code_nobody_reads
-from autoresearch_ci.measure.scanners.scanner import Scanner, Task
+from autoresearch_ci.measure.scanners.scanner import Scanner, ScannerTask
 from autoresearch_ci.measure.scanners.secrets import WORDS_ONLY
 
 SCANNERS = {
@@ -31,7 +31,7 @@ _SHELL = "/bin/sh"
 def of_users(tool: SecurityTool) -> Scanner:
     """One that writes SARIF."""
 
-    def argv(task: Task) -> list[str]:
+    def argv(task: ScannerTask) -> list[str]:
         report = shlex.quote(f"{task.settings}.sarif")
         if "{report}" not in tool.command:
             return [task.program, "-c", tool.command]

@@ -24,10 +24,10 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.command import Stop, run_command
 from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.execution.sandbox.jail import Jail
-from autoresearch_ci.measure.diagnostics.adapter import Said, as_told
+from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, as_told
 from autoresearch_ci.measure.scanners.code import is_python
 from autoresearch_ci.measure.scanners.exhibit import Contents, Exhibit, lay_out, steering
-from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, Task
+from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, ScannerTask
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import MIB, Unreadable
 from autoresearch_ci.workspace.repository import FileVersion
@@ -43,7 +43,7 @@ _A_PART = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class ScanResults:
     """What all scanners said of one commit."""
 
     weaknesses: tuple[Weakness, ...] = ()
@@ -111,7 +111,7 @@ def look(
     repository: Contents,
     rules: Rules,
     everything: Mapping[str, FileVersion],
-) -> Seen:
+) -> ScanResults:
     """What they say of one commit, called `name` in `room`. Those without a program are left out.
 
     `everything`: all files of that commit, as one workflow calls another.
@@ -150,7 +150,7 @@ def _united(
     ours: Scan,
     exhibit: Exhibit,
     repository: Contents,
-) -> Seen:
+) -> ScanResults:
     """Of all scanners, each told apart from what it says of another part; `ours`: of workflows."""
     parts = defaultdict[str, list[Scan]](list)
     looked = Counter[str]({agentic.TOOL: sum(_is_ours(s.path) for s in exhibit.subjects)})
@@ -160,7 +160,7 @@ def _united(
         looked[order.scanner.name] += len({order.names[name] for name in order.files})
     told = {name: _together(found) for name, found in parts.items()} | {agentic.TOOL: ours}
     weaknesses, unparsed = _identified(told.values(), exhibit, repository)
-    return Seen(
+    return ScanResults(
         weaknesses=weaknesses,
         gaps={scanner: scan.incomplete for scanner, scan in told.items() if scan.incomplete},
         unseen={
@@ -345,7 +345,7 @@ def _run(order: Order, room: Room, files: Sequence[str]) -> tuple[Scan, float]:
     temporary = order.place / "tmp"
     report = temporary / "report"
     report.unlink(missing_ok=True)
-    task = Task(
+    task = ScannerTask(
         program=order.program,
         files=files,
         rules=order.rules,
@@ -377,6 +377,6 @@ def _run(order: Order, room: Room, files: Sequence[str]) -> tuple[Scan, float]:
         told = file_bytes(report, REPORT_BYTES, follow=False) if report.exists() else b""
     except (Unreadable, OSError) as error:
         return Scan(incomplete=f"what {order.scanner.name} wrote {error}"), seconds
-    said = Said(result=result.redacted(room.redact), report=told, root=str(order.tree))
+    said = ToolOutput(result=result.redacted(room.redact), report=told, root=str(order.tree))
     asked = (said.path(path) for path in files)
     return order.scanner.parse(said).held_to(asked, order.scanner.name), seconds

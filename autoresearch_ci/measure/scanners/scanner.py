@@ -14,14 +14,14 @@ from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.security.severities import by_word
 from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
-from autoresearch_ci.measure.diagnostics.adapter import Said, Unusable, code_of, stopped
+from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, UnusableOutput, code_of, stopped
 
 LIMIT = 50_000
 """Weaknesses of one tool; of more, the scan is incomplete."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class ScannedFile:
     """A file that may be looked at."""
 
     path: str
@@ -29,7 +29,7 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class ScannerTask:
     """What a scanner is asked to do."""
 
     program: str
@@ -71,12 +71,12 @@ class Scan:
         )
 
 
-def named_as(pattern: re.Pattern[str]) -> Callable[[Subject], bool]:
+def named_as(pattern: re.Pattern[str]) -> Callable[[ScannedFile], bool]:
     """Takes files by their paths."""
     return lambda subject: pattern.search(subject.path) is not None
 
 
-Parser = Callable[[Said], Scan]
+ScanParser = Callable[[ToolOutput], Scan]
 
 
 _ARGUMENTS = 400_000
@@ -116,10 +116,10 @@ class Scanner:
     name: str
     program: str
     """What it is started with."""
-    takes: Callable[[Subject], bool]
+    takes: Callable[[ScannedFile], bool]
     """What it looks at; it finds nothing else there, so no configuration of somebody else's."""
-    argv: Callable[[Task], list[str]]
-    parse: Parser
+    argv: Callable[[ScannerTask], list[str]]
+    parse: ScanParser
     network: bool = False
     """Whether it asks a service: then it runs only where that is allowed."""
     alone: bool = False
@@ -167,15 +167,15 @@ def scan(
     )
 
 
-def parser(name: str) -> Callable[[Callable[[Said], Scan]], Parser]:
-    """Makes of `Unusable`, wherever it is raised, an incomplete scan."""
+def parser(name: str) -> Callable[[Callable[[ToolOutput], Scan]], ScanParser]:
+    """Makes of `UnusableOutput`, wherever it is raised, an incomplete scan."""
 
-    def wrap(read: Callable[[Said], Scan]) -> Parser:
+    def wrap(read: Callable[[ToolOutput], Scan]) -> ScanParser:
         @functools.wraps(read)
-        def parse(said: Said) -> Scan:
+        def parse(said: ToolOutput) -> Scan:
             try:
                 return read(said)
-            except Unusable as error:
+            except UnusableOutput as error:
                 why = stopped(said, name, range(126)) or said.result.reason
                 return Scan(incomplete=f"{error} ({why})" if why else str(error))
 
@@ -185,10 +185,10 @@ def parser(name: str) -> Callable[[Callable[[Said], Scan]], Parser]:
 
 
 def severity(tool: str, word: str) -> Severity:
-    """Raises `Unusable` for a word that the tool does not have."""
+    """Raises `UnusableOutput` for a word that the tool does not have."""
     found = by_word(tool, word)
     if found is None:
-        raise Unusable(f"{tool} has a severity that is not known: {code_of(word)}")
+        raise UnusableOutput(f"{tool} has a severity that is not known: {code_of(word)}")
     return found
 
 

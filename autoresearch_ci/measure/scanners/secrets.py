@@ -11,7 +11,7 @@ from autoresearch_ci.decide.security.harmless import names_a_secret
 from autoresearch_ci.decide.security.severities import FIXED
 from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
 from autoresearch_ci.measure.diagnostics.adapter import (
-    Said,
+    ToolOutput,
     code_of,
     document,
     items,
@@ -21,7 +21,14 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     text_at,
     untold,
 )
-from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, Task, all_at_once, parser, scan
+from autoresearch_ci.measure.scanners.scanner import (
+    Scan,
+    Scanner,
+    ScannerTask,
+    all_at_once,
+    parser,
+    scan,
+)
 
 _CWE = 798
 _GUESSES: Mapping[str, Severity] = {
@@ -117,7 +124,7 @@ _DULL = (
 time."""
 
 
-def _detect_secrets(task: Task) -> list[str]:
+def _detect_secrets(task: ScannerTask) -> list[str]:
     # The last one passes over whatever stands in a call: `connect(token="ghp_...")`.
     filters = ["allowlist.is_line_allowlisted", "heuristic.is_swagger_file"]
     filters += ["heuristic.is_indirect_reference"]
@@ -153,7 +160,7 @@ def _apart(files: Sequence[str]) -> list[list[str]]:
 
 
 @parser("detect-secrets")
-def read_detect_secrets(said: Said) -> Scan:
+def read_detect_secrets(said: ToolOutput) -> Scan:
     report = mapping(document(said, "detect-secrets"), "what detect-secrets wrote")
     results = mapping(report.get("results"), "results")
     found = {}
@@ -165,7 +172,7 @@ def read_detect_secrets(said: Said) -> Scan:
     return scan("detect-secrets", found.values(), stopped(said, "detect-secrets", (0,)))
 
 
-def _of_file(said: Said, path: str, told: list[dict[str, Any]]) -> Iterator[Weakness]:
+def _of_file(said: ToolOutput, path: str, told: list[dict[str, Any]]) -> Iterator[Weakness]:
     for secret in told:
         kind = code_of(text_at(secret, "type"))
         guessed = _GUESSES.get(kind)
@@ -184,14 +191,14 @@ def _of_file(said: Said, path: str, told: list[dict[str, Any]]) -> Iterator[Weak
         )
 
 
-def _gitleaks(task: Task) -> list[str]:
+def _gitleaks(task: ScannerTask) -> list[str]:
     own = ["--no-banner", "--log-level", "error", "--ignore-gitleaks-allow", "--redact"]
     own += ["--config", task.settings, "--gitleaks-ignore-path", "/nothing"]
     return [task.program, "dir", *own, "--report-format", "json", "--report-path", "-", "."]
 
 
 @parser("gitleaks")
-def read_gitleaks(said: Said) -> Scan:
+def read_gitleaks(said: ToolOutput) -> Scan:
     """Of its JSON; it says `[]` when it is well."""
     found = [
         Weakness(

@@ -13,7 +13,7 @@ from typing import Any
 from autoresearch_ci.decide.security.severities import OF_SHELL
 from autoresearch_ci.decide.security.weakness import Confidence, Weakness
 from autoresearch_ci.measure.diagnostics.adapter import (
-    Said,
+    ToolOutput,
     code_of,
     document,
     items,
@@ -24,9 +24,9 @@ from autoresearch_ci.measure.diagnostics.adapter import (
 )
 from autoresearch_ci.measure.scanners.scanner import (
     Scan,
+    ScannedFile,
     Scanner,
-    Subject,
-    Task,
+    ScannerTask,
     named_as,
     parser,
     scan,
@@ -45,7 +45,7 @@ _BROKEN = re.compile(r"(?:SC10(?:7[0-3]|8[89])|DL1000)$")
 """It could not be parsed, so nothing else is told of it."""
 
 
-def is_shell(subject: Subject) -> bool:
+def is_shell(subject: ScannedFile) -> bool:
     script = _INTERPRETER.match(subject.first_line)
     named = _SHELL.search(subject.path) and not _FOREIGN.match(subject.first_line)
     return bool(script or named)
@@ -56,27 +56,27 @@ def _unsilenced(path: str, text: str) -> tuple[str, str] | None:
     return (f"{path}{_RETOLD}", _TOLD.sub("#-", text)) if _TOLD.search(text) else None
 
 
-def _shellcheck(task: Task) -> list[str]:
+def _shellcheck(task: ScannerTask) -> list[str]:
     return [task.program, "--norc", "--format=json1", "--", *task.files]
 
 
 @parser("shellcheck")
-def read_shellcheck(said: Said) -> Scan:
+def read_shellcheck(said: ToolOutput) -> Scan:
     report = mapping(document(said, "shellcheck"), "what shellcheck wrote")
     return _read(said, "shellcheck", items(report.get("comments"), "comments"), (0, 1))
 
 
-def _hadolint(task: Task) -> list[str]:
+def _hadolint(task: ScannerTask) -> list[str]:
     own = ["--no-fail", "--disable-ignore-pragma", "--config", task.settings, "--format", "json"]
     return [task.program, *own, "--", *task.files]
 
 
 @parser("hadolint")
-def read_hadolint(said: Said) -> Scan:
+def read_hadolint(said: ToolOutput) -> Scan:
     return _read(said, "hadolint", items(document(said, "hadolint"), "what hadolint wrote"), (0,))
 
 
-def _read(said: Said, tool: str, told: list[dict[str, Any]], ends: tuple[int, ...]) -> Scan:
+def _read(said: ToolOutput, tool: str, told: list[dict[str, Any]], ends: tuple[int, ...]) -> Scan:
     found, unseen = {}, {}
     for comment in told:
         path = said.path(text_at(comment, "file"))

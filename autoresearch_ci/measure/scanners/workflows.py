@@ -9,8 +9,8 @@ from typing import Any
 from autoresearch_ci.decide.security.agentic.workflow import is_action, is_workflow
 from autoresearch_ci.decide.security.weakness import Weakness
 from autoresearch_ci.measure.diagnostics.adapter import (
-    Said,
-    Unusable,
+    ToolOutput,
+    UnusableOutput,
     code_of,
     document,
     items,
@@ -22,9 +22,9 @@ from autoresearch_ci.measure.diagnostics.adapter import (
 )
 from autoresearch_ci.measure.scanners.scanner import (
     Scan,
+    ScannedFile,
     Scanner,
-    Subject,
-    Task,
+    ScannerTask,
     confidence,
     parser,
     scan,
@@ -76,34 +76,34 @@ CWES: Mapping[str, int] = {
 """By audit, what it is about; zizmor itself does not say."""
 
 
-def _takes(subject: Subject) -> bool:
+def _takes(subject: ScannedFile) -> bool:
     path = subject.path
     return is_workflow(path) or is_action(path) or bool(_OTHERS.search(path))
 
 
-def _zizmor(task: Task) -> list[str]:
+def _zizmor(task: ScannerTask) -> list[str]:
     # Without --strict-collection a file that it cannot read is left out with a warning.
     own = ["--offline", "--no-config", "--no-ignores", "--collect", "all", "--strict-collection"]
     return [task.program, *own, "--no-progress", "--quiet", "--format", "json", *task.files]
 
 
 @parser("zizmor")
-def read_zizmor(said: Said) -> Scan:
+def read_zizmor(said: ToolOutput) -> Scan:
     if not said.document().strip():
         told = stopped(said, "zizmor", _ENDED) or "zizmor wrote nothing where it writes JSON"
         cause = re.search(r"(?m)^ +0: (.{1,300})$", said.stderr)
-        raise Unusable(f"zizmor: {said.words(cause[1])}" if cause else told)
+        raise UnusableOutput(f"zizmor: {said.words(cause[1])}" if cause else told)
     found = [_weakness(said, f) for f in items(document(said, "zizmor"), "what zizmor wrote")]
     return scan("zizmor", found, stopped(said, "zizmor", _ENDED) or untold(said, "zizmor", found))
 
 
-def _weakness(said: Said, finding: Mapping[str, Any]) -> Weakness:
+def _weakness(said: ToolOutput, finding: Mapping[str, Any]) -> Weakness:
     how = mapping(finding.get("determinations"), "determinations")
     places = items(finding.get("locations"), "locations")
     symbols = [mapping(place.get("symbolic"), "symbolic") for place in places]
     first = next((n for n, s in enumerate(symbols) if s.get("kind") == "Primary"), 0)
     if not places:
-        raise Unusable("zizmor tells of a finding without a place")
+        raise UnusableOutput("zizmor tells of a finding without a place")
     key = mapping(symbols[first].get("key"), "key")
     local = mapping(key.get("Local"), "Local")
     concrete = mapping(mapping(places[first].get("concrete"), "concrete").get("location"), "place")

@@ -5,17 +5,16 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-Read = Callable[[str], str | None]
-"""The text of a path relative to the root, `""` for a folder, `None` when nothing is there."""
+from autoresearch_ci.experiment import ReadText
 
 
-def broken_links(path: str, text: str, read: Read) -> Iterator[str]:
+def broken_links(path: str, text: str, read: ReadText) -> Iterator[str]:
     """Targets of the file's own links and pictures that are not there, as written."""
     for target in _targets(_tokens(text)):
         place, _, anchor = unquote(target).partition("#")

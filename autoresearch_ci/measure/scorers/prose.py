@@ -19,7 +19,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[^\W_a-z])")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
+class MarkdownPage:
     """A Markdown file, as it is read."""
 
     blocks: tuple[str, ...]
@@ -39,7 +39,7 @@ class Page:
         return [word for block in self.blocks for word in _WORD.findall(block)]
 
 
-def page(text: str) -> Page:
+def page(text: str) -> MarkdownPage:
     """What a person reads of a Markdown text."""
     body = _FRONT_MATTER.sub("", text)
     tokens = MarkdownIt("commonmark").enable("table").parse(body)
@@ -48,7 +48,9 @@ def page(text: str) -> Page:
     for before, token in itertools.pairwise(tokens):
         if token.type == "inline":
             (headings if before.type == "heading_open" else blocks).append(_plain(token))
-    return Page(blocks=tuple(blocks), headings=tuple(headings), lines=tuple(text.splitlines()))
+    return MarkdownPage(
+        blocks=tuple(blocks), headings=tuple(headings), lines=tuple(text.splitlines())
+    )
 
 
 def _plain(inline: Token) -> str:
@@ -69,7 +71,7 @@ class Readability:
     sentences: int
 
 
-def readability(pages: Sequence[Page], syllables: Callable[[str], int]) -> Readability:
+def readability(pages: Sequence[MarkdownPage], syllables: Callable[[str], int]) -> Readability:
     """Of all pages together. Raises `ValueError` when nothing is written there.
 
     `syllables`: of one word, at least 1.
@@ -89,7 +91,7 @@ def readability(pages: Sequence[Page], syllables: Callable[[str], int]) -> Reada
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class ProseLimits:
     """What a text may be; 0 and nothing: no limit."""
 
     max_words: int = 0
@@ -104,7 +106,7 @@ class Limits:
     """That every file must have, in any case."""
 
 
-def broken_limits(text: str, limits: Limits) -> Iterator[str]:
+def broken_limits(text: str, limits: ProseLimits) -> Iterator[str]:
     """What of a file is beyond the limits, each in a few words with its place."""
     read = page(text)
     if limits.max_words and len(read.words) > limits.max_words:

@@ -27,9 +27,9 @@ from autoresearch_ci.propose.search.tune_comments import (
     MAGNITUDE,
     QUOTED,
     WORD,
-    Annotation,
-    Span,
-    Value,
+    TextSpan,
+    TuneComment,
+    TunedValue,
     comments_in_lines,
     is_literal,
     parse,
@@ -76,7 +76,7 @@ def parse_python(text: str) -> ast.Module | None:
         return None
 
 
-def comments_in_python(text: str, starts: Sequence[int]) -> Iterator[Span]:
+def comments_in_python(text: str, starts: Sequence[int]) -> Iterator[TextSpan]:
     """The comments of text that `parse_python` has read; its strings may show some, too."""
     readline = io.StringIO(_ascii(text), newline="").readline
     for token in tokenize.generate_tokens(readline):
@@ -166,7 +166,7 @@ _NAME_BEFORE = re.compile(
 )
 
 
-def last_literal(text: str, start: int, end: int, like: Value) -> tuple[int, int] | None:
+def last_literal(text: str, start: int, end: int, like: TunedValue) -> tuple[int, int] | None:
     """Where in `text[start:end]` the last literal of the type of `like` stands."""
     for pattern in _patterns(like):
         for match in [*pattern.finditer(text, start, end)][-1:]:
@@ -181,7 +181,7 @@ def last_literal(text: str, start: int, end: int, like: Value) -> tuple[int, int
     return None
 
 
-def _patterns(like: Value) -> list[re.Pattern[str]]:
+def _patterns(like: TunedValue) -> list[re.Pattern[str]]:
     if isinstance(like, bool):
         return [_BOOL]
     return [_QUOTED, _WORD] if isinstance(like, str) else [_NUMBER]
@@ -247,7 +247,7 @@ class _File:
                 yield from self._annotated(line, note, annotated[line])
 
     def _annotated(
-        self, line: int, note: Annotation, literals: Sequence[PythonLiteral]
+        self, line: int, note: TuneComment, literals: Sequence[PythonLiteral]
     ) -> list[Constant]:
         candidates = [self._constant(literal) for literal in literals]
         fitting = _fitting(candidates, note) or _fitting(self._last_on(line, note), note)
@@ -256,7 +256,7 @@ class _File:
             raise refusal(self._path, line, note.text, why)
         return fitting
 
-    def _last_on(self, line: int, note: Annotation) -> list[Constant]:
+    def _last_on(self, line: int, note: TuneComment) -> list[Constant]:
         """What an annotated line holds outside of Python's own grammar, if it does."""
         start = self._starts[line - 1]
         like = note.choices[0] if note.choices else 0.0
@@ -289,7 +289,7 @@ def _line_starts(data: bytes) -> list[int]:
 
 
 def _note_line(
-    literal: PythonLiteral, notes: Mapping[int, Annotation], occupied: set[int]
+    literal: PythonLiteral, notes: Mapping[int, TuneComment], occupied: set[int]
 ) -> int | None:
     """The line whose comment speaks for the literal: its own, else the statement's ends."""
     if literal.line in notes:
@@ -298,7 +298,7 @@ def _note_line(
     return ends[0] if ends else None
 
 
-def _fitting(candidates: Sequence[Constant], note: Annotation) -> list[Constant]:
+def _fitting(candidates: Sequence[Constant], note: TuneComment) -> list[Constant]:
     tuned = [annotated(candidate, note) for candidate in candidates]
     return [constant for constant in tuned if constant]
 

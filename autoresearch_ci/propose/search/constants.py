@@ -15,10 +15,10 @@ from autoresearch_ci.propose.search.tune_comments import (
     NUMBER,
     QUOTED,
     WORD,
-    Annotation,
     Condition,
     Kind,
-    Value,
+    TuneComment,
+    TunedValue,
     is_literal,
     parse,
     write,
@@ -27,7 +27,7 @@ from autoresearch_ci.propose.search.tune_comments import (
 _LARGEST_INT = 2**53  # beyond it a float, and so the optimiser, cannot tell neighbours apart
 
 
-def annotated(constant: Constant, note: Annotation) -> Constant | None:
+def annotated(constant: Constant, note: TuneComment) -> Constant | None:
     """`constant` with the annotation's range; `None` when the annotation cannot mean it."""
     kind = _annotated_kind(constant.kind, [*note.choices, *(note.bounds or ())])
     if kind is None:
@@ -39,7 +39,7 @@ def annotated(constant: Constant, note: Annotation) -> Constant | None:
     return _with_bounds(constant, *note.bounds, log=note.log)
 
 
-def _annotated_kind(kind: Kind, given: Sequence[Value]) -> Kind | None:
+def _annotated_kind(kind: Kind, given: Sequence[TunedValue]) -> Kind | None:
     if not given or isinstance(given[0], bool):
         return Kind.BOOL if kind is Kind.BOOL and given else None
     if isinstance(given[0], str):
@@ -50,19 +50,19 @@ def _annotated_kind(kind: Kind, given: Sequence[Value]) -> Kind | None:
     return kind if kind is Kind.FLOAT or (kind is Kind.POWER and whole) else None
 
 
-def _with_choices(constant: Constant, given: Sequence[Value]) -> Constant | None:
+def _with_choices(constant: Constant, given: Sequence[TunedValue]) -> Constant | None:
     choices = tuple(_cast(constant.kind, value) for value in given)
     writable = all(_is_writable(constant, choice) for choice in choices)
     return replace(constant, choices=choices) if writable else None
 
 
-def _cast(kind: Kind, value: Value) -> Value:
+def _cast(kind: Kind, value: TunedValue) -> TunedValue:
     if kind is Kind.FLOAT:
         return float(value)
     return int(value) if kind in (Kind.INT, Kind.POWER) else value
 
 
-def _is_writable(constant: Constant, value: Value) -> bool:
+def _is_writable(constant: Constant, value: TunedValue) -> bool:
     """Whether `value` is read back as itself once written in the literal's style."""
     text = constant.written(value)
     return is_literal(text) and parse(text) == (constant.kind, value)
@@ -129,7 +129,7 @@ class Constant:
     path: str
     name: str
     """`LR`, `BETAS[1]`, `OPTIONS['lr']`; `#2` is appended to the second of one name in a file."""
-    value: Value
+    value: TunedValue
     literal: str
     """As written, Latin-1."""
     start: int
@@ -140,7 +140,7 @@ class Constant:
     high: float | None = None
     """Inclusive; the power's value, not its exponent. `None` when `choices` is what counts."""
     log: bool = False
-    choices: tuple[Value, ...] = ()
+    choices: tuple[TunedValue, ...] = ()
     condition: Condition | None = None
 
     @property
@@ -148,11 +148,11 @@ class Constant:
         """What identifies the constant from one commit to the next."""
         return self.path, self.name
 
-    def written(self, value: Value) -> str:
+    def written(self, value: TunedValue) -> str:
         """`value` in the style of the present literal."""
         return write(value, self.kind, self.literal)
 
-    def allows(self, value: Value) -> bool:
+    def allows(self, value: TunedValue) -> bool:
         """Whether `value` lies in the constant's space."""
         if self.choices:
             return value in self.choices
@@ -161,7 +161,7 @@ class Constant:
         return not isinstance(value, str) and self.low <= value <= self.high
 
 
-def rounded(constant: Constant, value: Value) -> Value:
+def rounded(constant: Constant, value: TunedValue) -> TunedValue:
     """`value` as a person would write it: at most four significant digits. Choices stay."""
     if constant.choices or constant.kind is Kind.POWER or isinstance(value, str):
         return value
@@ -169,7 +169,7 @@ def rounded(constant: Constant, value: Value) -> Value:
     return int(short) if constant.kind is Kind.INT else short
 
 
-def rewrite(data: bytes, changes: Mapping[Constant, Value]) -> bytes:
+def rewrite(data: bytes, changes: Mapping[Constant, TunedValue]) -> bytes:
     """`data` with each constant's literal replaced; the constants must have been found in it."""
     for constant in sorted(changes, key=lambda constant: constant.start, reverse=True):
         text = constant.written(changes[constant]).encode("latin-1")

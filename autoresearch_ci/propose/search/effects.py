@@ -17,7 +17,7 @@ from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.propose.search.constants import Constant
 from autoresearch_ci.propose.search.moves import is_ordered, position
 from autoresearch_ci.propose.search.tried_values import Key, TriedValues, Values, is_active
-from autoresearch_ci.propose.search.tune_comments import Value
+from autoresearch_ci.propose.search.tune_comments import TunedValue
 
 _PER_INTERVAL = 3.92  # standard deviations that a 95 % confidence interval is wide
 _SURE = 0.02  # of a typical effect: how exact a metric without noise counts as
@@ -25,7 +25,7 @@ _LOST = 10.0  # in units of the noise: what a crash costs at least
 _WORSE = 4.0  # what it costs besides, in units of the worst that was measured
 
 
-def step_features(constant: Constant, value: Value) -> dict[Feature, float]:
+def step_features(constant: Constant, value: TunedValue) -> dict[Feature, float]:
     """What a step from the constant's present value to `value` consists of."""
     if value == constant.value:
         return {}
@@ -78,7 +78,7 @@ def _features(attempt: TriedValues, space: Mapping[Key, Constant]) -> dict[Featu
 
 def _moved(
     before: Values, after: Values, space: Mapping[Key, Constant]
-) -> Iterator[tuple[Constant, Value, Value]]:
+) -> Iterator[tuple[Constant, TunedValue, TunedValue]]:
     for key, constant in space.items():
         if key not in before or key not in after or before[key] == after[key]:
             continue

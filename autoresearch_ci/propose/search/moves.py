@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from autoresearch_ci.propose.search.constants import Constant, rounded
-from autoresearch_ci.propose.search.tune_comments import Kind, Value
+from autoresearch_ci.propose.search.tune_comments import Kind, TunedValue
 
 STEPS = (0.16, 0.32, 0.58, 1.0, 1.58, 2.0, 3.0, 4.0)
 """Where a unit is a factor of 2: x1.1, x1.25, x1.5, x2, x3, x4, x8, x16."""
@@ -30,7 +30,7 @@ def is_ordered(constant: Constant) -> bool:
     return True
 
 
-def position(constant: Constant, value: Value) -> float:
+def position(constant: Constant, value: TunedValue) -> float:
     """Where an ordered constant's value lies, in units."""
     if constant.choices:
         return float(bisect_left(sorted(constant.choices), value))
@@ -38,7 +38,7 @@ def position(constant: Constant, value: Value) -> float:
     return (_bent(constant, value) - low) / (high - low or 1.0) * _UNITS
 
 
-def neighbours(constant: Constant, radius: float, stretch: float = 1.0) -> Iterator[Value]:
+def neighbours(constant: Constant, radius: float, stretch: float = 1.0) -> Iterator[TunedValue]:
     """Values a step of up to `radius` units away, nearest first; all others of a list.
 
     `stretch`: a factor of all steps, so that there are always new ones.
@@ -62,7 +62,7 @@ def neighbours(constant: Constant, radius: float, stretch: float = 1.0) -> Itera
                 yield value
 
 
-def grid(constant: Constant) -> list[Value]:
+def grid(constant: Constant) -> list[TunedValue]:
     """Every value of a small space, evenly spread ones of a large space."""
     if constant.choices:
         return list(constant.choices)
@@ -82,7 +82,7 @@ def grid(constant: Constant) -> list[Value]:
     return [value for value in (rounded(constant, v) for v in values) if constant.allows(value)]
 
 
-def _value_at(constant: Constant, place: float, sign: int) -> Value:
+def _value_at(constant: Constant, place: float, sign: int) -> TunedValue:
     """The value nearest to a place, at least one away for whole numbers, within the range."""
     low, high = constant.low, constant.high
     assert low is not None
@@ -112,7 +112,7 @@ def _value_at(constant: Constant, place: float, sign: int) -> Value:
     return min(max(whole, math.ceil(low)), math.floor(high))
 
 
-def _bent(constant: Constant, value: Value | None) -> float:
+def _bent(constant: Constant, value: TunedValue | None) -> float:
     """The value as a number of which equal differences count alike."""
     assert value is not None
     assert not isinstance(value, str)
@@ -140,5 +140,5 @@ def _counts_from_one(constant: Constant) -> bool:
     )
 
 
-def _exponent(value: Value) -> int:
+def _exponent(value: TunedValue) -> int:
     return int(value).bit_length() - 1

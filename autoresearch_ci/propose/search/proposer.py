@@ -25,9 +25,9 @@ from autoresearch_ci.propose.search.effects import (
 )
 from autoresearch_ci.propose.search.moves import grid, neighbours
 from autoresearch_ci.propose.search.tried_values import (
+    CommitReader,
     Files,
     Key,
-    Reader,
     TriedValues,
     Values,
     is_active,
@@ -35,7 +35,7 @@ from autoresearch_ci.propose.search.tried_values import (
     space_of,
     values_of,
 )
-from autoresearch_ci.propose.search.tune_comments import Value
+from autoresearch_ci.propose.search.tune_comments import TunedValue
 
 JOINT = 3
 """Constants of one change at most: with more a reviewer no longer sees what helped."""
@@ -59,7 +59,7 @@ def fresh(new: Set[Key], attempts: Sequence[TriedValues]) -> Set[Key]:
 
     Whoever changed the structure guessed their values; nowhere else is as much to be gained.
     """
-    tried: dict[Key, set[Value]] = {key: set() for key in new}
+    tried: dict[Key, set[TunedValue]] = {key: set() for key in new}
     for attempt in attempts:
         for key in new & attempt.values.keys():
             tried[key].add(attempt.values[key])
@@ -94,7 +94,7 @@ def candidates(
     yield from itertools.islice(_combinations(grids, current), _COMBINATIONS)
 
 
-def _combinations(grids: Mapping[Key, Sequence[Value]], current: Values) -> Iterator[Values]:
+def _combinations(grids: Mapping[Key, Sequence[TunedValue]], current: Values) -> Iterator[Values]:
     for keys in itertools.combinations(grids, min(JOINT, len(grids))):
         for values in itertools.product(*(grids[key] for key in keys)):
             yield _changes(dict(zip(keys, values, strict=True)), current)
@@ -110,12 +110,12 @@ def _best_steps(
     rng: Random,
     radius: float,
     stretch: float,
-) -> list[tuple[Key, Value]]:
+) -> list[tuple[Key, TunedValue]]:
     """Each constant's best step if a belief drawn from the possible ones is true, best first."""
     weights = belief.draw(rng)
     found = []
     for constant in pool:
-        best: tuple[float, float, Value] | None = None
+        best: tuple[float, float, TunedValue] | None = None
         for value in neighbours(constant, radius, stretch):
             worth = 0.0
             for feature, amount in step_features(constant, value).items():
@@ -141,7 +141,7 @@ _NOTHING = (
 
 def proposal(files: Files, space: Mapping[Key, Constant], changes: Values) -> Proposal:
     """`changes` of the constants in `files`."""
-    by_path: dict[str, dict[Constant, Value]] = {}
+    by_path: dict[str, dict[Constant, TunedValue]] = {}
     for key, value in changes.items():
         by_path.setdefault(key[0], {})[space[key]] = value
     names = [name for _, name in space]
@@ -158,7 +158,7 @@ def proposal(files: Files, space: Mapping[Key, Constant], changes: Values) -> Pr
     )
 
 
-def _sentence(constant: Constant, value: Value, *, full: bool) -> str:
+def _sentence(constant: Constant, value: TunedValue, *, full: bool) -> str:
     """`full`: with the path, because another file has the name, too."""
     name = f"{constant.path}:{constant.name}" if full else constant.name
     verb = "switch" if isinstance(value, bool | str) else "raise"
@@ -175,7 +175,7 @@ class SearchProposer:
     """
 
     def __init__(self) -> None:
-        self._reader = Reader()
+        self._reader = CommitReader()
 
     def verify(self, tree: Tree) -> None:
         """Raises `ProposerError` when the files in scope of `tree` hold no tunable constant."""

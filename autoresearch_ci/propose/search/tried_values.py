@@ -15,12 +15,12 @@ from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Experiment, Status, Tree, Trees
 from autoresearch_ci.propose.search.constant_finder import find_constants
 from autoresearch_ci.propose.search.constants import Constant, follow
-from autoresearch_ci.propose.search.tune_comments import Value
+from autoresearch_ci.propose.search.tune_comments import TunedValue
 
 _LARGEST = 4_000_000  # bytes of a source
 
 Key = tuple[str, str]
-Values = dict[Key, Value]
+Values = dict[Key, TunedValue]
 _find = functools.lru_cache(maxsize=512)(find_constants)
 
 
@@ -62,7 +62,7 @@ class TriedValues:
         return {constant.key: constant.value for constant in self.constants}
 
 
-class Reader:
+class CommitReader:
     """Reads each commit once."""
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ def space_of(
     return space
 
 
-def is_active(constant: Constant, values: Mapping[Key, Value]) -> bool:
+def is_active(constant: Constant, values: Mapping[Key, TunedValue]) -> bool:
     """Whether the constant matters while the others have these values."""
     condition = constant.condition
     if condition is None:

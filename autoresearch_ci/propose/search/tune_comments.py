@@ -21,7 +21,7 @@ from decimal import Decimal
 
 from autoresearch_ci.errors import ProposerError
 
-Value = bool | int | float | str
+TunedValue = bool | int | float | str
 
 BOOL = r"(?:[Tt]rue|[Ff]alse|TRUE|FALSE)"
 QUOTED = r"(?:\"[^\"\\\n]*\"|'[^'\\\n]*')"
@@ -44,7 +44,7 @@ class Kind(enum.Enum):
     STRING = "string"
 
 
-def parse(text: str) -> tuple[Kind, Value]:
+def parse(text: str) -> tuple[Kind, TunedValue]:
     """Reads one literal; a bare word is a string. Raises `ValueError` on anything else."""
     if re.fullmatch(BOOL, text):
         return Kind.BOOL, text.lower() == "true"
@@ -55,7 +55,7 @@ def parse(text: str) -> tuple[Kind, Value]:
     return _parse_number(text)
 
 
-def _parse_number(text: str) -> tuple[Kind, Value]:
+def _parse_number(text: str) -> tuple[Kind, TunedValue]:
     if re.fullmatch(_POWER, text):
         return Kind.POWER, int(2 ** int(text.split("**")[1]))
     if not re.fullmatch(rf"[-+]?{_UNSIGNED}", text):
@@ -77,7 +77,7 @@ def is_literal(text: str) -> bool:
     return True
 
 
-def write(value: Value, kind: Kind, old: str) -> str:
+def write(value: TunedValue, kind: Kind, old: str) -> str:
     """`value` as a literal of that kind, in the style of `old`; `parse` gives it back unchanged."""
     match kind:
         case Kind.STRING:
@@ -130,12 +130,12 @@ class Condition:
     """The constant matters only while another one of the same file has (not) a value."""
 
     name: str
-    value: Value
+    value: TunedValue
     equal: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Annotation:
+class TuneComment:
     """What a `tune:` comment says; neither bounds nor choices means `skip`."""
 
     text: str
@@ -144,7 +144,7 @@ class Annotation:
     bounds: tuple[float, float] | None = None
     """Inclusive."""
     log: bool = False
-    choices: tuple[Value, ...] = ()
+    choices: tuple[TunedValue, ...] = ()
     condition: Condition | None = None
 
     @property
@@ -156,18 +156,18 @@ class _Malformed(Exception):
     """Why an annotation cannot be used; the caller knows where it stands."""
 
 
-Span = tuple[int, int, int]
+TextSpan = tuple[int, int, int]
 """Line (from 1), start and end (offsets in the text) of a comment."""
 
 
 def read_annotations(
-    path: str, text: str, starts: Sequence[int], comments: Iterable[Span]
-) -> dict[int, Annotation]:
+    path: str, text: str, starts: Sequence[int], comments: Iterable[TextSpan]
+) -> dict[int, TuneComment]:
     """Line number to annotation; `starts` are the offsets of the lines.
 
     Raises `ProposerError` on one that cannot be understood.
     """
-    found: dict[int, Annotation] = {}
+    found: dict[int, TuneComment] = {}
     if "tune:" not in text:  # spares going through the comments
         return found
     for line, start, end in comments:
@@ -188,7 +188,7 @@ def read_annotations(
     return found
 
 
-def comments_in_lines(text: str, starts: Sequence[int]) -> Iterator[Span]:
+def comments_in_lines(text: str, starts: Sequence[int]) -> Iterator[TextSpan]:
     """The last thing of each line that looks like an annotation, in whatever language."""
     for line, (start, end) in enumerate(itertools.pairwise(starts), 1):
         for match in [*_TUNE.finditer(text, start, end)][-1:]:
@@ -201,8 +201,8 @@ def refusal(path: str, line: int, spec: str, why: str) -> ProposerError:
     return ProposerError(f"{path}:{line}: cannot use the annotation `tune: {spec}`. {reason}")
 
 
-def _annotation(text: str, column: int) -> Annotation:
-    note = Annotation(text=text, column=column)
+def _annotation(text: str, column: int) -> TuneComment:
+    note = TuneComment(text=text, column=column)
     if text == "skip":
         return note
     spec = text
@@ -229,8 +229,8 @@ def _bounds(first: str, second: str, *, log: bool) -> tuple[float, float]:
     return low, high
 
 
-def _choices(text: str) -> tuple[Value, ...]:
-    values: list[Value] = []
+def _choices(text: str) -> tuple[TunedValue, ...]:
+    values: list[TunedValue] = []
     position = 0
     while position < len(text):
         match = _CHOICE.match(text, position)
@@ -244,7 +244,7 @@ def _choices(text: str) -> tuple[Value, ...]:
     return tuple(values)
 
 
-def _value(text: str) -> Value:
+def _value(text: str) -> TunedValue:
     try:
         _, value = parse(text)
         if not isinstance(value, str):

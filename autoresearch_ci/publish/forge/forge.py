@@ -11,7 +11,7 @@ from typing import Protocol
 from autoresearch_ci.config.schema import Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import CommentCommand, Replies
-from autoresearch_ci.publish.forge.forge_refusals import Place
+from autoresearch_ci.publish.forge.forge_refusals import PublishPlace
 
 _URL = re.compile(r"(?P<scheme>https?|file)://(?P<host>[^/@\s]*)(?P<path>/[^\s]*)")
 
@@ -26,7 +26,7 @@ class Address:
     url: str
     """`https://host/owner/name.git`; `file:` and, on this machine, `http:` for tests."""
     username: str = "x-access-token"
-    place: Place
+    place: PublishPlace
 
     @property
     def scheme(self) -> str:

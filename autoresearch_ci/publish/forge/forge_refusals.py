@@ -163,7 +163,7 @@ def classify(said: str) -> RefusalKind:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class PublishPlace:
     """Where something was to be published: what a message must name."""
 
     repository: str
@@ -173,7 +173,7 @@ class Place:
     """Address of the repository's settings, when there is one."""
 
 
-def explain(kind: RefusalKind, said: str, place: Place) -> ForgeRefused:
+def explain(kind: RefusalKind, said: str, place: PublishPlace) -> ForgeRefused:
     """The error a user is shown: what happened, why usually, what to do."""
     what, usually, do = _ADVICE[kind]
     fill = {

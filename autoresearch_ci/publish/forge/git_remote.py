@@ -24,12 +24,12 @@ from autoresearch_ci.publish.forge.forge import Address
 from autoresearch_ci.publish.forge.forge_refusals import (
     TRANSIENT,
     ForgeRefused,
-    Place,
+    PublishPlace,
     RefusalKind,
     classify,
     explain,
 )
-from autoresearch_ci.workspace.earlier_change import Files, files, resolve
+from autoresearch_ci.workspace.earlier_change import FileSides, files, resolve
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.signing import Signing
@@ -258,7 +258,7 @@ class Remote:
         """The full name of a commit that is here; `None`: none, or several."""
         return resolve(self._git, name)
 
-    def change(self, commit: str, since: str = "") -> Files | None:
+    def change(self, commit: str, since: str = "") -> FileSides | None:
         """What a commit that is here did, or all since another; `None`: no small change of text."""
         return files(self._git, commit, since)
 
@@ -363,7 +363,7 @@ class Remote:
     def _refused(self, kind: RefusalKind, said: str, ref: str) -> ForgeRefused:
         place = self.address.place
         branch = ref.removeprefix("refs/heads/") or place.branch
-        place = Place(repository=place.repository, branch=branch, settings=place.settings)
+        place = PublishPlace(repository=place.repository, branch=branch, settings=place.settings)
         return explain(kind, said, place)
 
     def _directory(self, name: str, objects: Path | None = None) -> GitDirectory:

@@ -32,7 +32,7 @@ from autoresearch_ci.publish.forge.forge import (
 from autoresearch_ci.publish.forge.forge_refusals import (
     TRANSIENT,
     ForgeRefused,
-    Place,
+    PublishPlace,
     RefusalKind,
 )
 from autoresearch_ci.publish.forge.github_api import Credentials, Patience
@@ -418,8 +418,8 @@ class GitHub:
             lazy=True,
         )
 
-    def _place(self) -> Place:
-        return Place(repository=self._slug, settings=f"{self._server}/{self._slug}/settings")
+    def _place(self) -> PublishPlace:
+        return PublishPlace(repository=self._slug, settings=f"{self._server}/{self._slug}/settings")
 
 
 def _report(content: PullRequestContent, room: int, *, draft: bool) -> str:

@@ -18,7 +18,7 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.forge.forge_refusals import (
     TRANSIENT,
     ForgeRefused,
-    Place,
+    PublishPlace,
     RefusalKind,
     classify,
     explain,
@@ -115,7 +115,7 @@ _PATIENCE = 120.0
 class Patience:
     """Asks, again while that may help."""
 
-    place: Place
+    place: PublishPlace
     sleep: Callable[[float], None] = time.sleep
     waits: Sequence[float] = (2.0, 10.0, 60.0)
     """Seconds before further tries, when the server does not say."""

@@ -22,7 +22,7 @@ from autoresearch_ci.publish.comment_commands import (
     replies_below,
 )
 from autoresearch_ci.publish.forge.forge import Address, LineNote, PullRequest, PullRequestContent
-from autoresearch_ci.publish.forge.forge_refusals import Place, RefusalKind, explain
+from autoresearch_ci.publish.forge.forge_refusals import PublishPlace, RefusalKind, explain
 from autoresearch_ci.publish.forge.github_api import Patience
 from autoresearch_ci.publish.forge.github_body import harmless
 
@@ -72,7 +72,7 @@ class GitLab:
         return Address(
             url=f"{self._server}/{self._project}.git",
             username=self._username,
-            place=Place(repository=self._project, settings=settings),
+            place=PublishPlace(repository=self._project, settings=settings),
         )
 
     def token(self) -> str:
@@ -191,7 +191,7 @@ class Notes:
         api: str,
         project: str,
         token: str,
-        place: Place,
+        place: PublishPlace,
         sleep: Callable[[float], None] = time.sleep,
         about: str = "merge_requests",
     ) -> None:

@@ -16,7 +16,7 @@ from autoresearch_ci.decide.budget import (
     stuck_level,
 )
 from autoresearch_ci.decide.metric import taken_back
-from autoresearch_ci.decide.metric.run_statistics import Policy, Session
+from autoresearch_ci.decide.metric.run_statistics import Policy, RunStatistics
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from tests import journal_rows
 
@@ -148,15 +148,15 @@ def test_the_confirmation_is_part_of_the_time_budget(
 @pytest.mark.parametrize(
     ("session", "policy", "runs"),
     [
-        (Session(deterministic=True, incumbent=(1.25, 1.25)), {}, 3),
-        (Session(deterministic=True, incumbent=(1.234567, 1.234567)), {}, 2),
-        (Session(incumbent=(1.25, 1.5)), {}, 4),
-        (Session(incumbent=(1.25, 1.5)), {"repeats_min": 3}, 6),
-        (Session(incumbent=(1.25, 1.5)), {"repeats_max": 1}, 1),
+        (RunStatistics(deterministic=True, incumbent=(1.25, 1.25)), {}, 3),
+        (RunStatistics(deterministic=True, incumbent=(1.234567, 1.234567)), {}, 2),
+        (RunStatistics(incumbent=(1.25, 1.5)), {}, 4),
+        (RunStatistics(incumbent=(1.25, 1.5)), {"repeats_min": 3}, 6),
+        (RunStatistics(incumbent=(1.25, 1.5)), {"repeats_max": 1}, 1),
     ],
 )
 def test_what_a_keep_takes_at_least_depends_on_the_metric(
-    session: Session, policy: dict[str, int], runs: int
+    session: RunStatistics, policy: dict[str, int], runs: int
 ) -> None:
     found = runs_to_keep(session, Policy(direction=Direction.MINIMIZE, **policy))
     assert found == runs

@@ -7,36 +7,36 @@ from dataclasses import replace
 import pytest
 
 from autoresearch_ci.decide.failures.lost_tests import Standard, SuiteResult
-from autoresearch_ci.decide.knowledge import Knowledge, Seen
+from autoresearch_ci.decide.knowledge import Knowledge, Prints
 from autoresearch_ci.decide.metric.early_stop import Curve
 from autoresearch_ci.decide.metric.printed_lines import PrintedLines
-from autoresearch_ci.decide.metric.run_statistics import Evidence, Session, Side
+from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, RunStatistics, Side
 from autoresearch_ci.experiment import Decision, Status
 
 KEEP, DISCARD = Decision(status=Status.KEEP), Decision(status=Status.DISCARD)
 
 
-MEASURED = Knowledge(session=Session(incumbent=(5.0,)))
+MEASURED = Knowledge(session=RunStatistics(incumbent=(5.0,)))
 
 
-def seen(times: int = 1, listed: SuiteResult | None = None, **of: str) -> Seen:
-    return Seen(suite=SuiteResult(of=of) if of else None, listed=listed, times=times)
+def seen(times: int = 1, listed: SuiteResult | None = None, **of: str) -> Prints:
+    return Prints(suite=SuiteResult(of=of) if of else None, listed=listed, times=times)
 
 
 def listing(**of: str) -> SuiteResult:
     return SuiteResult(of=of)
 
 
-def known(*runs: Seen) -> Knowledge:
+def known(*runs: Prints) -> Knowledge:
     knowledge = MEASURED
     for run in runs:
         knowledge = knowledge.having_seen("metric", run)
     return knowledge
 
 
-def judged(knowledge: Knowledge, run: Seen, decision: Decision) -> Knowledge:
+def judged(knowledge: Knowledge, run: Prints, decision: Decision) -> Knowledge:
     _, knowledge = knowledge.doubting("metric", run)
-    return knowledge.after(Evidence(), decision, "id")
+    return knowledge.after(DecisionRuns(), decision, "id")
 
 
 def test_what_a_command_takes_is_what_it_took_last_and_its_limit_is_from_the_longest() -> None:
@@ -87,15 +87,23 @@ def test_a_number_that_is_printed_again_is_no_number() -> None:
 @pytest.mark.parametrize(
     ("usual", "odd", "why"),
     [
-        (Seen(times=1), Seen(times=1, before=1), "printed 2 times, on the unmodified code once"),
-        (Seen(times=2), Seen(times=2, before=1), "printed 3 times, on the unmodified code 2 times"),
-        (Seen(times=1, before=4), Seen(times=2, before=4), "on the unmodified code once"),
-        (Seen(times=1), Seen(times=1, dropped=9), "9 bytes were printed in the middle"),
-        (Seen(times=1), Seen(times=1, late=2), "2 bytes were printed after the command itself"),
+        (
+            Prints(times=1),
+            Prints(times=1, before=1),
+            "printed 2 times, on the unmodified code once",
+        ),
+        (
+            Prints(times=2),
+            Prints(times=2, before=1),
+            "printed 3 times, on the unmodified code 2 times",
+        ),
+        (Prints(times=1, before=4), Prints(times=2, before=4), "on the unmodified code once"),
+        (Prints(times=1), Prints(times=1, dropped=9), "9 bytes were printed in the middle"),
+        (Prints(times=1), Prints(times=1, late=2), "2 bytes were printed after the command itself"),
     ],
 )
 def test_what_the_unmodified_code_does_not_print_is_not_believed(
-    usual: Seen, odd: Seen, why: str
+    usual: Prints, odd: Prints, why: str
 ) -> None:
     doubt, _ = known(usual).doubting("metric", odd)
     assert doubt
@@ -105,7 +113,7 @@ def test_what_the_unmodified_code_does_not_print_is_not_believed(
 
 
 def test_what_varies_before_the_number_is_no_reason() -> None:
-    assert known(Seen(times=1, before=4)).doubting("metric", Seen(times=1, before=9))[0] is None
+    assert known(Prints(times=1, before=4)).doubting("metric", Prints(times=1, before=9))[0] is None
 
 
 def test_a_report_that_tells_more_than_pytest_saw_is_forged_where_both_once_agreed() -> None:
@@ -129,11 +137,11 @@ def test_where_tests_are_known_one_by_one_nobody_counts_lines() -> None:
     before = MEASURED.having_seen("metric", replace(seen(a="passed"), output=many))
     _, after = before.doubting("metric", replace(seen(a="passed"), output=few))
     assert after.missing == {}
-    _, after = MEASURED.having_seen("metric", Seen(output=many)).doubting(
-        "metric", Seen(output=few)
+    _, after = MEASURED.having_seen("metric", Prints(output=many)).doubting(
+        "metric", Prints(output=few)
     )
     assert set(after.missing) == {"metric"}
-    assert after.after(Evidence(), DISCARD, "").missing == {}
+    assert after.after(DecisionRuns(), DISCARD, "").missing == {}
 
 
 def test_roles_do_not_mix() -> None:
@@ -144,14 +152,14 @@ def test_roles_do_not_mix() -> None:
 def test_the_curve_to_keep_up_with_is_the_last_kept_candidates() -> None:
     points = ((0.5, 2.0), (1.0, 1.0))
     before = replace(MEASURED, curve=Curve(points=((1.0, 3.0),)))
-    assert before.after(Evidence(), KEEP, "", points).curve == Curve(points=points)
-    assert before.after(Evidence(), KEEP, "").curve is None
-    assert before.after(Evidence(), DISCARD, "", points).curve == before.curve
+    assert before.after(DecisionRuns(), KEEP, "", points).curve == Curve(points=points)
+    assert before.after(DecisionRuns(), KEEP, "").curve is None
+    assert before.after(DecisionRuns(), DISCARD, "", points).curve == before.curve
 
 
 def test_every_judgement_moves_the_session_on() -> None:
     session = MEASURED.session
-    evidence = Evidence(runs=((Side.CANDIDATE, 4.0), (Side.INCUMBENT, 5.0)))
+    evidence = DecisionRuns(runs=((Side.CANDIDATE, 4.0), (Side.INCUMBENT, 5.0)))
     after = MEASURED.after(evidence, KEEP, "id")
     assert after.session == session.after(evidence, KEEP, "id")
     assert after.session.keeps == (1,)
@@ -174,5 +182,5 @@ def test_an_incumbent_that_is_measured_again_relaxes_its_standard() -> None:
 
 def test_what_a_run_has_printed_is_remembered_in_numbers() -> None:
     """Records hold nothing else, and are read strictly."""
-    printed = known(Seen(times=1, handed_over=True, stream="stderr")).printed
+    printed = known(Prints(times=1, handed_over=True, stream="stderr")).printed
     assert {type(count) for count in printed.values()} == {int}

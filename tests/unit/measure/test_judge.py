@@ -14,7 +14,7 @@ from autoresearch_ci.config.metric import Metric
 from autoresearch_ci.config.proposers import Claude, Prices
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import MetricRun, Status
-from autoresearch_ci.llm.conversation import Record, Turn
+from autoresearch_ci.llm.conversation import Recorder, Turn
 from autoresearch_ci.measure.judge import TOOL, Judge, build_request, judged_paths
 from autoresearch_ci.safety.untrusted_values import MetricError
 
@@ -31,7 +31,7 @@ class Script:
         self.requests: list[Mapping[str, Any]] = []
 
     def __call__(
-        self, request: Mapping[str, Any], record: Record, check: Callable[[], None]
+        self, request: Mapping[str, Any], record: Recorder, check: Callable[[], None]
     ) -> Turn:
         self.requests.append(request)
         turn = self.turns.pop(0)

@@ -8,7 +8,7 @@ import pytest
 
 from autoresearch_ci.measure.scorers.code import documented, marks
 from autoresearch_ci.measure.scorers.pages import broken_links
-from autoresearch_ci.measure.scorers.prose import Limits, broken_limits, page, readability
+from autoresearch_ci.measure.scorers.prose import ProseLimits, broken_limits, page, readability
 from autoresearch_ci.measure.scorers.queries import cost
 
 PAGE = """---
@@ -57,14 +57,14 @@ def test_nothing_to_read_is_no_score() -> None:
 @pytest.mark.parametrize(
     ("limits", "found"),
     [
-        (Limits(max_words=5), "18 words, 5 allowed"),
-        (Limits(max_sentence=7), "a sentence of 8 words: Another one, e.g. with code in it!"),
-        (Limits(max_line=50), "line 6: 56 characters"),
-        (Limits(forbidden=("another", "ode")), "line 6: another"),
-        (Limits(headings=("a heading", "Use")), "no heading Use"),
+        (ProseLimits(max_words=5), "18 words, 5 allowed"),
+        (ProseLimits(max_sentence=7), "a sentence of 8 words: Another one, e.g. with code in it!"),
+        (ProseLimits(max_line=50), "line 6: 56 characters"),
+        (ProseLimits(forbidden=("another", "ode")), "line 6: another"),
+        (ProseLimits(headings=("a heading", "Use")), "no heading Use"),
     ],
 )
-def test_each_limit_finds_what_breaks_it(limits: Limits, found: str) -> None:
+def test_each_limit_finds_what_breaks_it(limits: ProseLimits, found: str) -> None:
     assert list(broken_limits(PAGE, limits)) == [found]
 
 

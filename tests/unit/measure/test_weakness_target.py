@@ -10,10 +10,10 @@ import pytest
 from autoresearch_ci.decide.failures.failure import Category, ordered
 from autoresearch_ci.decide.security.as_failures import threshold, to_repair
 from autoresearch_ci.decide.security.excuses import Excuses
-from autoresearch_ci.decide.security.gate import Base
+from autoresearch_ci.decide.security.gate import BaseWeaknesses
 from autoresearch_ci.decide.security.weakness import Severity, Weakness
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.measure.scanners.run_scanners import Seen
+from autoresearch_ci.measure.scanners.run_scanners import ScanResults
 from autoresearch_ci.measure.weakness_target import ClaimedWeaknesses, ScannedCode
 from autoresearch_ci.workspace.repository import FileVersion
 
@@ -45,14 +45,14 @@ class Scanners:
         self.gaps = dict(gaps or {})
         self.unseen: dict[str, str] = {}
 
-    def __call__(self, files: Mapping[str, FileVersion]) -> Seen:
+    def __call__(self, files: Mapping[str, FileVersion]) -> ScanResults:
         self.shown.append(sorted(files))
         kinds = {"bad": ("bandit/B1", Severity.HIGH), "mild": ("bandit/B2", Severity.LOW)}
         kinds["shell"] = ("bandit/B602", Severity.HIGH)
         kinds["program"] = ("bandit/B603", Severity.LOW)
         found = [weakness(p, *kinds[v.blob]) for p, v in files.items() if v.blob in kinds]
         unseen = {path: why for path, why in self.unseen.items() if path in files}
-        return Seen(weaknesses=tuple(found), gaps=self.gaps, unseen=unseen)
+        return ScanResults(weaknesses=tuple(found), gaps=self.gaps, unseen=unseen)
 
 
 def target(scan: Scanners, files: Mapping[str, FileVersion] = FILES) -> ScannedCode:
@@ -134,7 +134,7 @@ def test_the_worst_is_repaired_first() -> None:
     found = [*wanted, weakness("b.py")]
     own = ScannedCode(
         files={},
-        scan=lambda files: Seen(weaknesses=tuple(found)),
+        scan=lambda files: ScanResults(weaknesses=tuple(found)),
         wanted=wanted,
         least=Severity.HIGH,
     )
@@ -155,7 +155,7 @@ def test_what_is_old_mild_or_excused_is_not_repaired() -> None:
     head = [weakness("a.py"), weakness("b.py"), weakness("c.py", severity=Severity.LOW)]
     found = to_repair(head, None, Excuses(), Severity.HIGH)
     assert [w.path for w in found] == ["a.py", "b.py"]
-    old = Base(weaknesses=[weakness("a.py")])
+    old = BaseWeaknesses(weaknesses=[weakness("a.py")])
     assert [w.path for w in to_repair(head, old, Excuses(), Severity.HIGH)] == ["b.py"]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from autoresearch_ci.config import reader
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.plan.brief import brief_of, drafts_of
-from autoresearch_ci.plan.config_draft import Draft, yaml_of
+from autoresearch_ci.plan.config_draft import ConfigDraft, yaml_of
 from autoresearch_ci.plan.workflow_file import USES, workflow_text
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "workflows"
@@ -26,7 +26,7 @@ words = st.text(
 def test_any_words_are_read_back_as_they_were(
     goal: str, command: str, glob: str, comment: str
 ) -> None:
-    draft = Draft(
+    draft = ConfigDraft(
         goal=goal,
         scope=(glob, "!b"),
         metric={"command": command, "extract": {"regex": r"(\d+)\s*%", "many": "last"}},
@@ -42,13 +42,15 @@ def test_any_words_are_read_back_as_they_were(
     ["a:", "a: b", "a #b", "a ", "true", "No", "n", "1", "1e3", "- a", "'", '"', "\\", "a\tb", "~"],
 )
 def test_words_that_yaml_takes_for_something_else_are_quoted(value: str) -> None:
-    draft = Draft(goal=value, scope=(value,), metric={"command": value}, guards=())
+    draft = ConfigDraft(goal=value, scope=(value,), metric={"command": value}, guards=())
     assert reader.read(yaml_of(draft), "f").data == draft.data
 
 
 def test_plain_words_need_no_quotes() -> None:
     command = 'python -m pytest -q -p no:cacheprovider --junitxml=r.xml && echo "$PWD" | wc'
-    draft = Draft(goal="Make it faster", scope=("src/",), metric={"command": command}, guards=())
+    draft = ConfigDraft(
+        goal="Make it faster", scope=("src/",), metric={"command": command}, guards=()
+    )
     assert f"command: {command}\n" in yaml_of(draft)
     assert "goal: Make it faster\n" in yaml_of(draft)
 
@@ -80,7 +82,7 @@ def test_a_workflow_differs_from_its_example_in_what_is_installed(
 def test_a_brief_in_lines_is_a_configuration() -> None:
     text = "# Faster\nGoal: Make it fast\nScope: src/**, lib/a.py\nMetric: time (lower is better)\n"
     text += "Verify: `python bench.py | tail -1`\nGuard: pytest -q\nIterations: 12\n"
-    usual = Draft(goal="", scope=("**",), metric={}, guards=())
+    usual = ConfigDraft(goal="", scope=("**",), metric={}, guards=())
     (draft,) = drafts_of(brief_of(text), usual)
     assert draft.data == {
         "goal": "Make it fast",

@@ -18,7 +18,7 @@ from autoresearch_ci.decide.failures.lost_tests import Rank, Standard
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.metric.early_stop import Curve
 from autoresearch_ci.decide.metric.printed_lines import PrintedLines
-from autoresearch_ci.decide.metric.run_statistics import Session, Side
+from autoresearch_ci.decide.metric.run_statistics import RunStatistics, Side
 from autoresearch_ci.experiment import Experiment, Spent, Status
 from autoresearch_ci.record.record_lines import DECIDED, line_of, read_line
 from autoresearch_ci.record.run_history import (
@@ -41,7 +41,7 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 KNOWLEDGE = st.builds(
     Knowledge,
     session=st.builds(
-        Session,
+        RunStatistics,
         incumbent=st.lists(NUMBERS).map(tuple),
         null_steps=st.lists(st.lists(NUMBERS).map(tuple)).map(tuple),
         carried=st.dictionaries(

@@ -19,12 +19,12 @@ import pytest
 from autoresearch_ci.events import (
     Event,
     ExperimentFinished,
+    MeasuredSide,
     MetricMeasured,
     Note,
     OutputLine,
     RunFinished,
     RunStarted,
-    Side,
     StageStarted,
     Warning,
 )
@@ -52,7 +52,7 @@ def experiment(iteration: int, status: Status, metric: float | None) -> Experime
     )
 
 
-def run_of(side: Side, value: float | None, reason: str = "") -> MetricMeasured:
+def run_of(side: MeasuredSide, value: float | None, reason: str = "") -> MetricMeasured:
     return MetricMeasured(
         iteration=2, stage="metric", side=side, value=value, reason=reason, seconds=12.0
     )

@@ -14,7 +14,7 @@ import junitparser
 import pytest
 
 from autoresearch_ci.decide.failures.failure import Category, Failure, Problem, identified
-from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
+from autoresearch_ci.decide.gates import Age, GateVerdict, Judged, Ruling
 from autoresearch_ci.report.annotations import SHOWN, annotated, code_quality
 from autoresearch_ci.report.failures_junit import failures_junit
 from autoresearch_ci.report.gate_page import (
@@ -59,7 +59,7 @@ def judged(
 
 
 def report(*items: Judged[Failure], ruling: Ruling = Ruling.FAIL, **more: Any) -> GateReport:
-    verdict = Verdict(ruling=ruling, reason="1 new failure (1 lint)", items=items, **more)
+    verdict = GateVerdict(ruling=ruling, reason="1 new failure (1 lint)", items=items, **more)
     return GateReport(
         verdict=verdict,
         commit="c0ffee" * 6 + "c0ff",

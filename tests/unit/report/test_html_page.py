@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.experiment import Direction, Experiment, Spent, Status
-from autoresearch_ci.report.html_page import Page, html_page
+from autoresearch_ci.report.html_page import ReportPage, html_page
 from autoresearch_ci.report.html_pieces import assets, markdown
 from autoresearch_ci.report.html_repairs import repairs_list
-from autoresearch_ci.report.html_table import Attempt
-from autoresearch_ci.report.run_summary import Remaining, Repairs
+from autoresearch_ci.report.html_table import RowDetails
+from autoresearch_ci.report.run_summary import RemainingFailure, Repairs
 from tests.unit.report.test_summary import confirmed, experiment, run_info
 
 KEEP, DISCARD, BASELINE = Status.KEEP, Status.DISCARD, Status.BASELINE
@@ -60,8 +60,8 @@ def night(count: int, **fields: Any) -> list[Experiment]:
     return rows
 
 
-def made(rows: list[Experiment], attempts: dict[int, Attempt] | None = None, **info: Any) -> str:
-    page = Page(attempts=attempts or {}, configuration={"iterations": 5}, version="1.2.3")
+def made(rows: list[Experiment], attempts: dict[int, RowDetails] | None = None, **info: Any) -> str:
+    page = ReportPage(attempts=attempts or {}, configuration={"iterations": 5}, version="1.2.3")
     return html_page(rows, run_info(**info), page)
 
 
@@ -78,7 +78,7 @@ def test_what_was_paid_is_told_also_where_no_row_tells_of_it() -> None:
 
 
 def test_every_row_is_in_the_table_without_any_script() -> None:
-    page = made(night(12), {3: Attempt(diff="-old\n+new", log="it ran", files=["a.py"])})
+    page = made(night(12), {3: RowDetails(diff="-old\n+new", log="it ran", files=["a.py"])})
     text = Elements(page.partition('<script type="application/json"')[0]).text
     for number in range(1, 13):
         assert f"change number {number}" in text
@@ -125,12 +125,12 @@ def test_words_of_others_make_no_element(where: str) -> None:
 
 
 def test_diffs_logs_paths_and_facts_make_no_element() -> None:
-    attempts = {1: Attempt(diff=f"+{HOSTILE}", log=HOSTILE, files=[HOSTILE])}
+    attempts = {1: RowDetails(diff=f"+{HOSTILE}", log=HOSTILE, files=[HOSTILE])}
     words = {"goal": HOSTILE, "stop_reason": HOSTILE, "metric_name": HOSTILE, "host": HOSTILE}
     page = html_page(
         night(2),
         run_info(**words, metric_command=HOSTILE, guards=[HOSTILE], tag="t"),
-        Page(attempts=attempts, configuration={HOSTILE: HOSTILE}, version=HOSTILE),
+        ReportPage(attempts=attempts, configuration={HOSTILE: HOSTILE}, version=HOSTILE),
     )
     tags = [tag for tag, _ in Elements(page).tags]
     assert tags.count("script") == 2
@@ -172,7 +172,7 @@ def test_a_thousand_experiments_take_less_than_a_megabyte_whatever_they_hold() -
     numbers = random.Random(5)
     rows = night(1000, description="<&" * 200, reason="it came out so " * 6)
     attempts = {
-        e.iteration: Attempt(
+        e.iteration: RowDetails(
             diff="\n".join(f"+{numbers.random()} <&> " * 3 for _ in range(30)),
             log="\n".join(f"line {n}" for n in range(20)),
             files=[f"src/file{e.iteration % 40}.py"],
@@ -185,16 +185,18 @@ def test_a_thousand_experiments_take_less_than_a_megabyte_whatever_they_hold() -
 
 def test_neither_many_files_nor_a_long_configuration_make_it_large() -> None:
     attempts = {
-        n: Attempt(files=[f"{n}/{f}/{'x' * 3000}" for f in range(50)]) for n in range(1, 200)
+        n: RowDetails(files=[f"{n}/{f}/{'x' * 3000}" for f in range(50)]) for n in range(1, 200)
     }
     settings = {f"key{n}" + "k" * 500: "v" * 5000 for n in range(5000)}
-    page = Page(attempts=attempts, configuration=settings, version="1")
+    page = ReportPage(attempts=attempts, configuration=settings, version="1")
     assert len(html_page(night(200), run_info(), page).encode()) < 1_000_000
 
 
 def test_what_is_short_is_whole_and_what_is_cut_says_so() -> None:
     long = "\n".join(f"+line {n} of many, in a file that was written anew" for n in range(20_000))
-    page = made(night(2), {1: Attempt(diff="+short"), 2: Attempt(diff=long, log=long + "\nend")})
+    page = made(
+        night(2), {1: RowDetails(diff="+short"), 2: RowDetails(diff=long, log=long + "\nend")}
+    )
     assert "+short" in page
     assert len(page.encode()) < 1_000_000
     assert re.search(r"… [0-9,]+ more lines</pre>", page)
@@ -237,7 +239,9 @@ def test_a_run_that_repairs_lists_each_failure_and_what_became_of_it() -> None:
         experiment(2, DISCARD, 7.0, failure="pytest:other"),
     ]
     shown = [
-        Remaining(id=f"pytest:{why}", category="test", path="a.py", line=3, message="boom", why=why)
+        RemainingFailure(
+            id=f"pytest:{why}", category="test", path="a.py", line=3, message="boom", why=why
+        )
         for why in ("", "blocked after 3 attempts", "flaky", "machine: no network")
     ]
     before = [experiment(1, KEEP, 9.0, failure="mypy:y")]

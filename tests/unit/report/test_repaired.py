@@ -14,7 +14,12 @@ from autoresearch_ci.experiment import Status
 from autoresearch_ci.record.past_notebooks import Lineage, Night
 from autoresearch_ci.report.pull_request import body, title
 from autoresearch_ci.report.repaired import SHOWN, outcome, repaired, repairs_of
-from autoresearch_ci.report.run_summary import Remaining, Repairs, hard_to_believe, run_summary
+from autoresearch_ci.report.run_summary import (
+    RemainingFailure,
+    Repairs,
+    hard_to_believe,
+    run_summary,
+)
 from autoresearch_ci.report.summary_page import summary_markdown
 from tests.unit.report.test_pull_request import BASELINE, EVIL, MORE, info, row
 
@@ -130,7 +135,7 @@ def test_what_is_left_is_bounded_and_says_why() -> None:
 
 
 def test_nothing_that_others_wrote_does_anything() -> None:
-    left = Remaining(id=EVIL, category=EVIL, path=EVIL, line=3, message=EVIL, why=EVIL)
+    left = RemainingFailure(id=EVIL, category=EVIL, path=EVIL, line=3, message=EVIL, why=EVIL)
     found = Repairs(looked=True, left=1, shown=[left], incomplete={EVIL: EVIL}, categories=(EVIL,))
     rows = [ROWS[0], replace(KEPT, failure=EVIL, description=EVIL)]
     known = info(repairs=found, stop_reason=EVIL, failed=True)

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from markdown_it import MarkdownIt
 
-from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
+from autoresearch_ci.decide.gates import Age, GateVerdict, Judged, Ruling
 from autoresearch_ci.decide.investigation.finding import Evidence
 from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
 from autoresearch_ci.record.handoff_form import FINDINGS, handoff_text
@@ -66,7 +66,7 @@ def weakness(number: int = 0, **facts: Any) -> Weakness:
 def report(
     *items: Weakness, age: Age = Age.NEW, blocks: bool = True, **facts: Any
 ) -> SecurityReport:
-    verdict = Verdict(
+    verdict = GateVerdict(
         ruling=Ruling.FAIL if items else Ruling.PASS,
         reason="told",
         items=tuple(

@@ -19,7 +19,7 @@ from autoresearch_ci.safety.log_text import (
     json_text,
     message_lines,
 )
-from autoresearch_ci.safety.output_streams import Guarded
+from autoresearch_ci.safety.output_streams import GuardedStream
 from tests.runner_commands import obeyed, payloads
 
 PAYLOADS = payloads("pwn")
@@ -37,7 +37,7 @@ PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u
 
 def through_guard(*parts: str) -> str:
     below = io.StringIO()
-    guard = Guarded(below)
+    guard = GuardedStream(below)
     for part in parts:
         guard.write(part)
         guard.flush()

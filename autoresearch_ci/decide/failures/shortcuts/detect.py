@@ -31,6 +31,7 @@ from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut, Suite, loo
 from autoresearch_ci.decide.failures.shortcuts.swallowed import swallowed
 from autoresearch_ci.decide.gaming import PATCHES, knows_of_tests
 from autoresearch_ci.decide.suppressions import added
+from autoresearch_ci.experiment import Texts
 
 RULES = (
     *("test-removed", "test-skipped", "assertion-removed", "assertion-weakened"),
@@ -49,12 +50,10 @@ RULES = (
 BYTES_LIMIT = 512_000
 """Of one file; a larger one is not read, and says so where it holds tests."""
 
-Files = Mapping[str, bytes | None]
-
 
 def shortcuts(
-    before: Files,
-    after: Files,
+    before: Texts,
+    after: Texts,
     *,
     tests: Mapping[str, bytes] | None = None,
     allow: Collection[str] = (),
@@ -93,8 +92,8 @@ def shortcuts(
 
 
 def suspicious(
-    before: Files,
-    after: Files,
+    before: Texts,
+    after: Texts,
     *,
     tests: Mapping[str, bytes] | None = None,
     allow: Collection[str] = (),
@@ -129,7 +128,7 @@ _A_FEW = 5
 _COMMENT = re.compile(rb"\s*(#|//|/?\*|--|$)")
 
 
-def _deleted(path: str, old: bytes | None, new: bytes | None, after: Files) -> Iterator[Shortcut]:
+def _deleted(path: str, old: bytes | None, new: bytes | None, after: Texts) -> Iterator[Shortcut]:
     """A file of which nothing is left has no failures any more, and nothing else either."""
     if old is None or not _CODE.search(path) or is_test(path):
         return
@@ -160,7 +159,7 @@ def is_test(path: str) -> bool:
 _PYTHON_TESTS = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|tests?|conftest)\.py$|(^|/)tests?/.*\.py$")
 
 
-def _of_tests(before: Files, after: Files) -> Iterator[Shortcut]:
+def _of_tests(before: Texts, after: Texts) -> Iterator[Shortcut]:
     """A test may move to another file of the change; then it is looked for there."""
     suites: dict[str, Suite] = {}
     for path, content in after.items():
@@ -188,7 +187,7 @@ def _of_tests(before: Files, after: Files) -> Iterator[Shortcut]:
         yield from loosened(path, old, new or {}, elsewhere)
 
 
-def _silenced(before: Files, after: Files) -> Iterator[Shortcut]:
+def _silenced(before: Texts, after: Texts) -> Iterator[Shortcut]:
     for found in added(before, after, 4 * BYTES_LIMIT):
         what = f"silences {found.tool} ({found.text})"
         yield Shortcut(rule="scanner-silenced", path=found.path, line=found.line, what=what)

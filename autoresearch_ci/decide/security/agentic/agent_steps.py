@@ -6,11 +6,11 @@ from __future__ import annotations
 import functools
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.config.reader import Path
-from autoresearch_ci.decide.security.agentic.agents import Agent, agent_of
+from autoresearch_ci.decide.security.agentic.agents import AgentKind, agent_of
 from autoresearch_ci.decide.security.agentic.conditions import (
     admits_members_only,
     asks_the_author,
@@ -22,21 +22,22 @@ from autoresearch_ci.decide.security.agentic.workflow import (
     OUTSIDERS,
     PROPOSALS,
     Job,
-    Step,
     Workflow,
+    WorkflowStep,
     parse,
 )
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.experiment import ReadText
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class AgentStep:
     """A step that asks an agent, and what is known around it."""
 
     workflow: Workflow
     job: Job
-    step: Step
-    agent: Agent
+    step: WorkflowStep
+    agent: AgentKind
     tainted: Mapping[str, str]
     """Expressions and variables that hold a stranger's words: name to what they come from."""
 
@@ -93,7 +94,7 @@ class Asked:
         )
 
     @property
-    def _before(self) -> Sequence[Step]:
+    def _before(self) -> Sequence[WorkflowStep]:
         number = self.step.at[-1]
         return self.job.steps[: number if isinstance(number, int) else 0]
 
@@ -133,7 +134,7 @@ _KEPT = re.compile(
 _SIGNS_IN = re.compile(r"login|auth|credentials|configure|setup-|ssh-agent|app-token")
 
 
-def _left_behind(step: Step) -> Iterator[tuple[Path, str]]:
+def _left_behind(step: WorkflowStep) -> Iterator[tuple[Path, str]]:
     """What a step is told that later ones of its job can find: on disk, or in variables."""
     signs_in = _SIGNS_IN.search(step.uses.partition("@")[0].lower())
     kept = bool(_KEPT.search(step.run) or signs_in)
@@ -143,22 +144,20 @@ def _left_behind(step: Step) -> Iterator[tuple[Path, str]]:
         yield from step.texts()
 
 
-def is_checkout(step: Step) -> bool:
+def is_checkout(step: WorkflowStep) -> bool:
     return step.uses.startswith("actions/checkout@")
 
 
-def _is_own(name: str, agent: Agent) -> bool:
+def _is_own(name: str, agent: AgentKind) -> bool:
     upper = name.upper()
     return upper == "GITHUB_TOKEN" or any(word in upper for word in agent.keys)
 
 
-Read = Callable[[str], str | None]
-"""The text of a file of the same commit; `None`: there is none."""
 _CALLS = 3
 """Local files that are followed one into another."""
 
 
-def all_asked(workflow: Workflow, read: Read, calls: int = _CALLS) -> Iterator[Asked]:
+def all_asked(workflow: Workflow, read: ReadText, calls: int = _CALLS) -> Iterator[AgentStep]:
     """Also what a step asks by way of a workflow or an action of the same repository."""
     for job in workflow.jobs.values():
         tainted = _tainted(workflow, job)
@@ -167,10 +166,10 @@ def all_asked(workflow: Workflow, read: Read, calls: int = _CALLS) -> Iterator[A
                 own = {**tainted, **_in_variables(step.env, tainted)}
                 if words := step.run and _handled(step, tainted):
                     own.update(dict.fromkeys(_passed_on(step), words))
-                yield Asked(workflow=workflow, job=job, step=step, agent=agent, tainted=own)
+                yield AgentStep(workflow=workflow, job=job, step=step, agent=agent, tainted=own)
 
 
-def _of_called(step: Step, read: Read, calls: int) -> Agent | None:
+def _of_called(step: WorkflowStep, read: ReadText, calls: int) -> AgentKind | None:
     """The agent that a local file asks; it guards where that file asks who set it off."""
     for path, text in _called(step.uses, read) if calls else ():
         try:
@@ -183,7 +182,7 @@ def _of_called(step: Step, read: Read, calls: int) -> Agent | None:
     return None
 
 
-def _called(uses: str, read: Read) -> Iterator[tuple[str, str]]:
+def _called(uses: str, read: ReadText) -> Iterator[tuple[str, str]]:
     if not uses.startswith("./"):
         return
     place = posixpath.normpath(uses)
@@ -213,7 +212,7 @@ def _of_steps(job: Job, known: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _handled(step: Step, known: Mapping[str, str]) -> str:
+def _handled(step: WorkflowStep, known: Mapping[str, str]) -> str:
     """What of strangers' words a step works on; empty: nothing."""
     own = {**known, **_in_variables(step.env, known)}
     texts = [text for _, text in step.texts()]
@@ -228,7 +227,7 @@ _FETCHES = re.compile(
 )
 
 
-def _passed_on(step: Step) -> Iterator[str]:
+def _passed_on(step: WorkflowStep) -> Iterator[str]:
     """Under which names later steps find what a step has worked on."""
     if step.id and ("GITHUB_OUTPUT" in step.run or step.uses):
         yield f"steps.{step.id}.outputs"
@@ -286,7 +285,7 @@ _PIPED = re.compile(
 """What is fetched into a command line, rather than by a tool that the agent may use."""
 
 
-def strangers_in(asked: Asked, text: str) -> tuple[str, str]:
+def strangers_in(asked: AgentStep, text: str) -> tuple[str, str]:
     """How a stranger's words are written in what a step is told, and what they are; or nothing."""
     told = [(e, words) for e in expressions(text) if (words := _words(e, asked.tainted))]
     told.append(_shell_words(text, asked.tainted))
@@ -294,7 +293,7 @@ def strangers_in(asked: Asked, text: str) -> tuple[str, str]:
     return next(others, ("", ""))
 
 
-def _is_the_members_own(asked: Asked, words: str) -> bool:
+def _is_the_members_own(asked: AgentStep, words: str) -> bool:
     """Whether it is the words of the very person who was asked for."""
     own = re.fullmatch(r"(?i)github\.event\.(?:comment|review|review_comment)\.body", words)
     if not own or not asked.checked:
@@ -303,7 +302,7 @@ def _is_the_members_own(asked: Asked, words: str) -> bool:
     return asked.agent.guards or asks_the_author(conditions)
 
 
-def reads_strangers(asked: Asked) -> bool:
+def reads_strangers(asked: AgentStep) -> bool:
     """Whether it meets what a stranger wrote: in its prompt, by its trigger, in its checkout."""
     if asked.outsiders and (not asked.checked or asked.open_to):
         return True

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autoresearch_ci.decide.security.agentic.workflow import Step
+from autoresearch_ci.decide.security.agentic.workflow import WorkflowStep
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agent:
+class AgentKind:
     """One kind of agent."""
 
     name: str
@@ -30,29 +30,29 @@ _OPENAI = frozenset({"OPENAI", "CODEX", "AZURE_OPENAI"})
 _GOOGLE = frozenset({"GEMINI", "GOOGLE_API", "VERTEX"})
 _ANY_KEY = _CLAUDE | _OPENAI | _GOOGLE | frozenset({"OPENROUTER", "MISTRAL", "GROQ", "DEEPSEEK"})
 
-ACTIONS: Mapping[str, Agent] = {
-    "anthropics/claude-code-action": Agent(
+ACTIONS: Mapping[str, AgentKind] = {
+    "anthropics/claude-code-action": AgentKind(
         name="Claude Code",
         guards=True,
         open_to=("allowed_non_write_users", "allowed_bots"),
         keys=_CLAUDE,
     ),
-    "anthropics/claude-code-base-action": Agent(name="Claude Code", keys=_CLAUDE),
-    "anthropics/claude-code-security-review": Agent(name="Claude Code", keys=_CLAUDE),
-    "openai/codex-action": Agent(
+    "anthropics/claude-code-base-action": AgentKind(name="Claude Code", keys=_CLAUDE),
+    "anthropics/claude-code-security-review": AgentKind(name="Claude Code", keys=_CLAUDE),
+    "openai/codex-action": AgentKind(
         name="Codex", guards=True, open_to=("allow-users", "allow-bots"), keys=_OPENAI
     ),
-    "google-github-actions/run-gemini-cli": Agent(name="Gemini CLI", keys=_GOOGLE),
-    "google-gemini/gemini-cli-action": Agent(name="Gemini CLI", keys=_GOOGLE),
-    "actions/ai-inference": Agent(name="a model", keys=_ANY_KEY),
-    "sst/opencode/github": Agent(name="opencode", keys=_ANY_KEY),
-    "anomalyco/opencode/github": Agent(name="opencode", keys=_ANY_KEY),
-    "qodo-ai/pr-agent": Agent(name="PR-Agent", keys=_ANY_KEY),
-    "codium-ai/pr-agent": Agent(name="PR-Agent", keys=_ANY_KEY),
-    "the-pr-agent/pr-agent": Agent(name="PR-Agent", keys=_ANY_KEY),
-    "coderabbitai/ai-pr-reviewer": Agent(name="CodeRabbit", keys=_ANY_KEY),
-    "augmentcode/augment-agent": Agent(name="Augment", keys=_ANY_KEY | {"AUGMENT"}),
-    "cursor/cursor-agent-action": Agent(name="Cursor", keys=_ANY_KEY | {"CURSOR"}),
+    "google-github-actions/run-gemini-cli": AgentKind(name="Gemini CLI", keys=_GOOGLE),
+    "google-gemini/gemini-cli-action": AgentKind(name="Gemini CLI", keys=_GOOGLE),
+    "actions/ai-inference": AgentKind(name="a model", keys=_ANY_KEY),
+    "sst/opencode/github": AgentKind(name="opencode", keys=_ANY_KEY),
+    "anomalyco/opencode/github": AgentKind(name="opencode", keys=_ANY_KEY),
+    "qodo-ai/pr-agent": AgentKind(name="PR-Agent", keys=_ANY_KEY),
+    "codium-ai/pr-agent": AgentKind(name="PR-Agent", keys=_ANY_KEY),
+    "the-pr-agent/pr-agent": AgentKind(name="PR-Agent", keys=_ANY_KEY),
+    "coderabbitai/ai-pr-reviewer": AgentKind(name="CodeRabbit", keys=_ANY_KEY),
+    "augmentcode/augment-agent": AgentKind(name="Augment", keys=_ANY_KEY | {"AUGMENT"}),
+    "cursor/cursor-agent-action": AgentKind(name="Cursor", keys=_ANY_KEY | {"CURSOR"}),
 }
 """By what stands before `@`, in small letters."""
 _SOUNDS_LIKE_ONE = re.compile(
@@ -92,20 +92,20 @@ _LINES = (
 _COMMANDS = tuple(
     (
         re.compile(f"(?m){_START}(?:\\$\\{{?\\w++\\}}?/)?(?>(?:[^\\s;&|(`$/]*+/)*){pattern}"),
-        Agent(name=name, keys=frozenset(keys), acts=name != _API),
+        AgentKind(name=name, keys=frozenset(keys), acts=name != _API),
     )
     for name, pattern, keys in _LINES
 )
 
 
-def agent_of(step: Step) -> Agent | None:
+def agent_of(step: WorkflowStep) -> AgentKind | None:
     """Who is asked in a step; `None`: nobody, as far as can be seen."""
     if step.uses:
         name = action_name(step.uses)
         known = ACTIONS.get(name)
         if known or not any(key in step.inputs for key in _ASKED_WITH):
             return known
-        return Agent(name=name, keys=_ANY_KEY) if _SOUNDS_LIKE_ONE.search(name) else None
+        return AgentKind(name=name, keys=_ANY_KEY) if _SOUNDS_LIKE_ONE.search(name) else None
     code = "\n".join(line for line in step.run.splitlines() if not line.lstrip().startswith("#"))
     code = _WORDS.sub(r"\1", code.replace("\\\n", " "))
     code = _with_programs(code, {**step.env, **dict(_ASSIGNED.findall(code))})
@@ -168,7 +168,7 @@ _UNSAFE_INPUTS = {
 }
 
 
-def everything_allowed(step: Step) -> str:
+def everything_allowed(step: WorkflowStep) -> str:
     """The words that let the agent run whatever it likes; empty: there are none."""
     for name, value in step.inputs.items():
         if value.strip().lower() in _UNSAFE_INPUTS.get(name.lower(), ()):
@@ -179,7 +179,7 @@ def everything_allowed(step: Step) -> str:
     return next((f for tools in _tools(step) if (f := _found(_BASH, tools))), "")
 
 
-def reads_secrets(step: Step) -> str:
+def reads_secrets(step: WorkflowStep) -> str:
     """The words that let it read other processes' variables and files; empty: there are none."""
     return next((f for tools in _tools(step) if (f := _found(_READS, tools))), "")
 
@@ -189,7 +189,7 @@ def _found(pattern: re.Pattern[str], text: str) -> str:
     return found[0].strip() if found else ""
 
 
-def _tools(step: Step) -> list[str]:
+def _tools(step: WorkflowStep) -> list[str]:
     """What is said of tools that are allowed."""
     named = [
         value

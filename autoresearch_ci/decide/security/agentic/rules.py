@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 
 from autoresearch_ci.config.reader import Path
 from autoresearch_ci.decide.security.agentic.agent_steps import (
-    Asked,
-    Read,
+    AgentStep,
     all_asked,
     is_checkout,
     reads_strangers,
@@ -23,13 +22,14 @@ from autoresearch_ci.decide.security.agentic.agents import (
     everything_allowed,
     reads_secrets,
 )
-from autoresearch_ci.decide.security.agentic.workflow import Step, parse
+from autoresearch_ci.decide.security.agentic.workflow import WorkflowStep, parse
 from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
+from autoresearch_ci.experiment import ReadText
 
 TOOL = "agentic"
 
 
-def scan(path: str, content: str, read: Read = lambda path: None) -> tuple[Weakness, ...]:
+def scan(path: str, content: str, read: ReadText = lambda path: None) -> tuple[Weakness, ...]:
     """Of one workflow or composite action, and what it calls of the same repository.
 
     Raises `ConfigError` for what cannot be read.
@@ -42,7 +42,7 @@ def scan(path: str, content: str, read: Read = lambda path: None) -> tuple[Weakn
     return tuple(found)
 
 
-def untrusted_prompt(asked: Asked) -> Iterator[Weakness]:
+def untrusted_prompt(asked: AgentStep) -> Iterator[Weakness]:
     """A stranger's words in what the agent is told."""
     for at, text in asked.step.texts():
         told = bool(_PROMPTS.search(str(at[-1]))) or asked.step.uses.startswith("./")
@@ -72,7 +72,7 @@ def untrusted_prompt(asked: Asked) -> Iterator[Weakness]:
 _PROMPTS = re.compile(r"(?i)prompt|message|instructions|query|question|args|input|review|goal|task")
 
 
-def missing_actor_check(asked: Asked) -> Iterator[Weakness]:
+def missing_actor_check(asked: AgentStep) -> Iterator[Weakness]:
     """Anybody can start it."""
     if asked.outsiders and not asked.checked:
         armed = asked.writes or asked.other_secrets
@@ -93,7 +93,7 @@ _STRONG = frozenset({"contents", "actions", "packages", "id-token", "deployments
 """Scopes with which more than a conversation can be written."""
 
 
-def write_token(asked: Asked) -> Iterator[Weakness]:
+def write_token(asked: AgentStep) -> Iterator[Weakness]:
     """A token that writes beside an agent that reads what strangers wrote."""
     if not asked.agent.acts or not asked.writes:
         return
@@ -114,7 +114,7 @@ def write_token(asked: Asked) -> Iterator[Weakness]:
     )
 
 
-def secrets_beside(asked: Asked) -> Iterator[Weakness]:
+def secrets_beside(asked: AgentStep) -> Iterator[Weakness]:
     """Secrets that the agent does not need."""
     secrets = asked.other_secrets if asked.agent.acts else {}
     if secrets and (asked.outsiders or asked.tainted or asked.workflow.called):
@@ -133,7 +133,7 @@ def secrets_beside(asked: Asked) -> Iterator[Weakness]:
         )
 
 
-def untrusted_checkout(asked: Asked) -> Iterator[Weakness]:
+def untrusted_checkout(asked: AgentStep) -> Iterator[Weakness]:
     """The agent works in what a stranger has sent, with the base's secrets."""
     if not asked.agent.acts or not (asked.outsiders or asked.workflow.called):
         return
@@ -165,7 +165,7 @@ _FETCHES_HEAD = re.compile(
 )
 
 
-def checks_out_head(step: Step) -> tuple[Path, str]:
+def checks_out_head(step: WorkflowStep) -> tuple[Path, str]:
     """Where, and by which words, a step fetches what a stranger proposes; or nothing."""
     if is_checkout(step):
         for key in ("ref", "repository"):
@@ -177,7 +177,7 @@ def checks_out_head(step: Step) -> tuple[Path, str]:
     return (), ""
 
 
-def shell_for_all(asked: Asked) -> Iterator[Weakness]:
+def shell_for_all(asked: AgentStep) -> Iterator[Weakness]:
     """The agent may run whatever it likes."""
     if words := everything_allowed(asked.step):
         yield _weakness(
@@ -193,7 +193,7 @@ def shell_for_all(asked: Asked) -> Iterator[Weakness]:
         )
 
 
-def reads_environment(asked: Asked) -> Iterator[Weakness]:
+def reads_environment(asked: AgentStep) -> Iterator[Weakness]:
     """A tool that shows other processes' variables, or any file."""
     words = reads_secrets(asked.step)
     if words and not everything_allowed(asked.step):
@@ -211,7 +211,7 @@ def reads_environment(asked: Asked) -> Iterator[Weakness]:
         )
 
 
-def non_write_users(asked: Asked) -> Iterator[Weakness]:
+def non_write_users(asked: AgentStep) -> Iterator[Weakness]:
     """The agent's own check is switched off."""
     for name in asked.agent.open_to:
         value = asked.step.inputs.get(name, "").strip().strip("'\"")
@@ -235,7 +235,7 @@ def non_write_users(asked: Asked) -> Iterator[Weakness]:
         )
 
 
-def unpinned(asked: Asked) -> Iterator[Weakness]:
+def unpinned(asked: AgentStep) -> Iterator[Weakness]:
     """Other code than was reviewed may run with the key."""
     uses = asked.step.uses
     if uses and not uses.startswith(("./", "docker://")) and not _PINNED.search(uses):
@@ -279,7 +279,7 @@ _FLOATING = re.compile(
 )
 
 
-def no_egress_limit(asked: Asked) -> Iterator[Weakness]:
+def no_egress_limit(asked: AgentStep) -> Iterator[Weakness]:
     """What the agent knows can go anywhere."""
     idle = asked.job.isolated or not asked.agent.acts
     if idle or not reads_strangers(asked) or not (asked.outsiders or asked.tainted):
@@ -300,7 +300,7 @@ def no_egress_limit(asked: Asked) -> Iterator[Weakness]:
     )
 
 
-def _place_of(step: Step, words: str) -> Path:
+def _place_of(step: WorkflowStep, words: str) -> Path:
     first = words.splitlines()[0].split(":")[0]
     return next((at for at, text in step.texts() if words in text), ()) or next(
         ((*step.at, "with", name) for name in step.inputs if name == first), step.at
@@ -308,7 +308,7 @@ def _place_of(step: Step, words: str) -> Path:
 
 
 def _weakness(
-    asked: Asked,
+    asked: AgentStep,
     rule: str,
     at: Path = (),
     *,
@@ -336,7 +336,7 @@ def _weakness(
     )
 
 
-Rule = Callable[[Asked], Iterator[Weakness]]
+Rule = Callable[[AgentStep], Iterator[Weakness]]
 
 RULES: tuple[Rule, ...] = (
     untrusted_prompt,

@@ -46,7 +46,7 @@ def is_action(path: str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class WorkflowStep:
     """One step."""
 
     at: Path
@@ -74,7 +74,7 @@ class Job:
 
     at: Path
     name: str
-    steps: Sequence[Step]
+    steps: Sequence[WorkflowStep]
     env: Mapping[str, str]
     """The workflow's, too."""
     permissions: Mapping[str, str] | str | None
@@ -183,9 +183,9 @@ def _job(
     )
 
 
-def _step(at: Path, step: Mapping[str, Any]) -> Step:
+def _step(at: Path, step: Mapping[str, Any]) -> WorkflowStep:
     """Also of a job that calls a workflow: it has `uses`, `with` and `secrets`."""
-    return Step(
+    return WorkflowStep(
         at=at,
         id=_text(step.get("id")),
         uses=_text(step.get("uses")),

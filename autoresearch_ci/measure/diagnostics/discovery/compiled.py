@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from autoresearch_ci.measure.diagnostics.discovery.found import Found, depth, topmost
+from autoresearch_ci.measure.diagnostics.discovery.found import FoundHints, depth, topmost
 from autoresearch_ci.measure.diagnostics.discovery.pipelines import MAKEFILES
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
@@ -30,7 +30,7 @@ _COMPILES = re.compile(r"\$[({](CC|CXX|CFLAGS|CXXFLAGS)[)}]|\b(gcc|g\+\+|clang(\
 _GRADLE_FILES = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
 
 
-def look(found: Found) -> None:
+def look(found: FoundHints) -> None:
     for path in topmost(found.named("Cargo.toml")):
         folder = posixpath.dirname(path)
         found.add("cargo", folder, f"{path}: is there")
@@ -50,14 +50,14 @@ def look(found: Found) -> None:
         _look_at_c(found)
 
 
-def _rust_test(found: Found, folder: str) -> str:
+def _rust_test(found: FoundHints, folder: str) -> str:
     sources = [path for path in found.below(folder) if path.endswith(".rs")]
     sources.sort(key=lambda path: "tests/" not in path)
     texts = ((path, found.text(path)) for path in sources[:_RUST_FILES_LIMIT])
     return next((path for path, text in texts if _RUST_TEST.search(text)), "")
 
 
-def _of_java(found: Found) -> Iterator[tuple[str, str, str]]:
+def _of_java(found: FoundHints) -> Iterator[tuple[str, str, str]]:
     """(folder, tool, the file that says so). Of a project that has both, one: it is the same."""
     maven = {posixpath.dirname(path): path for path in topmost(found.named("pom.xml"))}
     gradle = {posixpath.dirname(path): path for path in topmost(found.named(*_GRADLE_FILES))}
@@ -69,13 +69,13 @@ def _of_java(found: Found) -> Iterator[tuple[str, str, str]]:
             yield folder, "gradle", gradle[folder]
 
 
-def _asks_gradle_alone(found: Found) -> bool:
+def _asks_gradle_alone(found: FoundHints) -> bool:
     texts = [found.text(p) for p in found.paths if p.startswith(".github/workflows/")]
     words = "\n".join(texts)
     return bool(re.search(r"\bgradlew?\b", words)) and not re.search(r"\bmvnw?\b", words)
 
 
-def _wrapped(found: Found, tool: str, folder: str) -> str:
+def _wrapped(found: FoundHints, tool: str, folder: str) -> str:
     """With the project's own wrapper where there is one."""
     command = TOOLS[tool].command
     if tool == "maven":
@@ -85,7 +85,7 @@ def _wrapped(found: Found, tool: str, folder: str) -> str:
     return command if own else command.replace("./gradlew", "gradle", 1)
 
 
-def _look_at_c(found: Found) -> None:
+def _look_at_c(found: FoundHints) -> None:
     for path in topmost(found.named("CMakeLists.txt")):
         found.add("gcc", posixpath.dirname(path), f"{path}: is there", _CMAKE)
         text = found.text(path)

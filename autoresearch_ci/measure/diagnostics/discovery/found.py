@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from autoresearch_ci.config import reader
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.experiment import ReadBytes
 from autoresearch_ci.measure.diagnostics.discovery.shell_lines import commands_in
-
-Read = Callable[[str], bytes]
-"""The content of one of the paths. Raises `KeyError`."""
 
 FILES_LIMIT = 400
 """Files that are read."""
@@ -37,11 +35,11 @@ class Hint:
 
 
 @dataclass
-class Found:
+class FoundHints:
     """`hints` by tool and folder, in the order in which they were found."""
 
     paths: Sequence[str]
-    read: Read
+    read: ReadBytes
     hints: dict[tuple[str, str], list[Hint]] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     _reads: int = 0

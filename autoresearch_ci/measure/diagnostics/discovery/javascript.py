@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from autoresearch_ci.measure.diagnostics.discovery.found import BYTES_LIMIT, Found, short
+from autoresearch_ci.measure.diagnostics.discovery.found import BYTES_LIMIT, FoundHints, short
 from autoresearch_ci.measure.diagnostics.discovery.shell_lines import commands_in
 from autoresearch_ci.measure.diagnostics.plain_suites import NPM_TEST
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
@@ -17,7 +17,7 @@ _ESLINT = re.compile(r"(^|/)(eslint\.config\.[cm]?[jt]s|\.eslintrc(\.(c?js|json|
 _RUNNERS = re.compile(r"(^|/)(jest|vitest)\.config\.([cm]?[jt]s|json)$")
 
 
-def look(found: Found) -> None:
+def look(found: FoundHints) -> None:
     packages = {posixpath.dirname(path) for path in found.named("package.json")}
     for path in found.named("package.json"):
         _look_at_package(found, path)
@@ -32,7 +32,7 @@ def look(found: Found) -> None:
             found.add(match[2], posixpath.dirname(path), f"{path}: is there")
 
 
-def _look_at_package(found: Found, path: str) -> None:
+def _look_at_package(found: FoundHints, path: str) -> None:
     folder = posixpath.dirname(path)
     try:
         data = json_value(found.text(path) or "{}", limit=BYTES_LIMIT)

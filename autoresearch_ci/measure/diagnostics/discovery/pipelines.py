@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from autoresearch_ci.decide.failures.failure import Category
-from autoresearch_ci.measure.diagnostics.discovery.found import Found, depth
+from autoresearch_ci.measure.diagnostics.discovery.found import FoundHints, depth
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
 MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
@@ -27,7 +27,7 @@ _HOOKS = {
 }
 
 
-def look(found: Found) -> None:
+def look(found: FoundHints) -> None:
     for path in sorted(found.named(*MAKEFILES, *_JUSTFILES), key=depth):
         for line in found.text(path).replace("\\\n", " ").splitlines():
             if line[:1] == "\t" or (line[:1] == " " and path.endswith("justfile")):
@@ -48,7 +48,7 @@ def look(found: Found) -> None:
             found.add(_HOOKS[hook], "", f"{path}: {hook}")
 
 
-def look_for_rules(found: Found) -> None:
+def look_for_rules(found: FoundHints) -> None:
     """What is left to ask where nobody lists tests one by one: whether make's all pass."""
     for path in sorted(found.named(*MAKEFILES), key=depth):
         text, folder = found.text(path), posixpath.dirname(path)
@@ -66,7 +66,7 @@ def look_for_rules(found: Found) -> None:
             _add_rule(found, "make check", folder, f"{path}: is there", command)
 
 
-def _add_rule(found: Found, rule: str, folder: str, reason: str, command: str = "") -> None:
+def _add_rule(found: FoundHints, rule: str, folder: str, reason: str, command: str = "") -> None:
     known = (tool for tool, where in found.hints if not folder or where == folder)
     nested = found.is_asked_around(("make check", "make test", "junit"), folder)
     if not nested and not any(Category.TEST in TOOLS[tool].categories for tool in known):

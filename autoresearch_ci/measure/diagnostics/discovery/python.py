@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from autoresearch_ci.measure.diagnostics.discovery.found import Found, folders_above
+from autoresearch_ci.measure.diagnostics.discovery.found import FoundHints, folders_above
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
 _FILES = {
@@ -44,7 +44,7 @@ _TESTS_LIMIT = 40
 _DJANGO_TEST = "python manage.py test -v 2"
 
 
-def look(found: Found) -> None:
+def look(found: FoundHints) -> None:
     python = next((path for path in found.paths if path.endswith(".py")), "")
     if not python:
         return
@@ -68,7 +68,7 @@ def look(found: Found) -> None:
         found.mentions(re.sub(r"[\"'()]", "\n", text), path, posixpath.dirname(path))
 
 
-def _look_at_pyproject(found: Found, path: str) -> None:
+def _look_at_pyproject(found: FoundHints, path: str) -> None:
     folder = posixpath.dirname(path)
     try:
         data = tomllib.loads(found.text(path))
@@ -118,7 +118,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def look_for_tests(found: Found) -> None:
+def look_for_tests(found: FoundHints) -> None:
     """Tests that lie outside of every folder in which tests are run: a package of their own."""
     suites = {folder for tool, folder in found.hints if tool in ("pytest", "unittest")}
     if not suites and (django := _django(found)):
@@ -143,7 +143,7 @@ def look_for_tests(found: Found) -> None:
         found.add("pytest", folder, f"{path}: tests", command)
 
 
-def _django(found: Found) -> tuple[str, str] | None:
+def _django(found: FoundHints) -> tuple[str, str] | None:
     """Folder and reason of a project whose own command finds tests in whatever folder."""
     for path in found.named("manage.py"):
         folder = posixpath.dirname(path)
@@ -155,7 +155,7 @@ def _django(found: Found) -> tuple[str, str] | None:
     return None
 
 
-def _unittest(found: Found) -> str:
+def _unittest(found: FoundHints) -> str:
     """How tests are run that need nothing else; empty: they do, or only some of them are found."""
     tests = [*filter(_TEST.fullmatch, found.paths)][:_TESTS_LIMIT]
     texts = [found.text(path) for path in tests]

@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from autoresearch_ci.experiment import ReadBytes
 from autoresearch_ci.measure.diagnostics.discovery import (
     compiled,
     javascript,
     pipelines,
     python,
 )
-from autoresearch_ci.measure.diagnostics.discovery.found import Found, Hint, Read
+from autoresearch_ci.measure.diagnostics.discovery.found import FoundHints, Hint
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
 TARGETS_LIMIT = 60
@@ -57,9 +58,9 @@ class Discovery:
     """Files that could have said more, and why they were not read."""
 
 
-def discover(paths: Iterable[str], read: Read) -> Discovery:
+def discover(paths: Iterable[str], read: ReadBytes) -> Discovery:
     """The targets of a repository with these files."""
-    found = Found(sorted(path for path in paths if not _NOT_OURS.search(path)), read)
+    found = FoundHints(sorted(path for path in paths if not _NOT_OURS.search(path)), read)
     for look in (python.look, javascript.look, compiled.look, pipelines.look):
         look(found)
     pipelines.look_for_rules(found)

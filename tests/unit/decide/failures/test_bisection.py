@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.decide.failures.bisection import (
+    FailureRate,
     Mark,
-    Reproduction,
     RunEnd,
     Search,
     judged,
@@ -68,9 +68,9 @@ def test_times_are_no_part_of_a_failure() -> None:
 
 
 def test_a_flaky_failure_says_what_a_run_is_worth() -> None:
-    assert Reproduction(runs=3, failed=3).certain
-    assert not Reproduction(runs=2, failed=2).certain
-    rate = Reproduction(runs=10, failed=5)
+    assert FailureRate(runs=3, failed=3).certain
+    assert not FailureRate(runs=2, failed=2).certain
+    rate = FailureRate(runs=10, failed=5)
     assert rate.flaky
     assert "fails 5 of 10" in rate.words()
     assert "12%" in rate.words()

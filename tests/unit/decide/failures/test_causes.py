@@ -28,7 +28,7 @@ from autoresearch_ci.decide.failures.causes.verdicts import (
 )
 from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Failure
 from autoresearch_ci.execution.command import CommandResult, Printed
-from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
 HERE = Path(__file__).parent
@@ -53,7 +53,7 @@ def diagnosed(recording: Mapping[str, Any], tool: str) -> Diagnosis:
         stderr=Printed(text=err, in_time=err),
     )
     report = recording.get("report")
-    said = Said(result=result, report=report.encode() if report else None, root="/tree")
+    said = ToolOutput(result=result, report=report.encode() if report else None, root="/tree")
     return TOOLS[tool].parse(said)
 
 

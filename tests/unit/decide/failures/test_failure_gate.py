@@ -11,10 +11,17 @@ from autoresearch_ci.decide.failures.failure import (
     Problem,
     identified,
 )
-from autoresearch_ci.decide.failures.gate import WORDS, Base, detection, gate, parse_words, suspects
+from autoresearch_ci.decide.failures.gate import (
+    WORDS,
+    BaseFailures,
+    detection,
+    gate,
+    parse_words,
+    suspects,
+)
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.decide.failures.objective import Seen
-from autoresearch_ci.decide.gates import Age, Ruling, Verdict
+from autoresearch_ci.decide.gates import Age, GateVerdict, Ruling
 from autoresearch_ci.errors import ConfigError
 
 
@@ -36,18 +43,18 @@ def suite(incomplete: str = "", **outcomes: str) -> Diagnosis:
     )
 
 
-def base(*looks: Seen) -> Base:
-    return Base(looks=looks, targets={name for look in looks for name in look})
+def base(*looks: Seen) -> BaseFailures:
+    return BaseFailures(looks=looks, targets={name for look in looks for name in look})
 
 
-NO_BASE = Base(missing="a shallow clone")
+NO_BASE = BaseFailures(missing="a shallow clone")
 
 
-def of_lint(head: Diagnosis, before: Diagnosis, *words: str) -> Verdict[Failure]:
+def of_lint(head: Diagnosis, before: Diagnosis, *words: str) -> GateVerdict[Failure]:
     return gate([{"ruff": head}], base({"ruff": before}), words=words or ("new",))
 
 
-def ages(verdict: Verdict[Failure]) -> dict[str, Age]:
+def ages(verdict: GateVerdict[Failure]) -> dict[str, Age]:
     return {judged.item.message or judged.item.id: judged.age for judged in verdict.items}
 
 
@@ -200,7 +207,7 @@ def test_all_that_a_tool_tells_is_new_where_the_base_is_not_checked_with_it() ->
 
 def of_tests(
     head: Diagnosis, before: Diagnosis, *allow: str, word: str = "new"
-) -> Verdict[Failure]:
+) -> GateVerdict[Failure]:
     return gate([{"pytest": head}], base({"pytest": before}), words={word}, allow=allow)
 
 

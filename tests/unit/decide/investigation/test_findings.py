@@ -9,7 +9,7 @@ import pytest
 from autoresearch_ci.decide.investigation.finding import (
     Checked,
     Execution,
-    Rule,
+    StatusRequirement,
     anchor,
     check,
     claim_key,
@@ -120,9 +120,9 @@ def test_a_script_that_could_not_even_start_proves_nothing() -> None:
 
 
 RULES = {
-    "confirmed": Rule(needs=("failing_command", "quote"), fields=("title",)),
-    "disproven": Rule(needs=("command", "quote")),
-    "inconclusive": Rule(),
+    "confirmed": StatusRequirement(needs=("failing_command", "quote"), fields=("title",)),
+    "disproven": StatusRequirement(needs=("command", "quote")),
+    "inconclusive": StatusRequirement(),
 }
 
 

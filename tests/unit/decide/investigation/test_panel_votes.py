@@ -9,7 +9,7 @@ import pytest
 from autoresearch_ci.decide.investigation.finding import Evidence
 from autoresearch_ci.decide.investigation.panel_votes import (
     Candidate,
-    Raised,
+    RoleFinding,
     Vote,
     backed,
     dissent,
@@ -24,10 +24,10 @@ QUOTE = (Evidence(kind="quote", path="a.py", line=3, text="while True:"),)
 LOOP = "the loop asks for ever when the address is wrong"
 
 
-def raised(role: str, claim: str = LOOP, line: int = 3, **changes: Any) -> Raised:
+def raised(role: str, claim: str = LOOP, line: int = 3, **changes: Any) -> RoleFinding:
     answer = {"severity": changes.pop("severity", "high"), **changes}
     name = f"{claim}{line}"
-    return Raised(
+    return RoleFinding(
         role=role, answer=answer, claim=claim, path="a.py", line=line, evidence=QUOTE,
         fingerprint=name,
     )  # fmt: skip
@@ -50,7 +50,7 @@ def test_the_same_place_in_other_words_is_one_and_keeps_the_worst() -> None:
         raised("ben", "the sum of prices is slow", 4),
     ],
 )
-def test_another_place_or_another_matter_is_another_finding(other: Raised) -> None:
+def test_another_place_or_another_matter_is_another_finding(other: RoleFinding) -> None:
     assert len(merged([raised("ada"), other])) == 2
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from autoresearch_ci.decide.investigation.saturation import (
-    Limits,
-    Looked,
+    InvestigationLimits,
+    Visit,
     coverage,
     crossed,
     focus,
@@ -19,12 +19,14 @@ from autoresearch_ci.decide.investigation.saturation import (
 GRID = {"technique": ("line", "race", "edge")}
 
 
-def limits(**changes: Any) -> Limits:
-    return Limits(**{"iterations": 20, "news": frozenset({"disproven", "confirmed"}), **changes})
+def limits(**changes: Any) -> InvestigationLimits:
+    return InvestigationLimits(
+        **{"iterations": 20, "news": frozenset({"disproven", "confirmed"}), **changes}
+    )
 
 
-def rows(*statuses: str) -> list[Looked]:
-    return [Looked(status=status) for status in statuses]
+def rows(*statuses: str) -> list[Visit]:
+    return [Visit(status=status) for status in statuses]
 
 
 def test_it_ends_at_each_limit() -> None:
@@ -51,7 +53,7 @@ def test_answers_of_no_use_end_it_as_incomplete() -> None:
 
 
 def test_an_answered_question_ends_it() -> None:
-    found = [*rows("disproven"), Looked(status="confirmed", answers=True)]
+    found = [*rows("disproven"), Visit(status="confirmed", answers=True)]
     reason = stop_reason(limits(), found)
     assert reason
     assert is_complete(reason)
@@ -59,9 +61,9 @@ def test_an_answered_question_ends_it() -> None:
 
 def test_only_what_stands_in_the_record_covers_a_cell() -> None:
     looked = [
-        Looked(status="disproven", cells={"technique": "line"}, proven=True),
-        Looked(status="inconclusive", cells={"technique": "race"}),
-        Looked(status="disproven", cells={"technique": "no such"}, proven=True),
+        Visit(status="disproven", cells={"technique": "line"}, proven=True),
+        Visit(status="inconclusive", cells={"technique": "race"}),
+        Visit(status="disproven", cells={"technique": "no such"}, proven=True),
     ]
     assert coverage(GRID, looked) == {"technique": {"line": 1, "race": 0, "edge": 0}}
     assert focus(GRID, looked) == {"technique": "edge"}
@@ -69,10 +71,10 @@ def test_only_what_stands_in_the_record_covers_a_cell() -> None:
 
 def test_combinations_are_covered_along_the_diagonals() -> None:
     grid = {"stride": ("s", "t"), "asset": ("data", "key"), "owasp": ("A01", "A02", "A03")}
-    looked: list[Looked] = []
+    looked: list[Visit] = []
     for _ in range(4):
         cells = focus(grid, looked, ("stride", "asset"))
-        looked.append(Looked(status="x", cells=cells, proven=True))
+        looked.append(Visit(status="x", cells=cells, proven=True))
     taken = [(one.cells["stride"], one.cells["asset"]) for one in looked]
     assert taken == [("s", "data"), ("t", "key"), ("s", "key"), ("t", "data")]
     assert [one.cells["owasp"] for one in looked] == ["A01", "A02", "A03", "A01"]

@@ -14,7 +14,7 @@ from autoresearch_ci.decide.metric.credibility import (
     told_by_output,
     unlikely_numbers,
 )
-from autoresearch_ci.decide.metric.run_statistics import Evidence, Policy, Session, Side
+from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, Policy, RunStatistics, Side
 from autoresearch_ci.experiment import Direction
 
 DOWN, UP = Direction.MINIMIZE, Direction.MAXIMIZE
@@ -24,8 +24,8 @@ NOISY = (100.3, 99.8, 101.2, 100.9, 99.1)
 def signs(
     baseline: tuple[float, ...], candidate: tuple[float, ...], direction: Direction = DOWN
 ) -> list[str]:
-    session = Session.calibrated(baseline, Policy(direction=direction))
-    evidence = Evidence(runs=tuple((Side.CANDIDATE, value) for value in candidate))
+    session = RunStatistics.calibrated(baseline, Policy(direction=direction))
+    evidence = DecisionRuns(runs=tuple((Side.CANDIDATE, value) for value in candidate))
     return unlikely_numbers(evidence, session, direction)
 
 

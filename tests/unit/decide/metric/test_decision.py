@@ -7,31 +7,24 @@ from collections.abc import Callable
 import pytest
 from pydantic import TypeAdapter
 
-from autoresearch_ci.decide.metric.decision import (
-    LOOKS,
-    Evidence,
-    Policy,
-    Session,
-    Side,
-    judge,
-    next_calibration_run,
-)
+from autoresearch_ci.decide.metric.decision import LOOKS, Policy, judge, next_calibration_run
+from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, RunStatistics, Side
 from autoresearch_ci.experiment import Decision, Direction, Status
 
 MINIMIZE = Policy(direction=Direction.MINIMIZE)
 Measure = Callable[[Side], float]
 
 
-def calibrate(measure: Measure, policy: Policy = MINIMIZE) -> Session:
+def calibrate(measure: Measure, policy: Policy = MINIMIZE) -> RunStatistics:
     values: list[float] = []
     while next_calibration_run(values, policy):
         values.append(measure(Side.INCUMBENT))
-    return Session.calibrated(values, policy)
+    return RunStatistics.calibrated(values, policy)
 
 
 def decide(
-    measure: Measure, session: Session, policy: Policy = MINIMIZE, name: str = "candidate"
-) -> tuple[Evidence, Decision]:
+    measure: Measure, session: RunStatistics, policy: Policy = MINIMIZE, name: str = "candidate"
+) -> tuple[DecisionRuns, Decision]:
     evidence = session.begin(name)
     while isinstance(step := judge(evidence, session, policy), Side):
         evidence = evidence.plus(step, measure(step))
@@ -47,7 +40,7 @@ def noisy(seed: int, gain: float = 0.0, level: float = 100.0, spread: float = 0.
 
 def many(
     measure: Measure, iterations: int, policy: Policy = MINIMIZE
-) -> list[tuple[Evidence, Decision]]:
+) -> list[tuple[DecisionRuns, Decision]]:
     session, decisions = calibrate(measure, policy), []
     for iteration in range(iterations):
         evidence, decision = decide(measure, session, policy, str(iteration))
@@ -61,7 +54,7 @@ def many(
 
 def test_two_long_equal_values_are_deterministic() -> None:
     assert not next_calibration_run([1.982345, 1.982345], MINIMIZE)
-    assert Session.calibrated([1.982345, 1.982345], MINIMIZE).deterministic
+    assert RunStatistics.calibrated([1.982345, 1.982345], MINIMIZE).deterministic
 
 
 def test_short_equal_values_are_asked_for_a_third_time() -> None:
@@ -81,14 +74,14 @@ def test_short_equal_values_are_asked_for_a_third_time() -> None:
 def test_a_deterministic_metric_costs_one_run_and_a_keep_what_is_no_coincidence(
     candidate: float, status: Status, runs: int
 ) -> None:
-    session = Session.calibrated([100.0] * 3, MINIMIZE)
+    session = RunStatistics.calibrated([100.0] * 3, MINIMIZE)
     evidence, decision = decide(lambda side: candidate, session)
     assert decision.status is status
     assert evidence.runs == ((Side.CANDIDATE, candidate),) * runs
 
 
 def test_a_winner_that_was_lucky_once_ends_determinism_instead_of_being_kept() -> None:
-    session = Session.calibrated([120.0] * 3, MINIMIZE)
+    session = RunStatistics.calibrated([120.0] * 3, MINIMIZE)
     values = iter([119.0, *[120.0] * 20])
     evidence, decision = decide(lambda side: next(values), session)
     assert decision.status is Status.DISCARD
@@ -97,7 +90,7 @@ def test_a_winner_that_was_lucky_once_ends_determinism_instead_of_being_kept() -
 
 def test_min_effect_is_inclusive_for_a_deterministic_metric() -> None:
     policy = Policy(direction=Direction.MAXIMIZE, min_effect=0.02)
-    session = Session.calibrated([100.0] * 3, policy)
+    session = RunStatistics.calibrated([100.0] * 3, policy)
     assert decide(lambda side: 102.0, session, policy)[1].status is Status.KEEP
     assert decide(lambda side: 101.9, session, policy)[1].status is Status.DISCARD
 
@@ -132,15 +125,15 @@ def test_what_is_learnt_from_the_largest_and_the_smallest_metrics_is_finite(
 
 
 def test_two_values_of_the_same_code_end_determinism() -> None:
-    session = Session.calibrated([100.0] * 3, MINIMIZE)
-    evidence = Evidence().plus(Side.CANDIDATE, 99.0).plus(Side.CANDIDATE, 99.5)
+    session = RunStatistics.calibrated([100.0] * 3, MINIMIZE)
+    evidence = DecisionRuns().plus(Side.CANDIDATE, 99.0).plus(Side.CANDIDATE, 99.5)
     assert isinstance(judge(evidence, session, MINIMIZE), Side)
     decision = Decision(status=Status.DISCARD)
     assert not session.after(evidence, decision, "a").deterministic
 
 
 def test_a_kept_deterministic_candidate_is_what_the_next_one_must_beat() -> None:
-    session = Session.calibrated([100.0] * 3, MINIMIZE)
+    session = RunStatistics.calibrated([100.0] * 3, MINIMIZE)
     evidence, decision = decide(lambda side: 90.0, session)
     session = session.after(evidence, decision, "a")
     assert decide(lambda side: 95.0, session)[1].status is Status.DISCARD
@@ -294,11 +287,11 @@ def test_a_gain_far_beyond_the_noise_is_no_jump_of_the_machine() -> None:
 
 
 def test_what_the_machine_does_is_remembered_over_a_keep() -> None:
-    session = Session.calibrated([100.0, 101, 115, 116, 100], MINIMIZE)
-    kept = Evidence(runs=((Side.CANDIDATE, 50.0), (Side.INCUMBENT, 100.0)))
+    session = RunStatistics.calibrated([100.0, 101, 115, 116, 100], MINIMIZE)
+    kept = DecisionRuns(runs=((Side.CANDIDATE, 50.0), (Side.INCUMBENT, 100.0)))
     after = session.after(kept, Decision(status=Status.KEEP), "a")
     assert after.incumbent == (50.0, 50.5, 57.5, 58, 50, 50)
-    around_zero = Session.calibrated([1.0, -2, 3, -1, 2], MINIMIZE)
+    around_zero = RunStatistics.calibrated([1.0, -2, 3, -1, 2], MINIMIZE)
     after = around_zero.after(kept, Decision(status=Status.KEEP), "a")
     assert after.incumbent == (50.0,)
 
@@ -325,7 +318,7 @@ def test_the_words_of_a_rejection_fit_its_interval(gain: float, min_effect: floa
 
 
 def test_a_session_of_an_older_version_can_be_read() -> None:
-    reader = TypeAdapter(Session)
+    reader = TypeAdapter(RunStatistics)
     old = reader.dump_python(calibrate(noisy(1)), mode="json")
     del old["unchecked"]
     assert reader.validate_python(old, strict=False) == calibrate(noisy(1))
@@ -406,7 +399,7 @@ def test_both_directions_decide_alike() -> None:
     maximize = Policy(direction=Direction.MAXIMIZE)
     for seed in range(20):
         session = calibrate(noisy(seed))
-        mirrored = Session.calibrated([-v for v in _baseline(seed)], maximize)
+        mirrored = RunStatistics.calibrated([-v for v in _baseline(seed)], maximize)
         down = decide(noisy(seed, gain=0.03), session)
         flipped = noisy(seed, gain=0.03)
         up = decide(lambda side, measure=flipped: -measure(side), mirrored, maximize)
@@ -457,10 +450,10 @@ def test_metrics_at_zero_or_below_it_are_decided(level: float) -> None:
 
 
 def test_a_metric_that_reaches_exactly_zero_is_a_hundred_percent() -> None:
-    session = Session.calibrated([4.0] * 3, MINIMIZE)
+    session = RunStatistics.calibrated([4.0] * 3, MINIMIZE)
     decision = decide(lambda side: 0.0, session)[1]
     assert (decision.status, decision.ci_low) == (Status.KEEP, 1.0)
-    session = session.after(Evidence().plus(Side.CANDIDATE, 0.0), decision, "a")
+    session = session.after(DecisionRuns().plus(Side.CANDIDATE, 0.0), decision, "a")
     assert decide(lambda side: 0.0, session)[1].status is Status.DISCARD
     assert decide(lambda side: 1.0, session)[1].status is Status.DISCARD
     assert decide(lambda side: -1.0, session)[1].status is Status.KEEP
@@ -478,7 +471,7 @@ def test_gains_below_min_effect_are_discarded_however_certain() -> None:
 # --- promising candidates
 
 
-def promising(gain: float = 0.02) -> tuple[Session, Evidence, Decision]:
+def promising(gain: float = 0.02) -> tuple[RunStatistics, DecisionRuns, Decision]:
     for seed in range(200):
         measure = noisy(seed, gain=gain)
         session = calibrate(measure)
@@ -503,7 +496,7 @@ def test_a_second_look_measures_again_before_it_decides() -> None:
 
 def test_a_keep_of_another_candidate_voids_carried_evidence() -> None:
     session, _, _ = promising()
-    kept = Evidence().plus(Side.CANDIDATE, 90.0).plus(Side.INCUMBENT, 100.0)
+    kept = DecisionRuns().plus(Side.CANDIDATE, 90.0).plus(Side.INCUMBENT, 100.0)
     session = session.after(kept, Decision(status=Status.KEEP), "another")
     assert session.begin("tree").carried == ()
 
@@ -528,7 +521,7 @@ def test_no_candidate_is_promising_for_ever() -> None:
 
 def test_the_error_budget_of_a_run_without_keeps_is_bounded() -> None:
     session, spent = calibrate(noisy(1)), 0.0
-    evidence = Evidence().plus(Side.CANDIDATE, 99.0).plus(Side.INCUMBENT, 99.0)
+    evidence = DecisionRuns().plus(Side.CANDIDATE, 99.0).plus(Side.INCUMBENT, 99.0)
     for iteration in range(1000):
         spent += session.test_level(0.1)
         session = session.after(evidence, Decision(status=Status.DISCARD), str(iteration))
@@ -537,7 +530,7 @@ def test_the_error_budget_of_a_run_without_keeps_is_bounded() -> None:
 
 def test_a_keep_raises_the_level_of_the_next_test() -> None:
     session = calibrate(noisy(1))
-    evidence = Evidence().plus(Side.CANDIDATE, 90.0).plus(Side.INCUMBENT, 99.0)
+    evidence = DecisionRuns().plus(Side.CANDIDATE, 90.0).plus(Side.INCUMBENT, 99.0)
     lost = session.after(evidence, Decision(status=Status.DISCARD), "a")
     once = session.after(evidence, Decision(status=Status.KEEP), "a")
     twice = once.after(evidence, Decision(status=Status.KEEP), "b")
@@ -545,7 +538,7 @@ def test_a_keep_raises_the_level_of_the_next_test() -> None:
 
 
 def test_a_session_read_back_from_json_decides_the_same() -> None:
-    reader = TypeAdapter(Session)
+    reader = TypeAdapter(RunStatistics)
     measure = noisy(11, gain=0.02)
     session = calibrate(measure)
     for iteration in range(12):
@@ -561,7 +554,7 @@ def test_one_repeat_falls_back_to_twice_the_spread_of_two_baselines() -> None:
     policy = Policy(direction=Direction.MINIMIZE, repeats_max=1)
     assert next_calibration_run([100.0], policy)
     assert not next_calibration_run([100.0, 102.0], policy)
-    session = Session.calibrated([100.0, 102.0], policy)
+    session = RunStatistics.calibrated([100.0, 102.0], policy)
     for value, status in ((98.0, Status.DISCARD), (96.0, Status.KEEP)):
         evidence, decision = decide(lambda side, v=value: v, session, policy)
         assert (decision.status, len(evidence.runs)) == (status, 1)
@@ -572,7 +565,7 @@ def test_one_repeat_falls_back_to_twice_the_spread_of_two_baselines() -> None:
 
 
 def test_the_user_is_told_noise_detectable_change_and_price() -> None:
-    text = Session.calibrated(_baseline(3), MINIMIZE).describe(MINIMIZE, seconds_per_run=60)
+    text = RunStatistics.calibrated(_baseline(3), MINIMIZE).describe(MINIMIZE, seconds_per_run=60)
     assert text.startswith("this metric on this runner varies by ")
     assert "up to 7 runs per decision it can detect changes of " in text
     assert "a decision takes about 4 min, at most 14 min" in text
@@ -581,21 +574,21 @@ def test_the_user_is_told_noise_detectable_change_and_price() -> None:
 
 def test_the_user_is_told_when_min_effect_is_out_of_reach() -> None:
     policy = Policy(direction=Direction.MINIMIZE, min_effect=0.002)
-    text = Session.calibrated(_baseline(3), policy).describe(policy, seconds_per_run=60)
+    text = RunStatistics.calibrated(_baseline(3), policy).describe(policy, seconds_per_run=60)
     assert "warning: gains near 0.2 % will be missed" in text
     tiny = Policy(direction=Direction.MINIMIZE, min_effect=1e-160)
-    assert "will be missed" in Session.calibrated(_baseline(3), tiny).describe(tiny, 60)
+    assert "will be missed" in RunStatistics.calibrated(_baseline(3), tiny).describe(tiny, 60)
 
 
 def test_the_user_is_told_that_a_metric_is_deterministic() -> None:
-    text = Session.calibrated([3.0] * 3, MINIMIZE).describe(MINIMIZE, seconds_per_run=60)
+    text = RunStatistics.calibrated([3.0] * 3, MINIMIZE).describe(MINIMIZE, seconds_per_run=60)
     assert text == "this metric is deterministic on this runner: one run discards, up to three keep"
 
 
 @pytest.mark.parametrize("repeats_max", [1, 7])
 def test_noise_that_was_not_measured_is_not_called_zero(repeats_max: int) -> None:
     policy = Policy(direction=Direction.MINIMIZE, repeats_max=repeats_max, min_effect=0.03)
-    text = Session.calibrated([3.0], policy).describe(policy, seconds_per_run=60)
+    text = RunStatistics.calibrated([3.0], policy).describe(policy, seconds_per_run=60)
     assert text.startswith("how much this metric varies on this runner was not measured")
     assert "0.00 %" not in text
     if repeats_max == 1:

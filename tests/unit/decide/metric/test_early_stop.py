@@ -4,13 +4,13 @@ import math
 import random
 import re
 
-from autoresearch_ci.decide.metric.early_stop import Curve, Point, behind, extend
+from autoresearch_ci.decide.metric.early_stop import Curve, Progress, behind, extend
 from autoresearch_ci.experiment import Direction
 
 MINIMIZE = Direction.MINIMIZE
 
 
-def loss(seed: int, shift: float = 0.0, rate: float = 4.0, noise: float = 0.02) -> list[Point]:
+def loss(seed: int, shift: float = 0.0, rate: float = 4.0, noise: float = 0.02) -> list[Progress]:
     """A falling training loss: 100 points, from 4 to about 2."""
     rng = random.Random(seed)
     return [
@@ -19,7 +19,7 @@ def loss(seed: int, shift: float = 0.0, rate: float = 4.0, noise: float = 0.02) 
     ]
 
 
-def stopped_at(candidate: list[Point], incumbent: list[Point]) -> float | None:
+def stopped_at(candidate: list[Progress], incumbent: list[Progress]) -> float | None:
     """The progress at which the rule, asked after every point, would have killed it."""
     curve = Curve(points=tuple(incumbent))
     for k in range(1, len(candidate) + 1):
@@ -60,7 +60,7 @@ def test_one_spike_stops_nothing() -> None:
 
 
 def test_a_score_that_should_rise_is_judged_upside_down() -> None:
-    def negated(points: list[Point]) -> list[Point]:
+    def negated(points: list[Progress]) -> list[Progress]:
         return [(progress, -value) for progress, value in points]
 
     curve = Curve(points=tuple(negated(loss(2))))
@@ -75,8 +75,8 @@ def test_too_few_points_decide_nothing() -> None:
     assert not behind(Curve(points=()), [], MINIMIZE)
 
 
-def points_in(text: str, pattern: re.Pattern[str]) -> list[Point]:
-    points: list[Point] = []
+def points_in(text: str, pattern: re.Pattern[str]) -> list[Progress]:
+    points: list[Progress] = []
     assert extend(points, text, pattern) == bool(points)
     return points
 

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from autoresearch_ci.decide.metric.no_worse import NoWorse
-from autoresearch_ci.decide.metric.run_statistics import Evidence, Policy, Session, Side
+from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, Policy, RunStatistics, Side
 from autoresearch_ci.experiment import Decision, Direction, Status
 
 POLICY = Policy(direction=Direction.MINIMIZE)
@@ -15,8 +15,8 @@ POLICY = Policy(direction=Direction.MINIMIZE)
 
 def judged(rule: NoWorse, own: float, rival: float, noise: float, seed: int) -> Decision:
     dice = random.Random(seed)
-    session = Session.calibrated([dice.gauss(rival, noise) for _ in range(5)], POLICY)
-    evidence, asked = Evidence(), []
+    session = RunStatistics.calibrated([dice.gauss(rival, noise) for _ in range(5)], POLICY)
+    evidence, asked = DecisionRuns(), []
     while isinstance(step := rule.judge(evidence, session, POLICY), Side):
         asked.append(step)
         evidence = evidence.plus(step, dice.gauss(own if step is Side.CANDIDATE else rival, noise))
@@ -49,8 +49,8 @@ def test_of_an_exact_metric_one_pair_tells(own: float, status: str) -> None:
 
 
 def test_what_turns_out_to_vary_is_not_judged_by_one_pair() -> None:
-    session = Session.calibrated([100.0] * 3, POLICY)
-    evidence = Evidence().plus(Side.CANDIDATE, 100.0).plus(Side.INCUMBENT, 101.0)
+    session = RunStatistics.calibrated([100.0] * 3, POLICY)
+    evidence = DecisionRuns().plus(Side.CANDIDATE, 100.0).plus(Side.INCUMBENT, 101.0)
     decision = NoWorse(pairs=1, margin=0.5).judge(evidence, session, POLICY)
     assert isinstance(decision, Decision)
     assert decision.status is Status.DISCARD

@@ -7,7 +7,7 @@ from functools import reduce
 
 import pytest
 
-from autoresearch_ci.decide.knowledge import Knowledge, Seen
+from autoresearch_ci.decide.knowledge import Knowledge, Prints
 from autoresearch_ci.decide.metric.printed_lines import PrintedLines
 
 
@@ -146,8 +146,8 @@ def test_fewer_tests_are_told_and_less_than_half_of_them_are_lost() -> None:
         doubt, after = knowledge.doubting("guard 0", seen(ran))
         return after.missing.get("guard 0", ""), doubt.reason if doubt else ""
 
-    def seen(ran: int) -> Seen:
-        return Seen(output=PrintedLines.of(f"Ran {ran} tests in 0.1s\nOK\n"))
+    def seen(ran: int) -> Prints:
+        return Prints(output=PrintedLines.of(f"Ran {ran} tests in 0.1s\nOK\n"))
 
     assert judged(12) == judged(13) == ("", "")
     told, gone = judged(11)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.decide.gates import Age, Ruling, Verdict
+from autoresearch_ci.decide.gates import Age, GateVerdict, Ruling
 from autoresearch_ci.decide.line_map import unchanged_lines
 from autoresearch_ci.decide.security.excuses import Excuse, Excuses
-from autoresearch_ci.decide.security.gate import Base, gate, held_open, threshold_of
+from autoresearch_ci.decide.security.gate import BaseWeaknesses, gate, held_open, threshold_of
 from autoresearch_ci.decide.security.weakness import Severity, Weakness, identified
 
 
@@ -21,8 +21,8 @@ def weakness(name: str, line: int = 1, **facts: Any) -> Weakness:
 
 
 def judged(
-    *head: Weakness, base: Base | None = None, fail_on: str = "high", **facts: Any
-) -> Verdict[Weakness]:
+    *head: Weakness, base: BaseWeaknesses | None = None, fail_on: str = "high", **facts: Any
+) -> GateVerdict[Weakness]:
     rest = {"excuses": Excuses(), "unseen": {}, "looked": 3, **facts}
     return gate(head, base, threshold=threshold_of(fail_on), **rest)
 
@@ -31,7 +31,7 @@ OLD = weakness("old")
 
 
 def test_what_is_new_fails() -> None:
-    verdict = judged(OLD, weakness("new", line=9), base=Base(weaknesses=[OLD]))
+    verdict = judged(OLD, weakness("new", line=9), base=BaseWeaknesses(weaknesses=[OLD]))
     assert verdict.ruling is Ruling.FAIL
     assert verdict.exit_code == 1
     assert verdict.reason == "1 new weakness (1 high)"
@@ -42,16 +42,16 @@ def test_what_is_new_fails() -> None:
 
 
 def test_what_is_old_never_fails() -> None:
-    assert judged(OLD, base=Base(weaknesses=[OLD])).ruling is Ruling.PASS
+    assert judged(OLD, base=BaseWeaknesses(weaknesses=[OLD])).ruling is Ruling.PASS
 
 
 def test_what_got_worse_is_new_and_no_older_excuse_holds_for_it() -> None:
     mild = weakness("old", severity=Severity.MEDIUM)
-    base = Base(weaknesses=[mild], lines={"a.py": {1: 1}})
+    base = BaseWeaknesses(weaknesses=[mild], lines={"a.py": {1: 1}})
     excuses = Excuses(of={"old": Excuse(kind="accepted", why="only members reach it")})
     assert judged(OLD, base=base).ruling is Ruling.FAIL
     assert judged(OLD, base=base, excuses=excuses).ruling is Ruling.FAIL
-    assert judged(mild, base=Base(weaknesses=[OLD])).ruling is Ruling.PASS
+    assert judged(mild, base=BaseWeaknesses(weaknesses=[OLD])).ruling is Ruling.PASS
 
 
 def test_without_a_base_all_of_it_counts() -> None:
@@ -61,7 +61,7 @@ def test_without_a_base_all_of_it_counts() -> None:
 @pytest.mark.parametrize("fail_on", ["critical", "high", "medium", "low"])
 @pytest.mark.parametrize("severity", list(Severity))
 def test_as_bad_as_asked_or_worse_fails(fail_on: str, severity: Severity) -> None:
-    found = judged(weakness("x", severity=severity), base=Base(), fail_on=fail_on)
+    found = judged(weakness("x", severity=severity), base=BaseWeaknesses(), fail_on=fail_on)
     fails = severity.rank <= Severity(fail_on).rank
     assert found.ruling is (Ruling.FAIL if fails else Ruling.PASS)
 
@@ -73,30 +73,32 @@ def test_never_fails_on_nothing_and_still_tells_gaps() -> None:
 
 
 def test_an_unseen_file_is_incomplete_unless_that_is_allowed() -> None:
-    found = judged(base=Base(), unseen={"b.py": "binary"})
+    found = judged(base=BaseWeaknesses(), unseen={"b.py": "binary"})
     assert found.ruling is Ruling.INCOMPLETE
     assert found.exit_code == 1
     assert "b.py: binary" in found.reason
-    allowed = judged(base=Base(), unseen={"b.py": "binary"}, allow_incomplete=True)
+    allowed = judged(base=BaseWeaknesses(), unseen={"b.py": "binary"}, allow_incomplete=True)
     assert allowed.ruling is Ruling.PASS
 
 
 def test_no_permission_makes_something_of_nothing() -> None:
-    found = judged(base=Base(), unseen={"bandit": "it crashed"}, looked=0, allow_incomplete=True)
+    found = judged(
+        base=BaseWeaknesses(), unseen={"bandit": "it crashed"}, looked=0, allow_incomplete=True
+    )
     assert found.ruling is Ruling.INCOMPLETE
 
 
 def test_what_fails_fails_whatever_was_not_seen() -> None:
-    found = judged(weakness("new"), base=Base(), unseen={"b.py": "binary"})
+    found = judged(weakness("new"), base=BaseWeaknesses(), unseen={"b.py": "binary"})
     assert found.ruling is Ruling.FAIL
     assert "b.py: binary" in found.reason
 
 
 def test_with_no_base_to_compare_with_nobody_can_say_what_is_new() -> None:
-    found = judged(OLD, base=Base(missing="a shallow clone"))
+    found = judged(OLD, base=BaseWeaknesses(missing="a shallow clone"))
     assert found.ruling is Ruling.INCOMPLETE
     assert "a shallow clone" in found.reason
-    assert judged(base=Base(missing="a shallow clone")).ruling is Ruling.PASS
+    assert judged(base=BaseWeaknesses(missing="a shallow clone")).ruling is Ruling.PASS
 
 
 BEFORE = "def f(x):\n    run(x)\n"
@@ -113,7 +115,7 @@ def test_a_copy_above_what_was_there_is_new_and_no_comment_excuses_it(comment: s
         return identified(found, {"a.py": content}.get)
 
     was = told(before, 3)
-    base = Base(weaknesses=was, lines={"a.py": unchanged_lines(before, after)})
+    base = BaseWeaknesses(weaknesses=was, lines={"a.py": unchanged_lines(before, after)})
     excuse = Excuse(kind="comment", why="# nosec")
     excuses = Excuses(of={was[0].fingerprint: excuse} if comment else {})
     found = judged(*told(after, 3, 5), base=base, excuses=excuses)
@@ -122,7 +124,7 @@ def test_a_copy_above_what_was_there_is_new_and_no_comment_excuses_it(comment: s
 
 
 def test_lines_that_are_as_they_were_are_old_though_what_is_around_has_another_name() -> None:
-    base = Base(
+    base = BaseWeaknesses(
         weaknesses=[weakness("was", line=2)], lines={"a.py": unchanged_lines(BEFORE, AFTER)}
     )
     assert judged(weakness("now", line=5), base=base).ruling is Ruling.PASS
@@ -133,7 +135,7 @@ def test_lines_that_are_as_they_were_are_old_though_what_is_around_has_another_n
     [{"line": 4}, {"rule": "bandit/B603"}, {"path": "b.py"}, {"end_line": 6}],
 )
 def test_other_lines_another_rule_or_file_are_new(changed: dict[str, Any]) -> None:
-    base = Base(
+    base = BaseWeaknesses(
         weaknesses=[weakness("was", line=2)], lines={"a.py": unchanged_lines(BEFORE, AFTER + "y\n")}
     )
     found = weakness("now", **{"line": 5, **changed})
@@ -143,13 +145,13 @@ def test_other_lines_another_rule_or_file_are_new(changed: dict[str, Any]) -> No
 def test_lines_from_between_which_one_was_taken_are_not_as_they_were() -> None:
     before, after = "call(\n  x,\n  quote(y),\n)\n", "call(\n  x,\n)\n"
     was = weakness("was", line=1, end_line=4)
-    base = Base(weaknesses=[was], lines={"a.py": unchanged_lines(before, after)})
+    base = BaseWeaknesses(weaknesses=[was], lines={"a.py": unchanged_lines(before, after)})
     assert judged(weakness("now", line=1, end_line=3), base=base).ruling is Ruling.FAIL
 
 
 def test_old_and_new_at_one_place_are_one_that_is_new() -> None:
     new = weakness("new", rule="semgrep/shell")
-    found = judged(OLD, new, base=Base(weaknesses=[OLD]))
+    found = judged(OLD, new, base=BaseWeaknesses(weaknesses=[OLD]))
     assert [(j.age, j.blocks, j.item.sources) for j in found.items] == [
         (Age.NEW, True, ("bandit", "semgrep"))
     ]
@@ -157,7 +159,7 @@ def test_old_and_new_at_one_place_are_one_that_is_new() -> None:
 
 def test_a_mild_new_word_beside_a_bad_old_one_does_not_fail() -> None:
     new = weakness("new", rule="semgrep/shell", severity=Severity.LOW)
-    assert judged(OLD, new, base=Base(weaknesses=[OLD])).ruling is Ruling.PASS
+    assert judged(OLD, new, base=BaseWeaknesses(weaknesses=[OLD])).ruling is Ruling.PASS
 
 
 def test_what_is_excused_does_not_fail_and_is_told() -> None:
@@ -174,7 +176,7 @@ def test_an_import_neither_takes_an_excuse_from_its_use_nor_makes_it_new() -> No
     assert (
         judged(OLD, imported, excuses=Excuses(of={"old": why})).items[0].note == "comment: # nosec"
     )
-    assert judged(OLD, imported, base=Base(weaknesses=[OLD])).items[0].age is Age.OLD
+    assert judged(OLD, imported, base=BaseWeaknesses(weaknesses=[OLD])).items[0].age is Age.OLD
 
 
 def test_an_excuse_of_one_tool_does_not_excuse_another() -> None:
@@ -209,7 +211,7 @@ def test_no_refutation_excuses_what_is_proposed() -> None:
     held = held_open(hits)
     assert [hit.status for hit in held] == ["open", "open"]
     assert held[1] == hits[1]
-    found = judged(*held, base=Base())
+    found = judged(*held, base=BaseWeaknesses())
     assert found.ruling is Ruling.FAIL
     assert "that excuses nothing that is proposed" in found.items[0].note
 

@@ -19,7 +19,7 @@ from autoresearch_ci.config.fix import KNOWN_TOOLS
 from autoresearch_ci.decide.failures.failure import Category, Diagnosis
 from autoresearch_ci.decide.failures.objective import SetChange, compared
 from autoresearch_ci.execution.command import CommandResult, Printed
-from autoresearch_ci.measure.diagnostics.adapter import FAILURES_LIMIT, Said, as_told
+from autoresearch_ci.measure.diagnostics.adapter import FAILURES_LIMIT, ToolOutput, as_told
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 from autoresearch_ci.safety.characters import has_hidden
@@ -40,7 +40,7 @@ def said(
     root: str = "/tree",
     dropped: int = 0,
     **rest: Any,
-) -> Said:
+) -> ToolOutput:
     text = stdout + stderr
     result = CommandResult(
         command=command,
@@ -51,7 +51,7 @@ def said(
         stderr=Printed(text=stderr, in_time=stderr),
         **rest,
     )
-    return Said(result=result, report=None if report is None else report.encode(), root=root)
+    return ToolOutput(result=result, report=None if report is None else report.encode(), root=root)
 
 
 def replayed(recording: Mapping[str, Any], **changes: Any) -> Diagnosis:
@@ -245,7 +245,7 @@ def test_ids_do_not_depend_on_where_the_tree_lies(name: str) -> None:
 
 def test_paths_are_told_from_the_root_wherever_the_tool_ran() -> None:
     asked = said(root="/tree")
-    inner = Said(result=asked.result, root="/tree", folder="packages/web")
+    inner = ToolOutput(result=asked.result, root="/tree", folder="packages/web")
     assert inner.path("src/a.ts") == "packages/web/src/a.ts"
     assert inner.path("../api/b.ts") == "packages/api/b.ts"
     assert inner.path("/tree/packages/web/a.ts") == "packages/web/a.ts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autoresearch_ci.config.metric import ExtractRule
-from autoresearch_ci.decide.knowledge import Knowledge, Seen, Stream
+from autoresearch_ci.decide.knowledge import Knowledge, Prints, Stream
 from autoresearch_ci.execution.command import CommandResult, Printed
 from autoresearch_ci.measure.number.streams import read_number
 from autoresearch_ci.safety.untrusted_values import MetricError
@@ -67,7 +67,7 @@ def test_what_comes_late_is_held_against_a_run_where_it_decides(
 ) -> None:
     seen = read_number(printing(out, late=late), "cost", rule).seen
     assert bool(seen.late) == decides
-    usual = Knowledge().having_seen("metric", Seen(times=seen.times, before=seen.before))
+    usual = Knowledge().having_seen("metric", Prints(times=seen.times, before=seen.before))
     assert bool(usual.doubting("metric", seen)[0]) == decides
 
 

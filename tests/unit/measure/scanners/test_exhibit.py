@@ -17,7 +17,7 @@ from autoresearch_ci.measure.scanners.exhibit import (
     steering,
 )
 from autoresearch_ci.measure.scanners.registry import SCANNERS
-from autoresearch_ci.measure.scanners.scanner import Subject
+from autoresearch_ci.measure.scanners.scanner import ScannedFile
 from autoresearch_ci.workspace.repository import FileVersion, Repository
 from tests.conftest import Repo
 
@@ -125,11 +125,11 @@ def test_code_that_none_of_them_takes_is_named_by_its_kind(
         "e.js": "",
         "f.py": "",
     }
-    subjects = [Subject(path=path, first_line=line) for path, line in lines.items()]
+    subjects = [ScannedFile(path=path, first_line=line) for path, line in lines.items()]
     assert code_nobody_reads(subjects, [SCANNERS[name] for name in scanners]) == unread
 
 
 def test_what_runs_without_being_called_or_by_its_name_alone_is_code() -> None:
     paths = ("x.pth", "wscript", "SConstruct", "Rakefile", "defs.bzl", "CMakeLists.txt", "a.txt")
-    told = code_nobody_reads([Subject(path=path) for path in paths], [SCANNERS["bandit"]])
+    told = code_nobody_reads([ScannedFile(path=path) for path in paths], [SCANNERS["bandit"]])
     assert {*told} == {".pth", "wscript", "SConstruct", "Rakefile", ".bzl", "CMakeLists"}

@@ -17,10 +17,17 @@ import pytest
 
 from autoresearch_ci.decide.security.weakness import Confidence, Severity
 from autoresearch_ci.execution.command import CommandResult, Printed
-from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
 from autoresearch_ci.measure.scanners.code import read_sarif_of
 from autoresearch_ci.measure.scanners.registry import SCANNERS
-from autoresearch_ci.measure.scanners.scanner import LIMIT, Scan, Scanner, Subject, Task, scan
+from autoresearch_ci.measure.scanners.scanner import (
+    LIMIT,
+    Scan,
+    ScannedFile,
+    Scanner,
+    ScannerTask,
+    scan,
+)
 
 DATA = Path(__file__).parent / "data"
 RECORDINGS = {path.stem: json.loads(path.read_bytes()) for path in sorted(DATA.glob("*.json"))}
@@ -34,7 +41,7 @@ def parser_of(recording: str) -> Any:
     return PARSERS[names[0]]
 
 
-def said(recording: str, **changes: Any) -> Said:
+def said(recording: str, **changes: Any) -> ToolOutput:
     told = {**RECORDINGS[recording], **changes}
     result = CommandResult(
         command=told["command"],
@@ -44,7 +51,7 @@ def said(recording: str, **changes: Any) -> Said:
         stderr=Printed(text=told["stderr"]),
         timed_out=told.get("timed_out", False),
     )
-    return Said(result=result, report=told["stdout"].encode(), root="/tree")
+    return ToolOutput(result=result, report=told["stdout"].encode(), root="/tree")
 
 
 def read(recording: str, **changes: Any) -> Scan:
@@ -188,7 +195,7 @@ def test_in_a_file_of_hashes_only_the_form_of_a_secret_is_looked_for() -> None:
     scanner = SCANNERS["detect-secrets"]
     batches = scanner.batches(["./a.py", "./package-lock.json.as-text", "./x/go.sum.as-text"])
     assert batches == [["./a.py"], ["./package-lock.json.as-text", "./x/go.sum.as-text"]]
-    argvs = [scanner.argv(Task(program="/x", files=batch)) for batch in batches]
+    argvs = [scanner.argv(ScannerTask(program="/x", files=batch)) for batch in batches]
     assert ["HexHighEntropyString" in argv for argv in argvs] == [False, True]
 
 
@@ -389,7 +396,7 @@ def test_a_path_outside_of_the_tree_is_told_as_such() -> None:
     ],
 )
 def test_it_takes_what_it_can_read(name: str, path: str, first_line: str, takes: bool) -> None:
-    assert SCANNERS[name].takes(Subject(path=path, first_line=first_line)) is takes
+    assert SCANNERS[name].takes(ScannedFile(path=path, first_line=first_line)) is takes
 
 
 def test_names_are_spread_over_command_lines_that_have_room() -> None:

@@ -11,7 +11,7 @@ from autoresearch_ci.decide.investigation.finding import parsed
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.measure.scanners.exhibit import gathered
-from autoresearch_ci.measure.scanners.run_scanners import Room, Rules, Seen, look
+from autoresearch_ci.measure.scanners.run_scanners import Room, Rules, ScanResults, look
 from autoresearch_ci.workspace.repository import Repository
 from tests.conftest import Repo
 
@@ -22,7 +22,7 @@ def no_jail(*_: object) -> Jail:
     pytest.fail("nothing is run")
 
 
-def seen(repo: Repo, place: Path) -> Seen:
+def seen(repo: Repo, place: Path) -> ScanResults:
     repository = Repository.open(repo.path)
     files = repository.files(repo.commit())
     room = Room(folder=place, jail=no_jail, inherit={}, stop=Stop(), redact=str, timeout=1)

@@ -13,9 +13,9 @@ import pytest
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
 from autoresearch_ci.execution.command import CommandResult
-from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
 from autoresearch_ci.measure.scanners.registry import SCANNERS
-from autoresearch_ci.measure.scanners.scanner import Task
+from autoresearch_ci.measure.scanners.scanner import ScannerTask
 
 SCANNER = SCANNERS["detect-secrets"]
 
@@ -89,7 +89,7 @@ LEAST = {
 
 
 def test_no_line_is_passed_over_in_which_a_detector_could_find_something() -> None:
-    argv = SCANNER.argv(Task(program="x", files=["a"]))
+    argv = SCANNER.argv(ScannerTask(program="x", files=["a"]))
     dull = argv[argv.index("--exclude-lines") + 1]
     known = {plugin.__name__ for plugin in get_mapping_from_secret_type_to_class().values()}
     assert known == LEAST.keys(), "a detector whose forms are not known to be looked at"
@@ -102,9 +102,11 @@ def test_no_line_is_passed_over_in_which_a_detector_could_find_something() -> No
 def told(folder: Path, *names: str) -> list[tuple[str, int]]:
     """What detect-secrets itself says of these files."""
     program = str(Path(sys.executable).with_name("detect-secrets"))
-    argv = SCANNER.argv(Task(program=program, files=[f"./{name}" for name in names]))
+    argv = SCANNER.argv(ScannerTask(program=program, files=[f"./{name}" for name in names]))
     report = subprocess.run(argv, cwd=folder, capture_output=True, check=True).stdout
-    said = Said(result=CommandResult(command="x", exit_code=0, output="", tail=""), report=report)
+    said = ToolOutput(
+        result=CommandResult(command="x", exit_code=0, output="", tail=""), report=report
+    )
     found = SCANNER.parse(said).weaknesses
     return sorted((w.rule.partition("/")[2], w.line) for w in found)
 

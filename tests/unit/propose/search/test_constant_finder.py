@@ -7,7 +7,7 @@ import pytest
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.propose.search.constant_finder import find_constants
 from autoresearch_ci.propose.search.constants import Constant
-from autoresearch_ci.propose.search.tune_comments import Kind, Value
+from autoresearch_ci.propose.search.tune_comments import Kind, TunedValue
 
 
 def found(text: str | bytes, path: str = "a.py") -> dict[str, Constant]:
@@ -123,7 +123,7 @@ def test_python_strings_and_prose_files_hold_no_annotations() -> None:
     ],
 )
 def test_an_annotated_line_of_any_language_offers_its_last_literal(
-    path: str, line: str, name: str, value: Value
+    path: str, line: str, name: str, value: TunedValue
 ) -> None:
     constant = only(f"{line}\n", path)
 

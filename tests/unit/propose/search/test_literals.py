@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.propose.search.tune_comments import Kind, Value, is_literal, parse, write
+from autoresearch_ci.propose.search.tune_comments import Kind, TunedValue, is_literal, parse, write
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from autoresearch_ci.propose.search.tune_comments import Kind, Value, is_literal
         ("sgd", Kind.STRING, "sgd"),
     ],
 )
-def test_a_literal_has_a_kind_and_a_value(text: str, kind: Kind, value: Value) -> None:
+def test_a_literal_has_a_kind_and_a_value(text: str, kind: Kind, value: TunedValue) -> None:
     assert parse(text) == (kind, value)
 
 
@@ -58,7 +58,7 @@ def test_whatever_could_not_be_written_back_is_no_literal(text: str) -> None:
         ("x", "y", "y"),
     ],
 )
-def test_the_style_of_a_literal_is_kept(old: str, value: Value, new: str) -> None:
+def test_the_style_of_a_literal_is_kept(old: str, value: TunedValue, new: str) -> None:
     kind, _ = parse(old)
 
     assert write(value, kind, old) == new
