@@ -31,7 +31,7 @@ from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.run_names import chosen_tag, run_store
 from autoresearch_ci.record.run_records import peek_base
 from autoresearch_ci.report.console import make_progress, say
-from autoresearch_ci.report.gate_report import GateReport
+from autoresearch_ci.report.fix_report import GateReport
 from autoresearch_ci.report.run_folder import Finished
 from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.safety.log_text import defuse, json_text

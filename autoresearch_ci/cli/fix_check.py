@@ -50,8 +50,8 @@ from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.report.annotations import annotated, code_quality
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.failures_junit import failures_junit
-from autoresearch_ci.report.gate_page import comment_markdown, gate_lines, gate_markdown
-from autoresearch_ci.report.gate_report import GateReport, gate_json
+from autoresearch_ci.report.fix_page import comment_markdown, gate_lines, gate_markdown
+from autoresearch_ci.report.fix_report import GateReport, gate_json
 from autoresearch_ci.report.html_findings import gate_html
 from autoresearch_ci.report.sarif import failures_sarif
 from autoresearch_ci.safety.log_text import json_text

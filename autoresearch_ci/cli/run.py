@@ -50,7 +50,7 @@ from autoresearch_ci.publish.publisher import (
     recalled,
 )
 from autoresearch_ci.record.ledger import Ledger
-from autoresearch_ci.record.past_notebooks import ruler_of
+from autoresearch_ci.record.remote_notebooks import ruler_of
 from autoresearch_ci.record.run_history import (
     CostRecord,
     History,

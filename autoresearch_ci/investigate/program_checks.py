@@ -21,7 +21,7 @@ from autoresearch_ci.investigate.front_matter import (
 )
 from autoresearch_ci.investigate.item_schema import problems_of
 from autoresearch_ci.investigate.program_steps import PanelRules, problems_of_steps
-from autoresearch_ci.report.finding_pages import OUTPUTS, is_output
+from autoresearch_ci.report.investigation_pages import OUTPUTS, is_output
 
 _SECTIONS = ("Rules", "Task")
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from autoresearch_ci.decide.comment_lines import is_spoken
 from autoresearch_ci.decide.investigation.finding import Checked, Evidence, check
 from autoresearch_ci.decide.line_map import lines_of
-from autoresearch_ci.decide.spoken_lines import is_spoken
 from autoresearch_ci.experiment import ReadText
 from autoresearch_ci.investigate.asking import Asking, Question
 from autoresearch_ci.investigate.form import Answered, Reader, fitting_entries

@@ -21,7 +21,7 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.measure.commands import EndedCommand, MeasuredCommands, Subject
 from autoresearch_ci.measure.diagnostics.adapter import Adapter, ToolOutput
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
-from autoresearch_ci.measure.diagnostics.plain_suites import whole_suite
+from autoresearch_ci.measure.diagnostics.printed_suites import whole_suite
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 from autoresearch_ci.safety.untrusted_values import MetricError
 

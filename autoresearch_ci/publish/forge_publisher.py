@@ -21,7 +21,7 @@ from autoresearch_ci.publish.publisher import RunRecord, StartPoint, illustrated
 from autoresearch_ci.publish.resolve_start import StartResolver, forget_branch
 from autoresearch_ci.publish.run_identity import RunIdentity
 from autoresearch_ci.publish.start_rules import numbered
-from autoresearch_ci.record import past_notebooks
+from autoresearch_ci.record import remote_notebooks
 from autoresearch_ci.record.run_history import PushRecord
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
 from autoresearch_ci.report.run_summary import RunInfo, hard_to_believe, run_summary
@@ -80,7 +80,7 @@ class ForgePublisher:
             forget_branch(self._repository, self._run.branch, tag)
             return StartPoint(
                 branch=self._run.branch,
-                notebook_ref=f"{past_notebooks.NOTEBOOKS}{tag}",
+                notebook_ref=f"{remote_notebooks.NOTEBOOKS}{tag}",
                 ruler=self._run.ruler,
                 because="apart",  # from whatever the forge turns out to have
             )
@@ -228,7 +228,7 @@ class ForgePublisher:
 
     def _look_again(self, record: RunRecord, notebook: str | None) -> None:
         """Where a run goes that began without a look at the forge, which has what it has."""
-        tag = self._start_point.notebook_ref.removeprefix(past_notebooks.NOTEBOOKS)
+        tag = self._start_point.notebook_ref.removeprefix(remote_notebooks.NOTEBOOKS)
         start = self.resolve_finished(tag, record.incumbent, notebook or "")
         if start.because in ("moved", "conflict"):
             start = replace(start, because="apart")
@@ -455,7 +455,7 @@ class ForgePublisher:
         ]
         more = PullRequestInfo(
             head=record.incumbent,
-            chart=self._forge.file_link(notebook, past_notebooks.CHART) if notebook else "",
+            chart=self._forge.file_link(notebook, remote_notebooks.CHART) if notebook else "",
             job=self._run.job,
             checks=self._forge.checks_link(start.branch),
             moved=self._moved(record, info) if self._final else "",

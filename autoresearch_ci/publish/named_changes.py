@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.publish.forge.git_remote import Remote
-from autoresearch_ci.record import past_notebooks
-from autoresearch_ci.record.past_notebooks import PastNotebook, Rejected
+from autoresearch_ci.record import remote_notebooks
+from autoresearch_ci.record.remote_notebooks import PastNotebook, Rejected
 from autoresearch_ci.workspace.earlier_change import EarlierChange, again
 
 _ROOM = 2_000_000
@@ -96,7 +96,7 @@ class NamedChanges:
         return tuple(found)
 
     def _change(self, name: str) -> EarlierChange | None:
-        known = past_notebooks.named(self.books, name)
+        known = remote_notebooks.named(self.books, name)
         commit = self._commit(known.commit if known else name)
         files = self.remote.change(commit) if commit else None
         if commit is None or files is None:

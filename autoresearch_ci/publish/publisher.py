@@ -13,9 +13,9 @@ from typing import Protocol
 from autoresearch_ci.decide.metric.taken_back import standing
 from autoresearch_ci.experiment import Direction, Experiment, Published
 from autoresearch_ci.record import journal_tsv as journal
-from autoresearch_ci.record import past_notebooks
+from autoresearch_ci.record import remote_notebooks
 from autoresearch_ci.record.notebook import RunFacts
-from autoresearch_ci.record.past_notebooks import Lineage, Rejected
+from autoresearch_ci.record.remote_notebooks import Lineage, Rejected
 from autoresearch_ci.record.run_history import History, PushRecord
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.run_summary import RunInfo
@@ -39,7 +39,7 @@ class StartPoint:
     tried: Sequence[str] = ()
     """What earlier runs tried, for proposers."""
     ruler: str = ""
-    """The mark of what this run's numbers mean, see past_notebooks.py; empty: unknown."""
+    """The mark of what this run's numbers mean, see remote_notebooks.py; empty: unknown."""
     past: Sequence[str] = ()
     """Journals of earlier runs on this branch whose numbers compare with ours, oldest first."""
     lineage: Lineage = field(default_factory=Lineage)
@@ -118,7 +118,7 @@ def illustrated_notebook(record: RunRecord, info: RunInfo, start: StartPoint) ->
         tried_earlier=sum(night.tried for night in start.lineage.nights),
         confirmation=info.confirmation,
     )
-    known = past_notebooks.facts(
+    known = remote_notebooks.facts(
         metric=info.metric_name,
         direction=info.direction,
         branch=start.branch,
@@ -128,7 +128,9 @@ def illustrated_notebook(record: RunRecord, info: RunInfo, start: StartPoint) ->
         nights=start.lineage.nights,
         rejected=start.rejected,
     )
-    return record.illustrate({past_notebooks.CHART: chart.encode(), past_notebooks.FACTS: known})
+    return record.illustrate(
+        {remote_notebooks.CHART: chart.encode(), remote_notebooks.FACTS: known}
+    )
 
 
 class Publisher(Protocol):

@@ -32,9 +32,9 @@ from autoresearch_ci.publish.publisher import StartPoint
 from autoresearch_ci.publish.run_identity import RunIdentity, run_identity
 from autoresearch_ci.publish.start_rules import BranchUse, Relation, branch_use, numbered
 from autoresearch_ci.record import journal_tsv as journal
-from autoresearch_ci.record import past_notebooks
+from autoresearch_ci.record import remote_notebooks
 from autoresearch_ci.record.notebook import notebook_ref
-from autoresearch_ci.record.past_notebooks import NOTEBOOKS, PastNotebook, Rejected
+from autoresearch_ci.record.remote_notebooks import NOTEBOOKS, PastNotebook, Rejected
 from autoresearch_ci.record.run_history import is_commit
 from autoresearch_ci.workspace.repository import Repository
 
@@ -162,7 +162,7 @@ class StartResolver:
         rejected = self._rejected(books, asked)
         refused = [*asked.ignore, *(change.commit for change in rejected)]
         start = _remembering(start, books, refused, continued=bool(start.base))
-        start = replace(start, ignored=tuple(past_notebooks.described(books, asked.ignore)))
+        start = replace(start, ignored=tuple(remote_notebooks.described(books, asked.ignore)))
         if start.base:
             lineage = replace(start.lineage, origin=self._repository.head())
             start = replace(start, lineage=lineage)
@@ -277,7 +277,7 @@ class StartResolver:
         ours = [book for book in books if book.branch in self._names]
         found = {change.commit: change for change in (ours[-1].rejected if ours else ())}
         for name, pull in self._closed:
-            nights = past_notebooks.nights_on(books, name)
+            nights = remote_notebooks.nights_on(books, name)
             for night in nights:
                 for kept in night.keeps:
                     found[kept.commit] = Rejected(
@@ -311,8 +311,8 @@ class StartResolver:
         """What was kept on the branch that conflicts with the base, to be made again on it."""
         if start.because != "conflict" or not self.passed_over:
             return []
-        nights = past_notebooks.nights_on(books, self.passed_over[0])
-        return [kept.commit for kept in standing(past_notebooks.kept_in(nights))]
+        nights = remote_notebooks.nights_on(books, self.passed_over[0])
+        return [kept.commit for kept in standing(remote_notebooks.kept_in(nights))]
 
     def _used(self, use: BranchUse, start: StartPoint, head: str) -> StartPoint | None:
         """The start with its base; `None`: it cannot be this branch."""
@@ -362,14 +362,14 @@ class StartResolver:
 
     def _notebooks(self, refs: Mapping[str, str], tag: str) -> list[PastNotebook]:
         known = [ref for ref in refs if ref.startswith(NOTEBOOKS)]
-        wanted = past_notebooks.newest(known, tag)
-        files = self._remote.read_tips(wanted, (past_notebooks.JOURNAL, past_notebooks.FACTS))
-        self._books = past_notebooks.notebooks(
+        wanted = remote_notebooks.newest(known, tag)
+        files = self._remote.read_tips(wanted, (remote_notebooks.JOURNAL, remote_notebooks.FACTS))
+        self._books = remote_notebooks.notebooks(
             {ref: files[ref] for ref in wanted},
             metric=self._run.metric,
             direction=self._run.direction,
         )
-        return past_notebooks.told_of(self._books, self._names)
+        return remote_notebooks.told_of(self._books, self._names)
 
     def _requests(self, pulls: Sequence[PullRequest], books: Sequence[PastNotebook]) -> Requests:
         for pull in pulls:
@@ -379,7 +379,7 @@ class StartResolver:
 
     def _comparable_journals(self, books: Sequence[PastNotebook], branch: str) -> tuple[str, ...]:
         """Of earlier runs whose numbers compare with ours; their attempts are brought here."""
-        found = past_notebooks.comparable(books, branch, self._run.ruler)
+        found = remote_notebooks.comparable(books, branch, self._run.ruler)
         try:
             self._remote.bring([book.ref for book in found])
         except ForgeRefused as error:
@@ -387,7 +387,8 @@ class StartResolver:
             return ()
         title = journal.header(self._run.direction)
         return tuple(
-            title + "".join(map(journal.format_row, past_notebooks.numbers(book))) for book in found
+            title + "".join(map(journal.format_row, remote_notebooks.numbers(book)))
+            for book in found
         )
 
 
@@ -398,14 +399,14 @@ def _remembering(
     start: StartPoint, books: Sequence[PastNotebook], ignored: Sequence[str], *, continued: bool
 ) -> StartPoint:
     """The same with what earlier runs wrote down, and people asked about it."""
-    nights = past_notebooks.nights_on(books, start.branch) if continued else []
-    kept = past_notebooks.kept_in(nights)
+    nights = remote_notebooks.nights_on(books, start.branch) if continued else []
+    kept = remote_notebooks.kept_in(nights)
     return replace(
         start,
         lineage=replace(start.lineage, nights=tuple(nights)),
-        tried=tuple(past_notebooks.sentences(books, ignored)),
+        tried=tuple(remote_notebooks.sentences(books, ignored)),
         kept="".join(map(journal.format_row, kept)),
-        ignored=tuple(past_notebooks.described(books, ignored)),
+        ignored=tuple(remote_notebooks.described(books, ignored)),
     )
 
 

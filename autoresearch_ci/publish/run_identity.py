@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.experiment import Direction
-from autoresearch_ci.record.past_notebooks import ruler_mark
+from autoresearch_ci.record.remote_notebooks import ruler_mark
 from autoresearch_ci.report.run_folder import metric_name
 
 
@@ -32,7 +32,7 @@ class RunIdentity:
     holdout: str
     """The holdout's name; empty: there is none."""
     ruler: str
-    """The mark of what the numbers mean, see past_notebooks.py."""
+    """The mark of what the numbers mean, see remote_notebooks.py."""
     goal: str
     """The mark of what is to become better: the metric, its direction, and the scope."""
 

@@ -20,7 +20,7 @@ from autoresearch_ci.decide.failures.shortcuts.detect import BYTES_LIMIT, is_tes
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.publish.bundle import Manifest
-from autoresearch_ci.record import past_notebooks
+from autoresearch_ci.record import remote_notebooks
 from autoresearch_ci.record.commit_messages import NOTE, PLAIN, is_ours
 from autoresearch_ci.record.journal_tsv import parse_direction, parse_rows
 from autoresearch_ci.record.notebook import RunFacts
@@ -33,7 +33,7 @@ from autoresearch_ci.workspace.store import IDENTITY
 MAX_COMMITS = 50_000
 MAX_FILE = 20_000_000
 """Bytes of one file that a candidate writes."""
-_PAGES = frozenset({past_notebooks.JOURNAL, past_notebooks.FACTS, past_notebooks.CHART})
+_PAGES = frozenset({remote_notebooks.JOURNAL, remote_notebooks.FACTS, remote_notebooks.CHART})
 """All that a notebook's own commits may hold."""
 _REGULAR = ("100644", "100755")
 _NOTHING = "000000"
@@ -195,7 +195,7 @@ class _Check:
     ) -> tuple[Experiment, ...]:
         """The rows; what they say was kept is what the branch holds."""
         try:
-            text = self.git("cat-file", "blob", f"{notebook}:{past_notebooks.JOURNAL}").decode()
+            text = self.git("cat-file", "blob", f"{notebook}:{remote_notebooks.JOURNAL}").decode()
             rows, said = parse_rows(text), parse_direction(text)
         except (ValueError, WorkspaceError) as error:
             raise _refused("its journal cannot be read") from error

@@ -16,7 +16,7 @@ from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.record import weakness_records
 from autoresearch_ci.record.journal_tsv import parse_direction, parse_rows
 from autoresearch_ci.record.notebook import notebook_ref
-from autoresearch_ci.record.past_notebooks import FACTS, JOURNAL, NOTEBOOKS
+from autoresearch_ci.record.remote_notebooks import FACTS, JOURNAL, NOTEBOOKS
 from autoresearch_ci.record.run_history import is_commit
 from autoresearch_ci.workspace.repository import Repository
 

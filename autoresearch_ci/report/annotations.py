@@ -13,8 +13,7 @@ from typing import Any, Literal
 from autoresearch_ci.decide.failures.failure import Category, Failure
 from autoresearch_ci.decide.failures.same_cause import also, shown_once
 from autoresearch_ci.decide.gates import Judged, Ruling
-from autoresearch_ci.report.gate_pieces import inside
-from autoresearch_ci.report.gate_report import (
+from autoresearch_ci.report.fix_report import (
     LISTED,
     WORDS,
     GateReport,
@@ -22,6 +21,7 @@ from autoresearch_ci.report.gate_report import (
     headline,
     rule,
 )
+from autoresearch_ci.report.gate_pieces import inside
 from autoresearch_ci.report.sarif import level
 from autoresearch_ci.safety.log_text import defuse, workflow_command
 from autoresearch_ci.safety.wording import shortened

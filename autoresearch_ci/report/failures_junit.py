@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from autoresearch_ci.decide.failures.failure import Failure
 from autoresearch_ci.decide.gates import Judged, Ruling
-from autoresearch_ci.report.gate_report import LISTED, WORDS, GateReport, headline
+from autoresearch_ci.report.fix_report import LISTED, WORDS, GateReport, headline
 from autoresearch_ci.safety.characters import replaced
 
 if TYPE_CHECKING:

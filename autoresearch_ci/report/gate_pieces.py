@@ -1,6 +1,6 @@
 """What the pages of all gates share: lists and tables in bounds, links, lines of a terminal.
 
-What a gate says of its items is gate_page.py's and security_page.py's.
+What a gate says of its items is fix_page.py's and security_page.py's.
 """
 
 from __future__ import annotations

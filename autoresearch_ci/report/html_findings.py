@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from autoresearch_ci.decide.failures.failure import Failure
 from autoresearch_ci.decide.gates import Age, Judged
 from autoresearch_ci.decide.security.weakness import Severity, Weakness
-from autoresearch_ci.report import gate_page, gate_report, security_page, security_report
+from autoresearch_ci.report import fix_page, fix_report, security_page, security_report
+from autoresearch_ci.report.fix_report import GateReport, headline, rule
 from autoresearch_ci.report.gate_pieces import RULINGS, address, inside
-from autoresearch_ci.report.gate_report import GateReport, headline, rule
 from autoresearch_ci.report.html_list import Cell, Column, Listing, Row, fitted
 from autoresearch_ci.report.html_page import PAGE_BYTES
 from autoresearch_ci.report.html_pieces import assets, markdown, policy, template
@@ -83,7 +83,7 @@ def gate_html(report: GateReport, version: str) -> str:
     return findings_html(
         FindingsPage(
             title=f"Gate {ruling} at {commit_name(report.commit)}",
-            headline=[f"**{inline(verdict.reason, 600)}**", gate_page.compared(report)],
+            headline=[f"**{inline(verdict.reason, 600)}**", fix_page.compared(report)],
             tiles=[
                 ("verdict", ruling),
                 *((str(age), f"{counts[age]:,}") for age in Age if counts[age]),
@@ -112,7 +112,7 @@ def gate_html(report: GateReport, version: str) -> str:
                 ),
             ],
             outputs=outputs[:_LINES],
-            commands=list(gate_report.reproduce(report)),
+            commands=list(fix_report.reproduce(report)),
             file=_FILE,
             about=f"check of {report.commit}",
             version=version,

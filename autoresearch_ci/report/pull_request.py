@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from autoresearch_ci.decide.budget import rows_cost
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.report.repaired import repairs_title
+from autoresearch_ci.report.repair_summary import repairs_title
 from autoresearch_ci.report.run_summary import (
     RunInfo,
     RunSummary,

@@ -26,12 +26,12 @@ from autoresearch_ci.experiment import Experiment, Published
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.journal_tsv import format_row
 from autoresearch_ci.record.ledger import Ledger
-from autoresearch_ci.record.past_notebooks import Lineage
+from autoresearch_ci.record.remote_notebooks import Lineage
 from autoresearch_ci.record.run_history import is_commit
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.html_page import ReportPage, html_page
 from autoresearch_ci.report.html_table import FILES, RowDetails
-from autoresearch_ci.report.repaired import outcome, repaired, repairs_of
+from autoresearch_ci.report.repair_summary import outcome, repaired, repairs_of
 from autoresearch_ci.report.repairs import BLOCKED_FILE, blocked_markdown, not_ours, still_broken
 from autoresearch_ci.report.run_summary import (
     Confirmation,

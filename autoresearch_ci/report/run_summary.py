@@ -16,7 +16,7 @@ from autoresearch_ci.experiment import (
     Spent,
     Status,
 )
-from autoresearch_ci.record.past_notebooks import Lineage
+from autoresearch_ci.record.remote_notebooks import Lineage
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.wording import number, percent, shortened
 

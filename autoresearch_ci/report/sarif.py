@@ -15,8 +15,8 @@ from autoresearch_ci.decide.failures.failure import Failure
 from autoresearch_ci.decide.gates import Age, Judged, Ruling
 from autoresearch_ci.decide.security.severities import TYPICAL
 from autoresearch_ci.decide.security.weakness import MODEL, Severity, Weakness
+from autoresearch_ci.report.fix_report import WORDS, GateReport, fingerprint, rule
 from autoresearch_ci.report.gate_pieces import inside
-from autoresearch_ci.report.gate_report import WORDS, GateReport, fingerprint, rule
 from autoresearch_ci.report.security_report import SecurityReport
 from autoresearch_ci.safety.characters import without_hidden
 from autoresearch_ci.safety.log_text import json_text

@@ -23,6 +23,7 @@ from autoresearch_ci.report.gate_pieces import (
     sentences,
     shell,
 )
+from autoresearch_ci.report.reconnaissance_pages import covered, matrices
 from autoresearch_ci.report.run_summary import count
 from autoresearch_ci.report.security_report import UNREAD, SecurityReport, reproduce, where
 from autoresearch_ci.report.summary_page import (
@@ -34,7 +35,6 @@ from autoresearch_ci.report.summary_page import (
     table,
 )
 from autoresearch_ci.report.terminal_table import aligned
-from autoresearch_ci.report.terrain_pages import covered, matrices
 from autoresearch_ci.safety.log_text import clipped
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.wording import commit_name, shortened

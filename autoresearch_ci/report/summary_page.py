@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from autoresearch_ci.decide.failures.failure import mended_ids
 from autoresearch_ci.decide.metric.taken_back import taken_back
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.record.past_notebooks import Night, night_of
-from autoresearch_ci.report.repaired import repaired, repairs_headline
+from autoresearch_ci.record.remote_notebooks import Night, night_of
+from autoresearch_ci.report.repair_summary import repaired, repairs_headline
 from autoresearch_ci.report.run_summary import (
     Repairs,
     RunInfo,

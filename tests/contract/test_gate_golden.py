@@ -11,8 +11,8 @@ from autoresearch_ci.decide.failures.failure import Category, Failure, Problem, 
 from autoresearch_ci.decide.gates import Age, GateVerdict, Judged, Ruling
 from autoresearch_ci.report.annotations import annotated, code_quality
 from autoresearch_ci.report.failures_junit import failures_junit
-from autoresearch_ci.report.gate_page import comment_markdown, gate_lines
-from autoresearch_ci.report.gate_report import GateReport, gate_json
+from autoresearch_ci.report.fix_page import comment_markdown, gate_lines
+from autoresearch_ci.report.fix_report import GateReport, gate_json
 from autoresearch_ci.report.sarif import failures_sarif
 
 Golden = Callable[[str, str], None]

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.decide.investigation.saturation import coverage
-from autoresearch_ci.investigate.outcome_pages import looked
 from autoresearch_ci.investigate.program import from_file
+from autoresearch_ci.investigate.write_pages import looked
 from autoresearch_ci.record.investigation_history import Item
 from tests.conftest import Repo
 from tests.debugging import Debug, Debugged, make_debug

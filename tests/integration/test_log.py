@@ -12,7 +12,7 @@ from autoresearch_ci.experiment import Direction
 from autoresearch_ci.record import weakness_records
 from autoresearch_ci.record.journal_tsv import header
 from autoresearch_ci.record.notebook import notebook_ref
-from autoresearch_ci.record.past_notebooks import NOTEBOOKS
+from autoresearch_ci.record.remote_notebooks import NOTEBOOKS
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script

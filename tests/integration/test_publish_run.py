@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.publish.forge import git_remote
-from autoresearch_ci.record import past_notebooks
+from autoresearch_ci.record import remote_notebooks
 from autoresearch_ci.report.claim import read_claim
 from tests.conftest import Repo, Result, Run, Script
 from tests.git_http import PROTECTED, Bare, GitServer
@@ -482,7 +482,7 @@ def test_what_a_person_closed_is_not_proposed_again(world: World, tmp_path: Path
 def test_what_was_closed_is_refused_also_where_its_notebook_is_not_read_any_more(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(past_notebooks, "RUNS", 1)
+    monkeypatch.setattr(remote_notebooks, "RUNS", 1)
     go(world, 9)
     go(world.clone(tmp_path, "night2"), 8)
     (pull,) = world.api.pulls

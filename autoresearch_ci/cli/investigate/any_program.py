@@ -32,7 +32,7 @@ from autoresearch_ci.investigate.stepped import focused
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.investigation_history import InvestigationStarted
 from autoresearch_ci.report.console import make_progress
-from autoresearch_ci.report.finding_pages import Report, handoff
+from autoresearch_ci.report.investigation_pages import Report, handoff
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.workspace.repository import Repository

@@ -43,7 +43,7 @@ from autoresearch_ci.measure.commands import OutOfTime
 from autoresearch_ci.record.handoff import Handed
 from autoresearch_ci.record.investigation_history import Item, StepDone
 from autoresearch_ci.report.console import make_progress
-from autoresearch_ci.report.finding_pages import Finding, Report, handoff
+from autoresearch_ci.report.investigation_pages import Finding, Report, handoff
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.workspace.compared_commits import changed_since

@@ -30,12 +30,12 @@ from autoresearch_ci.events import Event, Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.investigate.asking import Asking, cannot_be_asked
 from autoresearch_ci.investigate.experiments import Experiments
-from autoresearch_ci.investigate.outcome_pages import Pages
 from autoresearch_ci.investigate.panel import Panel
 from autoresearch_ci.investigate.program import Program, unknown_roles
 from autoresearch_ci.investigate.providers import Providers
 from autoresearch_ci.investigate.runs import Runs
 from autoresearch_ci.investigate.stepped import Stepped
+from autoresearch_ci.investigate.write_pages import Pages
 from autoresearch_ci.llm.credentials import credential
 from autoresearch_ci.llm.draft import Draft
 from autoresearch_ci.measure.commands import MeasuredCommands
@@ -51,7 +51,7 @@ from autoresearch_ci.record.run_names import (
     refuse_vanished_base,
     run_store,
 )
-from autoresearch_ci.report.finding_pages import Report
+from autoresearch_ci.report.investigation_pages import Report
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.scratch import in_use

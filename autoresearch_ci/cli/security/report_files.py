@@ -8,12 +8,12 @@ from functools import partial
 import autoresearch_ci
 from autoresearch_ci.cli.gate_files import Gated
 from autoresearch_ci.record.handoff_form import handoff_text
-from autoresearch_ci.report import security_pages as pages
+from autoresearch_ci.report import security_files as pages
 from autoresearch_ci.report.html_findings import security_html
+from autoresearch_ci.report.reconnaissance_pages import attack_surface_page, threat_model_page
 from autoresearch_ci.report.sarif import weaknesses_sarif
 from autoresearch_ci.report.security_page import annotated, security_lines, security_markdown
 from autoresearch_ci.report.security_report import SecurityReport, findings, security_json
-from autoresearch_ci.report.terrain_pages import attack_surface_page, threat_model_page
 from autoresearch_ci.report.weaknesses_gitlab import code_quality, sast
 from autoresearch_ci.safety.log_text import json_text
 

@@ -14,8 +14,8 @@ from functools import partial
 
 from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.cli.gate_commits import Compared
-from autoresearch_ci.cli.security.base import BaseFiles
-from autoresearch_ci.cli.security.excuses import TrustedLists
+from autoresearch_ci.cli.security.scanned_base import BaseFiles
+from autoresearch_ci.cli.security.trusted_excuses import TrustedLists
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.security import python_rules
 from autoresearch_ci.decide.security.agentic import rules as agentic

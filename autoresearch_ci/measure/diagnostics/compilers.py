@@ -15,7 +15,7 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     parser,
     stopped,
 )
-from autoresearch_ci.measure.diagnostics.suites import read_junit
+from autoresearch_ci.measure.diagnostics.reported_suites import read_junit
 
 # --- C and C++ ------------------------------------------------------------------------------------
 

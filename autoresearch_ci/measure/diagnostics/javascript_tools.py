@@ -1,4 +1,4 @@
-"""What TypeScript's compiler and eslint say. Tests of JavaScript are suites.py's."""
+"""What TypeScript's compiler and eslint say. Tests of JavaScript are reported_suites.py's."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     stopped,
     text_at,
 )
-from autoresearch_ci.measure.diagnostics.listed import ANSI, Listed, own_frame
+from autoresearch_ci.measure.diagnostics.printed_tests import ANSI, Listed, own_frame
 
 _SUMMARY = re.compile(r"  (\d{1,7}) passing \([\d.]+\w+\)")
 _FAILING = re.compile(r"  (\d{1,7}) failing")

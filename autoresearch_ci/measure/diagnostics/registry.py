@@ -8,11 +8,11 @@ from autoresearch_ci.measure.diagnostics import (
     go_tools,
     javascript_tools,
     mocha,
-    plain_suites,
+    printed_suites,
     python_tools,
+    reported_suites,
     rust_tools,
     scripts_and_workflows,
-    suites,
 )
 from autoresearch_ci.measure.diagnostics.adapter import Adapter
 
@@ -21,9 +21,9 @@ TOOLS: dict[str, Adapter] = {
     for module in (
         python_tools,
         javascript_tools,
-        suites,
+        reported_suites,
         mocha,
-        plain_suites,
+        printed_suites,
         rust_tools,
         go_tools,
         compilers,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from autoresearch_ci.decide.failures.failure import Category, Problem
 from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, line_number
-from autoresearch_ci.measure.diagnostics.listed import Listed, own_frame
+from autoresearch_ci.measure.diagnostics.printed_tests import Listed, own_frame
 
 _POINT = re.compile(
     r"(?P<indent> *)(?P<bad>not )?ok\b(?: +(?P<number>\d{1,9}))?(?P<dash> -)? ?(?P<title>.*)"

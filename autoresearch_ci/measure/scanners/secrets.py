@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from autoresearch_ci.decide.security.harmless import names_a_secret
+from autoresearch_ci.decide.security.mild_weaknesses import names_a_secret
 from autoresearch_ci.decide.security.severities import FIXED
 from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
 from autoresearch_ci.measure.diagnostics.adapter import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.record.past_notebooks import ruler_mark
+from autoresearch_ci.record.remote_notebooks import ruler_mark
 
 
 def marked(**more: Any) -> str:

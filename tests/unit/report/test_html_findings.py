@@ -10,7 +10,7 @@ from autoresearch_ci.decide.gates import Age
 from autoresearch_ci.decide.investigation.finding import Evidence
 from autoresearch_ci.report.html_findings import gate_html, security_html
 from autoresearch_ci.report.html_list import Cell, Column, Listing, Row, fitted
-from tests.unit.report import test_gate_report as gates
+from tests.unit.report import test_fix_report as gates
 from tests.unit.report import test_security_report as scans
 from tests.unit.report.test_html_page import HOSTILE, Elements
 

@@ -17,7 +17,7 @@ from autoresearch_ci.publish.forge.github_body import (
     merged,
     room_for_report,
 )
-from autoresearch_ci.record.past_notebooks import Lineage, Night
+from autoresearch_ci.record.remote_notebooks import Lineage, Night
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
 from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.report.run_summary import Beside, Confirmation, PassedTests, RunInfo

@@ -17,7 +17,7 @@ from autoresearch_ci.decide.investigation.finding import Evidence
 from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
 from autoresearch_ci.record.handoff_form import FINDINGS, handoff_text
 from autoresearch_ci.report import sarif
-from autoresearch_ci.report import security_pages as pages
+from autoresearch_ci.report import security_files as pages
 from autoresearch_ci.report.gate_pieces import COMMENT_LIMIT
 from autoresearch_ci.report.security_page import (
     annotated,

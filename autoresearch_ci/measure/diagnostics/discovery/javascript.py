@@ -9,7 +9,7 @@ from typing import Any
 
 from autoresearch_ci.measure.diagnostics.discovery.found import BYTES_LIMIT, FoundHints, short
 from autoresearch_ci.measure.diagnostics.discovery.shell_lines import commands_in
-from autoresearch_ci.measure.diagnostics.plain_suites import NPM_TEST
+from autoresearch_ci.measure.diagnostics.printed_suites import NPM_TEST
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 from autoresearch_ci.safety.untrusted_values import json_value
 

@@ -19,7 +19,7 @@ from autoresearch_ci.decide.metric.taken_back import (
     told,
 )
 from autoresearch_ci.experiment import HARD_TO_BELIEVE, Experiment, Status
-from autoresearch_ci.record.past_notebooks import PastNotebook, nights_on, sentences
+from autoresearch_ci.record.remote_notebooks import PastNotebook, nights_on, sentences
 from tests.unit.report.test_summary import experiment
 
 

@@ -7,7 +7,7 @@ import re
 
 from autoresearch_ci.decide.failures.failure import Category, Problem
 from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, line_number
-from autoresearch_ci.measure.diagnostics.listed import ANSI, Listed
+from autoresearch_ci.measure.diagnostics.printed_tests import ANSI, Listed
 
 _PROVE = re.compile(
     r"(?m)^(?P<name>\S{1,300}) \.{2,}[ \t]*(?:\n(?!\S+ \.\.)[^\n]*)*?"

@@ -2,7 +2,7 @@
 `test` script, or make's rule, prints.
 
 Where a runner that we know is behind it, its list of tests is read, so that one that is deleted is
-noticed; else the exit code is all there is. Runners that write reports are suites.py's business.
+noticed; else the exit code is all there is. Who writes reports is reported_suites.py's business.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from autoresearch_ci.measure.diagnostics.adapter import (
 )
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
 from autoresearch_ci.measure.diagnostics.mocha import read_mocha_spec, read_node_spec
-from autoresearch_ci.measure.diagnostics.programs_listed import (
+from autoresearch_ci.measure.diagnostics.printed_programs import (
     read_automake,
     read_ava,
     read_ctest,

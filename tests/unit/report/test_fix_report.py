@@ -17,13 +17,13 @@ from autoresearch_ci.decide.failures.failure import Category, Failure, Problem, 
 from autoresearch_ci.decide.gates import Age, GateVerdict, Judged, Ruling
 from autoresearch_ci.report.annotations import SHOWN, annotated, code_quality
 from autoresearch_ci.report.failures_junit import failures_junit
-from autoresearch_ci.report.gate_page import (
+from autoresearch_ci.report.fix_page import (
     comment_markdown,
     gate_lines,
     gate_markdown,
 )
+from autoresearch_ci.report.fix_report import GateReport, fingerprint, gate_json, nodes, reproduce
 from autoresearch_ci.report.gate_pieces import COMMENT_LIMIT
-from autoresearch_ci.report.gate_report import GateReport, fingerprint, gate_json, nodes, reproduce
 from autoresearch_ci.report.sarif import RESULTS, failures_sarif
 from autoresearch_ci.safety.log_text import json_text
 

@@ -22,7 +22,7 @@ from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.program_steps import PanelRules
 from autoresearch_ci.record.durable_files import replace_file
 from autoresearch_ci.record.investigation_history import Item, Known
-from autoresearch_ci.report.finding_pages import Debate, Finding, Report, page
+from autoresearch_ci.report.investigation_pages import Debate, Finding, Report, page
 from autoresearch_ci.safety.prompt_text import line
 
 

@@ -12,6 +12,7 @@ from autoresearch_ci.decide.failures.failure import Failure
 from autoresearch_ci.decide.failures.gate import detection
 from autoresearch_ci.decide.failures.same_cause import also, shown_once
 from autoresearch_ci.decide.gates import Age, Judged
+from autoresearch_ci.report.fix_report import GateReport, headline, reproduce
 from autoresearch_ci.report.gate_pieces import (
     BLOCKING_ROOM,
     OTHERS_ROOM,
@@ -22,7 +23,6 @@ from autoresearch_ci.report.gate_pieces import (
     sentences,
     shell,
 )
-from autoresearch_ci.report.gate_report import GateReport, headline, reproduce
 from autoresearch_ci.report.summary_page import (
     STEP_SUMMARY_BYTES,
     MarkdownSection,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.decide.security.harmless import each_secret, names_a_secret, weighed
+from autoresearch_ci.decide.security.mild_weaknesses import each_secret, names_a_secret, weighed
 from autoresearch_ci.decide.security.weakness import Severity, Weakness, identified
 
 HIGH, MEDIUM, LOW, INFO = Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.INFO

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from autoresearch_ci.experiment import Direction
-from autoresearch_ci.record import past_notebooks as memory
+from autoresearch_ci.record import remote_notebooks as memory
 
 JOURNAL = (
     "# metric_direction: lower_is_better\n"

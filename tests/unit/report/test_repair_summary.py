@@ -11,9 +11,9 @@ from markdown_it import MarkdownIt
 from autoresearch_ci.decide.failures.failure import Category, Failure, mended_cell, mended_ids
 from autoresearch_ci.decide.failures.repair_order import Left
 from autoresearch_ci.experiment import Status
-from autoresearch_ci.record.past_notebooks import Lineage, Night
+from autoresearch_ci.record.remote_notebooks import Lineage, Night
 from autoresearch_ci.report.pull_request import body, title
-from autoresearch_ci.report.repaired import SHOWN, outcome, repaired, repairs_of
+from autoresearch_ci.report.repair_summary import SHOWN, outcome, repaired, repairs_of
 from autoresearch_ci.report.run_summary import (
     RemainingFailure,
     Repairs,

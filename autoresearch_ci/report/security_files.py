@@ -13,8 +13,8 @@ from autoresearch_ci.decide.gates import Judged, Ruling
 from autoresearch_ci.decide.security.model_layer import ModelLayer
 from autoresearch_ci.decide.security.weakness import FAMILIES, Severity, Weakness
 from autoresearch_ci.record.handoff_form import FINDINGS, VERSION
+from autoresearch_ci.report.reconnaissance_pages import LISTS, covered
 from autoresearch_ci.report.security_report import LISTED, UNREAD, SecurityReport, where
-from autoresearch_ci.report.terrain_pages import LISTS, covered
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.markdown_text import block, inline
 from autoresearch_ci.safety.wording import commit_name, shortened

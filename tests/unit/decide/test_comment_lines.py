@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.decide.spoken_lines import does_nothing, is_spoken
+from autoresearch_ci.decide.comment_lines import does_nothing, is_spoken
 
 PYTHON = '''\
 """Checked by the gateway."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from autoresearch_ci.decide.security.model_layer import ModelLayer
-from autoresearch_ci.report.terrain_pages import attack_surface_page, covered, threat_model_page
+from autoresearch_ci.report.reconnaissance_pages import (
+    attack_surface_page,
+    covered,
+    threat_model_page,
+)
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PLACE = [{"path": "app.py", "line": 3, "text": "x"}]

@@ -1,6 +1,6 @@
 """What the gate of `fix` tells of a commit, as one value, and as JSON; other forms are elsewhere.
 
-For people: gate_page.py. For tools: sarif.py, failures_junit.py, annotations.py.
+For people: fix_page.py. For tools: sarif.py, failures_junit.py, annotations.py.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from autoresearch_ci.config.security import Security
 from autoresearch_ci.decide.line_map import lines_of, unchanged_lines
-from autoresearch_ci.decide.security.harmless import is_rehearsal
+from autoresearch_ci.decide.security.mild_weaknesses import is_rehearsal
 from autoresearch_ci.measure.scanners.exhibit import Exhibit, gathered
 from autoresearch_ci.measure.scanners.scanner import ScannedFile, Scanner
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
