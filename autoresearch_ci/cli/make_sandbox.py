@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import sys
@@ -29,7 +28,6 @@ def measured(config: Config, context: RunContext, own: Sequence[Path]) -> Jail:
     repository = context.repository
     needed = _programs(config, config.commands, repository.root)
     needed += _shared_interpreters(context)
-    objects = _object_folders(repository.common_dir / "objects")
     hooks = [str(repository.hooks())] if config.hooks else []
     found = _places(
         config,
@@ -44,8 +42,8 @@ def measured(config: Config, context: RunContext, own: Sequence[Path]) -> Jail:
         config.sandbox,
         replace(
             found,
-            needed=(*found.needed, *hooks, *(objects[:1] if hooks else ())),
-            shown=(*found.shown, *hooks, *objects, *ours),
+            needed=(*found.needed, *hooks),
+            shown=(*found.shown, *hooks, *ours),
         ),
     )
 
@@ -144,17 +142,6 @@ def _of_draft(
     secrets += [str(repository.root / path) for path in context.hidden]
     own = [scratch / name for name in ("tree", "home", "tmp", "exchange")]
     return _places(config, context, scratch, own, needed, [*secrets, *hidden])
-
-
-def _object_folders(folder: Path) -> list[str]:
-    """That git in the tree reads from: the repository's, and where that borrows."""
-    found = [str(folder)]
-    for place in found:  # grows while we walk it
-        with contextlib.suppress(OSError):
-            lines = Path(place, "info", "alternates").read_text(errors="surrogateescape")
-            near = [os.path.normpath(os.path.join(place, ln)) for ln in lines.splitlines() if ln]  # noqa: PTH118
-            found += [path for path in near if path not in found]
-    return found
 
 
 def _shared_interpreters(context: RunContext) -> list[str]:

@@ -214,7 +214,7 @@ class MeasuredCommands:
             supply = provenance.prove(lines, self._environment, ask)
         self._environment = {**self._environment, **supply.environment}
         if supply.hidden:
-            sandbox.hide(supply.hidden, (*supply.shown, str(self.tree.objects)))
+            sandbox.hide(supply.hidden, supply.shown)
         self.observe(Note(message=supply.told))
 
     @contextlib.contextmanager

@@ -2,8 +2,8 @@
 
 `git describe`, `git ls-files`, `git diff --quiet` and version tools answer as in a checkout of what
 is measured. It lies in the measure tree as `.git`, holds no remote, branch, hook or configuration
-of the user's, finds older objects in theirs, and is asked by nobody of ours. A candidate is the
-base commit amended: its ancestors and tags are the base commit's, so both have the same version.
+of the user's, nor what only these lead to, and is asked by nobody of ours. A candidate is the base
+commit amended: its ancestors and tags are the base commit's, so both have the same version.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import hashlib
 import os
 import re
 import struct
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,17 @@ class _Tag:
         return self.peeled or self.oid
 
 
+class _Loose(Objects):
+    """As files for a git directory: of one measurement, which finds none of another's."""
+
+    def __init__(self, git: GitDirectory, width: int) -> None:
+        super().__init__(git.content, width)
+        self.files: dict[str, bytes] = {}
+
+    def keep(self, place: str, stored: bytes) -> None:
+        self.files[f".git/objects/{place}"] = zlib.compress(stored, 1)
+
+
 class GitView:
     """`files` is what lies in the tree; `differing` says which of them change with a candidate."""
 
@@ -49,36 +61,28 @@ class GitView:
         index: bytes,
         objects: Path,
         shallow: bytes,
-        tags: Callable[[], Sequence[tuple[str, str, str]]],
+        tags: Sequence[tuple[str, str, str]],
         base: str,
         tree: Path,
         filtered: Iterable[str],
     ) -> None:
         """`git`: to read with. `index`: of the base commit, as it is checked out now.
 
-        `objects`, `shallow`: of the user's repository. `filtered`: files of another content than
-        the commit's.
+        `objects`: a folder that holds what the base commit and the tags lead to. `shallow`: of the
+        user's repository. `filtered`: files of another content than the commit's.
         """
         self._git = git
         self._base = base
         self._algorithm = "sha1" if len(base) == 40 else "sha256"
         self._is_root = base.encode() in shallow.split()
-        self._tags = [_Tag(*found) for found in tags()]
-        own = tree.parent / "objects"
-        own.mkdir()
-        own.chmod(0o755)  # the commands may run as another user
-        self._made = Objects(own, git.content, len(base), lasting=False)
-        """Those of candidates: the tree holds as many files, whatever is measured.
-
-        They stay: the user's repository has the candidates that they are made of.
-        """
+        self._tags = [_Tag(*found) for found in tags]
         kind = "" if self._algorithm == "sha1" else "[extensions]\n\tobjectformat = sha256\n"
         version = 1 if kind else 0
         texts = {
             # Whoever owns a file, and where it lies, is no change of it.
             "config": f"[core]\n\trepositoryformatversion = {version}\n\tbare = false\n"
             f"\tlogallrefupdates = false\n\ttrustctime = false\n\tcheckStat = minimal\n{kind}",
-            "objects/info/alternates": f"{objects}\n{own}\n",
+            "objects/info/alternates": f"{objects}\n",
             "refs/.keep": "",  # git looks for this folder
         }
         self.files: dict[str, bytes] = {f".git/{p}": os.fsencode(t) for p, t in texts.items()}
@@ -94,30 +98,34 @@ class GitView:
         return {path: text for path, text in files.items() if self.files.get(path) != text}
 
     def _of(self, changes: Changes, tree: Path) -> dict[str, bytes]:
-        head = self._amended(changes) if changes else self._base
-        tags = [tag if tag.commit != self._base else self._moved(tag, head) for tag in self._tags]
+        made = _Loose(self._git, len(self._base))
+        head = self._amended(made, changes) if changes else self._base
+        tags = [t if t.commit != self._base else self._moved(made, t, head) for t in self._tags]
         return {
+            **made.files,
             ".git/packed-refs": os.fsencode(_PEELED + "".join(map(_packed, tags))),
             ".git/HEAD": f"{head}\n".encode(),
             ".git/index": self._index(changes, tree),
         }
 
-    def _amended(self, changes: Changes) -> str:
+    def _amended(self, made: Objects, changes: Changes) -> str:
         """The base commit with another tree."""
         commit = _SIGNATURE.sub(b"", self._git.content(self._base, "commit"))
         root, _, rest = commit.partition(b"\n")
         if self._is_root:
             rest = re.sub(rb"^(parent .*\n)+", b"", rest)
-        tree = self._made.tree(root.split()[1].decode(), changes)
-        return self._made.add("commit", b"tree %s\n%s" % (tree.encode(), rest))
+        for version in filter(None, changes.values()):
+            made.add("blob", self._git.blob(version.blob))
+        tree = made.tree(root.split()[1].decode(), changes)
+        return made.add("commit", b"tree %s\n%s" % (tree.encode(), rest))
 
-    def _moved(self, tag: _Tag, head: str) -> _Tag:
+    def _moved(self, made: Objects, tag: _Tag, head: str) -> _Tag:
         if head == self._base:
             return tag
         if not tag.peeled:
             return _Tag(tag.name, head, "")
         _, _, text = self._git.content(tag.oid, "tag").partition(b"\n")
-        return _Tag(tag.name, self._made.add("tag", b"object %s\n%s" % (head.encode(), text)), head)
+        return _Tag(tag.name, made.add("tag", b"object %s\n%s" % (head.encode(), text)), head)
 
     def _index(self, changes: Changes, tree: Path) -> bytes:
         entries = dict(self._entries)

@@ -111,11 +111,6 @@ class MeasureTree:
         self._scratch: tuple[int, int] | None = None
         self._kept = [name.strip("/") for name in layout.cache]
 
-    @property
-    def objects(self) -> Path:
-        """What git in the tree reads from."""
-        return self._store.objects
-
     def create(self, modules: Mapping[str, tuple[str, Path]]) -> None:
         """An exact checkout of the base commit, with submodules and shared folders filled in."""
         layout = self.layout
@@ -139,21 +134,13 @@ class MeasureTree:
         for path in layout.filtered:
             beneath.remove(layout.tree, path)
             self._fill(path)
-        self._open_view(submodules=bool(modules))
-        for folder in (layout.tree, layout.home, layout.temporary):
-            self.sandbox.own_all(folder)
-
-    def _open_view(self, *, submodules: bool) -> None:
-        """Git answers in the tree, unless the objects are out of the commands' reach."""
-        if not self.sandbox.reaches(self._store.objects):
-            return
-        self._view = self._store.view(
-            self._base, self.layout.tree, self.layout.filtered, submodules
-        )
+        self._view = self._store.view(self._base, layout.tree, layout.filtered, bool(modules))
         for path, content in self._view.files.items():
-            target = self.layout.tree / path
+            target = layout.tree / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
+        for folder in (layout.tree, layout.home, layout.temporary):
+            self.sandbox.own_all(folder)
 
     @property
     def kept_files(self) -> list[str]:
@@ -225,7 +212,8 @@ class MeasureTree:
         """In `placed`, git in the tree sees `staged` as what is to be committed on `head`."""
         made = self.layout.pristine.with_name("stage")
         remove(made)
-        self._store.pretend(made, head=head, staged=staged)
+        objects = self.layout.scratch / "objects"
+        self._store.pretend(made, objects, base=self._base, head=head, staged=staged)
         # Setup's has a configuration that is not ours, or is a link to a real one.
         beneath.remove(self.seen.tree, ".git")
         shutil.copytree(made / ".git", self.seen.tree / ".git")

@@ -33,66 +33,24 @@ class _Entry(NamedTuple):
 
 
 class Objects:
-    """Adds to a folder of objects; every object is there whole or not at all."""
+    """Makes objects; where they go, who derives from it knows."""
 
-    def __init__(
-        self, folder: Path, content: Callable[[str, str], bytes], width: int, *, lasting: bool
-    ) -> None:
-        """`content`: reads an object by name and kind. `width`: hexadecimal digits of a name.
-
-        `lasting`: they survive a power cut, as what a ref points at must; else they are for whoever
-        runs on this machine now, also as another user.
-        """
-        self._folder = folder
+    def __init__(self, content: Callable[[str, str], bytes], width: int) -> None:
+        """`content`: reads an object by name and kind. `width`: hexadecimal digits of a name."""
         self._content = content
         self._algorithm = "sha1" if width == 40 else "sha256"
         self._size = width // 2
-        self._lasting = lasting
-        self._drafts: dict[Path, Path] = {}
-        """By the place of an object, the file that will be it."""
 
     def add(self, kind: str, data: bytes) -> str:
-        """The name of an object, which lasts once a commit is made. Raises `OSError`."""
+        """The name of an object. Raises `OSError`."""
         stored = b"%s %d\0%s" % (kind.encode(), len(data), data)
         name = hashlib.new(self._algorithm, stored, usedforsecurity=False).hexdigest()
-        place = self._folder / name[:2] / name[2:]
-        if place not in self._drafts and not (self._lasting and _freshened(place)):
-            self._write(place, zlib.compress(stored, 1))
+        self.keep(f"{name[:2]}/{name[2:]}", stored)
         return name
 
-    def _write(self, place: Path, packed: bytes) -> None:
-        place.parent.mkdir(exist_ok=True)
-        # Git clears away what begins so when a process dies here.
-        draft = place.with_name(f"tmp_obj_{secrets.token_hex(8)}")
-        self._drafts[place] = draft
-        try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(packed)
-            if not self._lasting:
-                place.parent.chmod(0o755)
-                draft.chmod(0o444)
-        except BaseException:
-            self._drop()
-            raise
-        if not self._lasting:
-            self._settle()
-
-    def _settle(self) -> None:
-        """What is written is there from now on. A disk flushes several files as fast as one."""
-        try:
-            if self._lasting and self._drafts:
-                _flush_all(list(self._drafts.values()))
-            for place, draft in self._drafts.items():
-                draft.replace(place)
-        finally:
-            self._drop()
-
-    def _drop(self) -> None:
-        for draft in self._drafts.values():
-            with contextlib.suppress(OSError):  # it is there, under its own name
-                draft.unlink()
-        self._drafts.clear()
+    def keep(self, place: str, stored: bytes) -> None:
+        """Put what git would compress at a path below a folder of objects."""
+        raise NotImplementedError
 
     def tree(self, root: str, changes: Changes) -> str:
         """A tree with files replaced, added or, where there is `None`, left out.
@@ -131,6 +89,53 @@ class Objects:
         order = sorted(entries.items(), key=_place)
         return self.add("tree", b"".join(b"%s %s\0%s" % (e.mode, n, e.name) for n, e in order))
 
+    def tree_of(self, commit: str) -> str:
+        """The name of a commit's tree."""
+        return self._content(commit, "commit").partition(b"\n")[0].split()[1].decode()
+
+
+class LastingObjects(Objects):
+    """In a folder, where they survive a power cut, as what a ref points at must."""
+
+    def __init__(self, folder: Path, content: Callable[[str, str], bytes], width: int) -> None:
+        super().__init__(content, width)
+        self._folder = folder
+        self._drafts: dict[Path, Path] = {}
+        """By the place of an object, the file that will be it once a commit is made."""
+
+    def keep(self, place: str, stored: bytes) -> None:
+        """It is there whole or not at all."""
+        target = self._folder / place
+        if target in self._drafts or _freshened(target):
+            return
+        target.parent.mkdir(exist_ok=True)
+        # Git clears away what begins so when a process dies here.
+        draft = target.with_name(f"tmp_obj_{secrets.token_hex(8)}")
+        self._drafts[target] = draft
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(zlib.compress(stored, 1))
+        except BaseException:
+            self._drop()
+            raise
+
+    def _settle(self) -> None:
+        """What is written is there from now on. A disk flushes several files as fast as one."""
+        try:
+            if self._drafts:
+                _flush_all(list(self._drafts.values()))
+            for place, draft in self._drafts.items():
+                draft.replace(place)
+        finally:
+            self._drop()
+
+    def _drop(self) -> None:
+        for draft in self._drafts.values():
+            with contextlib.suppress(OSError):  # it is there, under its own name
+                draft.unlink()
+        self._drafts.clear()
+
     def commit(
         self, tree: str, parents: Sequence[str], message: str, *, people: str, timestamp: int
     ) -> str:
@@ -141,10 +146,6 @@ class Objects:
         name = self.add("commit", text.encode(errors="replace"))
         self._settle()
         return name
-
-    def tree_of(self, commit: str) -> str:
-        """The name of a commit's tree."""
-        return self._content(commit, "commit").partition(b"\n")[0].split()[1].decode()
 
 
 def _flush_all(drafts: Sequence[Path]) -> None:

@@ -18,7 +18,7 @@ from autoresearch_ci.experiment import Tree
 from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.git import GitDirectory, name_of
 from autoresearch_ci.workspace.git_view import GitView
-from autoresearch_ci.workspace.objects import Objects
+from autoresearch_ci.workspace.objects import LastingObjects
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.signing import Signing
@@ -79,6 +79,7 @@ _STAGED = 16 << 20
 _SMALL = 64 << 10
 """Bytes of an object that is not asked for again while it is among the last so many."""
 _RECENT = 64
+_PACK = ("pack-objects", "--quiet", "--non-empty")
 _FOREIGN = ("commondir", "config.worktree", "hooks", "info", "shallow")
 """What would give git other configuration, attributes or history; we never make any of it."""
 IDENTITY = "autoresearch-ci <autoresearch-ci@users.noreply.github.com>"
@@ -115,6 +116,7 @@ class Store:
     def __init__(self, folder: Path, repository: Repository) -> None:
         self.folder = folder
         self._objects = str(repository.common_dir / "objects")
+        self._shallow = repository.common_dir / "shallow"
         self._format = repository.object_format()
         self._tags = repository.tags
         if not (folder / "HEAD").exists():
@@ -128,10 +130,11 @@ class Store:
             new.rename(folder)  # killed before this, a run finds no half of a git directory
         for lock in folder.rglob("*.lock"):
             lock.unlink()  # of a git that was killed; the caller holds the run's lock
-        self._calls = GitDirectory(folder, folder, GIT_OBJECT_DIRECTORY=self._objects)
+        places = {"GIT_OBJECT_DIRECTORY": self._objects, "GIT_SHALLOW_FILE": str(self._shallow)}
+        self._calls = GitDirectory(folder, folder, **places)
         width = 64 if self._format == "sha256" else 40
         self._recent: dict[tuple[str, str], bytes] = {}
-        self._made = Objects(self.objects, self._read, width, lasting=True)
+        self._made = LastingObjects(self.objects, self._read, width)
 
     @property
     def objects(self) -> Path:
@@ -202,13 +205,26 @@ class Store:
         go when a pack on the disk holds them. What it misses, the next call takes.
         """
         code, _, _ = self._git.attempt(
-            *("pack-objects", "--quiet", "--revs", "--incremental", "--local", "--non-empty"),
-            f"{self._objects}/pack/pack",
+            *(*_PACK, "--revs", "--incremental", "--local", f"{self._objects}/pack/pack"),
             stdin=f"{tip}\n^{base}\n".encode(),
             settings={"core.fsync": "committed,loose-object,reference,pack-metadata"},
         )
         if not code:
             self._git.attempt("prune-packed", "--quiet")
+
+    def extract(self, objects: Path, tips: Iterable[str], known: Iterable[str] = ()) -> None:
+        """Fill a folder with what leads to `tips` and not to `known`, for anybody to read."""
+        packs = objects / "pack"
+        packs.mkdir(parents=True, exist_ok=True)
+        wanted = "".join(f"{line}\n" for line in (*tips, *(f"^{name}" for name in known))).encode()
+        to = f"{packs}/pack"
+        quick = {"core.fsync": "none", "pack.window": "0", "pack.compression": "1"}
+        code, _, _ = self._git.attempt(*_PACK, "--revs", to, stdin=wanted, settings=quick)
+        if code:  # a partial clone: with what it has
+            listing = ("rev-list", "--objects", "--missing=allow-any", "--stdin")
+            self._git(*_PACK, to, stdin=self._git(*listing, stdin=wanted), settings=quick)
+        for path in (objects, packs, *packs.iterdir()):
+            path.chmod(0o755 if path.is_dir() else 0o444)
 
     def read(self, version: FileVersion) -> bytes:
         """Content of a file version."""
@@ -274,30 +290,33 @@ class Store:
             own = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(tree)}
             self._git("read-tree", commit, env=own)
             self._git.attempt("update-index", "-q", "--refresh", env=own)
-        shallow = self.objects.with_name("shallow")
+        objects, tags = tree.parent / "objects", self._tags()
+        self.extract(objects, [commit, *(tag for _, tag, _ in tags)])
         return GitView(
             git=self._git,
             index=index.read_bytes(),
-            objects=self.objects,
-            shallow=shallow.read_bytes() if shallow.exists() else b"",
-            tags=self._tags,
+            objects=objects,
+            shallow=self._shallow.read_bytes() if self._shallow.exists() else b"",
+            tags=tags,
             base=commit,
             tree=tree,
             filtered=filtered,
         )
 
-    def pretend(self, folder: Path, *, head: str, staged: str) -> None:
+    def pretend(self, folder: Path, objects: Path, *, base: str, head: str, staged: str) -> None:
         """Make a repository in a new folder, with `head` checked out and `staged` in its index.
 
-        For the user's own hooks, which ask git what is about to be committed. It is a throwaway:
-        of what is written to it, only `staged` reads anything.
+        `objects`: of a view on `base`, from which it borrows. For the user's own hooks, which ask
+        git what is about to be committed. It is a throwaway: of what is written to it, only
+        `staged` reads anything.
         """
         git_dir = folder / ".git"
         git_dir.mkdir(parents=True)
         throwaway = GitDirectory(folder, git_dir)
         throwaway("init", "--quiet", "--template=", f"--object-format={self._format}")
         (git_dir / "objects" / "info").mkdir(exist_ok=True)
-        (git_dir / "objects" / "info" / "alternates").write_text(f"{self._objects}\n")
+        (git_dir / "objects" / "info" / "alternates").write_text(f"{objects}\n")
+        self.extract(git_dir / "objects", [head, staged], [base])
         throwaway("update-ref", "--no-deref", "HEAD", head)
         throwaway("read-tree", staged)
 

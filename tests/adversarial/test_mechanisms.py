@@ -32,6 +32,7 @@ from tests.adversarial.attacks import CREDENTIALS, PYTHON, ROOT, in_a_container,
 
 if TYPE_CHECKING:
     from tests.adversarial.attacks import Attack
+    from tests.conftest import Repo
 
 Tally = Callable[[str, int], None]
 FOUND = abilities(None)
@@ -120,6 +121,33 @@ def tell_that_a_file_exists_by_its_name():
     os.chdir(os.path.dirname(T["precious"]))
     os.chdir(tree)
     return True
+"""
+GIT = """
+def git(*words):
+    done = subprocess.run(["git", *words], capture_output=True)
+    return T["unseen"]["word"].encode() in done.stdout
+@attack
+def read_another_branch():
+    return git("cat-file", "-p", T["unseen"]["branch"])
+@attack
+def read_what_a_run_keeps():
+    return git("cat-file", "-p", T["unseen"]["notebook"])
+@attack
+def read_what_no_ref_names():
+    return git("cat-file", "-p", T["unseen"]["dropped"])
+@attack
+def read_all_objects():
+    return git("cat-file", "--batch-all-objects", "--batch")
+@attack
+def read_the_repositorys_own_objects():
+    os.environ["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = T["unseen"]["objects"]
+    try:
+        return git("cat-file", "--batch-all-objects", "--batch")
+    finally:
+        del os.environ["GIT_ALTERNATE_OBJECT_DIRECTORIES"]
+@attack
+def read_the_repository_beside_the_tree():
+    return git("--git-dir", T["unseen"]["git"], "cat-file", "-p", T["unseen"]["branch"])
 """
 SOCKETS = """
 def talk(kind, path):
@@ -451,9 +479,10 @@ def play(
             "checkout": str(checkout),
             "precious": str(precious),
             "alive": str(alive),
+            "unseen": unseen(attack.repo),
             "confined": sandbox != UNCONFINED,
         }
-        parts = (HARNESS, FILES, SOCKETS, NETWORK, PROCESSES, LEFTOVERS, RUN, SURVIVORS)
+        parts = (HARNESS, FILES, GIT, SOCKETS, NETWORK, PROCESSES, LEFTOVERS, RUN, SURVIVORS)
         program = "".join(parts).replace("LIVE", "5").replace("PYTHON", PYTHON, 1)
         program = program.replace("TARGETS", json.dumps(targets).encode().hex(), 1)
         write = f"sandbox.write=[{alive}]"
@@ -474,6 +503,21 @@ def play(
         won |= {f"survive: {p.name}" for p in alive.iterdir() if p.stat().st_size > before[p.name]}
     assert before.keys() == {"chain", "double_fork", "spawned", "orphan_of_a_shell"}, text
     return tried + len(before), won
+
+
+def unseen(repo: Repo) -> dict[str, str]:
+    """What git has and the base commit does not lead to."""
+    found = {"word": "UNSEEN-BY-MEASURED-CODE", "git": str(repo.path / ".git")}
+    found["objects"] = f"{found['git']}/objects"
+    repo.git("checkout", "-q", "-b", "elsewhere")
+    for kind in ("branch", "notebook", "dropped"):
+        repo.write("secret", f"{found['word']} {kind}")
+        found[kind] = f"{repo.commit(kind)}:secret"
+        if kind == "notebook":
+            repo.git("update-ref", "refs/autoresearch/notebook/yesterday", "HEAD")
+        repo.git("reset", "-q", "--hard", "HEAD~" if kind != "branch" else "HEAD")
+    repo.git("checkout", "-q", "main")
+    return found
 
 
 @contextlib.contextmanager

@@ -114,6 +114,53 @@ def test_what_a_command_does_to_it_is_gone(tagged: Repo, run: Run) -> None:
     assert tagged.photograph() == before
 
 
+def test_it_holds_what_base_and_tags_lead_to_and_the_candidate(
+    tagged: Repo, run: Run, script: Script, tmp_path: Path
+) -> None:
+    """No other branch, no other attempt, no row of a notebook, whichever command looks for them."""
+    tagged.git("checkout", "-q", "-b", "elsewhere")
+    for name in ("released", "secret"):
+        tagged.write(name, name)
+        tagged.commit(name)
+        if name == "released":
+            tagged.git("tag", "-m", "a tag", "v2")
+    tagged.git("checkout", "-q", "main")
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    seen.chmod(0o777)
+    look = "git cat-file --batch-all-objects --batch-check='%(objectname)'"
+    tagged.write("look", f"{look} > {seen}/$(cat value)-$1-$$\n")
+    tagged.commit("look")
+    tagged.write(".git/hooks/pre-commit", "#!/bin/sh\nsh look hook\n", 0o755)
+    attempts = [{"description": v, "files": {"value": f"{v}\n"}} for v in ("20", "9")]
+    script(*attempts)
+    done = run(
+        *("--set", "hooks=true", "--set", "setup=[sh look setup]", "--guard", "sh look guard"),
+        *("--set", "holdout={command: sh look holdout; cat value}"),
+        metric="git fsck --connectivity-only >&2 && sh look metric && cat value",
+        **{"sandbox-write": str(seen)},
+    )
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+    looked = {path: path.name.split("-") for path in seen.iterdir()}
+    kinds = {(value, kind) for value, kind, _ in looked.values()}
+    assert kinds >= {("10", k) for k in ("setup", "metric", "guard", "holdout", "hook")}
+    assert kinds >= {("9", k) for k in ("metric", "guard", "holdout", "hook")}
+    assert ("20", "metric") in kinds
+    listed = ("rev-list", "--objects", "--no-object-names")
+    known = set(tagged.git(*listed, "main", "--tags").split())
+    of_value: dict[str, set[str]] = {"10": set(), "9": set(), "20": set()}
+    for commit in tagged.git("rev-list", "--all", "--not", "main", "--tags").split():
+        value = tagged.git("show", f"{commit}:value", check=False)
+        if value in ("9", "20"):
+            of_value[value] |= set(tagged.git(*listed, commit, "--not", "main").split())
+    unseen = set(tagged.git(*listed, "--all").split()) - known
+    assert unseen > of_value["9"] | of_value["20"]
+    for path, (value, *_) in looked.items():
+        found = set(path.read_text().split())
+        assert found >= known
+        assert not found & (unseen - of_value[value]), path.name
+
+
 def test_setup_may_ask_too(tagged: Repo, run: Run) -> None:
     """As `pip install -e .` does for the version."""
     tagged.git("tag", "v1")
@@ -125,13 +172,17 @@ def test_setup_may_ask_too(tagged: Repo, run: Run) -> None:
     assert done.column("status")[0] == "baseline", done.told
 
 
-@pytest.mark.parametrize("depth", [1, 2])
-def test_a_shallow_clone_answers_as_far_as_it_goes(
-    tagged: Repo, run: Run, tmp_path: Path, depth: int
+@pytest.mark.parametrize(
+    ("how", "depth"),
+    [("--depth=1", 1), ("--depth=2", 2), ("--filter=tree:0", 2), ("--filter=blob:none", 2)],
+)
+def test_a_clone_of_a_part_answers_as_far_as_it_goes(
+    tagged: Repo, run: Run, tmp_path: Path, how: str, depth: int
 ) -> None:
     tagged.git("tag", "v1")
+    tagged.git("config", "uploadpack.allowFilter", "true")
     clone = Repo(tmp_path / "clone")
-    tagged.git("clone", "-q", f"--depth={depth}", f"file://{tagged.path}", str(clone.path))
+    tagged.git("clone", "-q", how, f"file://{tagged.path}", str(clone.path))
     question = f"test $(git rev-list --count HEAD) = {depth} && git describe --tags >&2"
     done = run(metric=f"{question} && cat value", cwd=clone.path)
     assert done.code == 0, done.told
