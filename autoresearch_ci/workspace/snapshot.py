@@ -190,10 +190,10 @@ def settle(folder: Path, others: Sequence[Path]) -> None:
     Before Linux 6.13 all that happens in one tick of the clock has the same. `folder`: of our own.
     """
     newest = max(other.stat().st_ctime_ns for other in others)
-    for _ in range(_MOST_TICKS):  # the clock may have been set back
+    for _ in range(_MOST_TICKS):
         was = folder.stat()
         os.utime(folder, ns=(was.st_atime_ns, was.st_mtime_ns))
-        if folder.stat().st_ctime_ns > newest:
+        if folder.stat().st_ctime_ns != newest:  # if it is earlier, the clock was set back
             return
         time.sleep(0.001)
 

@@ -17,6 +17,7 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,6 +46,8 @@ import sys, time
 T = json.loads(bytes.fromhex("TARGETS"))
 box, tree = os.path.dirname(os.environ["HOME"]), os.getcwd()
 libc = ctypes.CDLL(None, use_errno=True)
+inherited = [int(name) for name in os.listdir("/proc/self/fd") if int(name) > 2]
+inherited = [number for number in inherited if os.path.lexists(f"/proc/self/fd/{number}")]
 attacks = []
 def attack(act):
     attacks.append(act)
@@ -121,6 +124,69 @@ def tell_that_a_file_exists_by_its_name():
     os.chdir(os.path.dirname(T["precious"]))
     os.chdir(tree)
     return True
+@attack
+def tell_that_a_socket_exists():
+    return T["stream"] in open("/proc/net/unix").read()
+@attack
+def read_through_whoever_started_us():
+    process = os.getpid()
+    while process > 1:
+        process = int(open(f"/proc/{process}/stat").read().rpartition(")")[2].split()[1])
+        for way in ("root", "cwd/" + "../" * 20):
+            with contextlib.suppress(OSError):
+                return open(f"/proc/{process}/{way}" + T["credentials"][0]).read()
+@attack
+def read_by_a_handle():
+    handle = struct.pack("Ii", 128, 0) + bytes(128)
+    handle = ctypes.create_string_buffer(handle)
+    call(303, -100, T["credentials"][0].encode(), handle, ctypes.byref(ctypes.c_int()), 0)
+    there = os.open("/", os.O_RDONLY)
+    return os.read(call(304, there, handle, os.O_RDONLY), 9)
+@attack
+def link_what_was_opened_as_a_path():
+    there = os.open(T["precious"], os.O_PATH)
+    os.link(f"/proc/self/fd/{there}", "linked", follow_symlinks=True)
+    os.unlink("linked")
+    return True
+@attack
+def use_what_was_open_before():
+    return inherited
+@attack
+def read_what_is_typed():
+    return os.path.realpath("/proc/self/fd/0") != os.devnull
+@attack
+def watch_a_folder_of_others():
+    return call(254, call(253), T["home"].encode(), 0xFFF)
+@attack
+def change_a_device():
+    os.chmod("/dev/full", 0o666)
+    return True
+@attack
+def make_a_device():
+    os.mknod("disk", stat.S_IFBLK | 0o600, os.makedev(7, 0))
+    os.unlink("disk")
+    return True
+@attack
+def change_the_kernels_settings():
+    for path in ("sys/kernel/core_pattern", "sys/vm/drop_caches", "sys/kernel/hostname"):
+        with contextlib.suppress(OSError):
+            return os.open(f"/proc/{path}", os.O_WRONLY)
+@attack
+def change_a_control_group():
+    for folder, _, names in os.walk("/sys/fs/cgroup"):
+        for name in names:
+            with contextlib.suppress(OSError):
+                return os.open(os.path.join(folder, name), os.O_WRONLY)
+@attack
+def mount_something():
+    os.mkdir("mounted")
+    try:
+        if libc.mount(b"x", b"mounted", b"tmpfs", 0, None):
+            raise OSError
+        libc.umount2(b"mounted", 2)
+        return True
+    finally:
+        os.rmdir("mounted")
 """
 GIT = """
 def git(*words):
@@ -178,6 +244,10 @@ def ask_a_service_through_proc():
 @attack
 def ask_an_abstract_service():
     return talk(socket.SOCK_STREAM, "\\0" + T["abstract"])
+@attack
+def ask_an_abstract_service_by_datagram():
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
+        return asking.sendto(b"act for me", "\\0" + T["abstract"] + "-datagram")
 """
 NETWORK = """
 @attack
@@ -198,6 +268,27 @@ def reach_by_multipath_tcp():
 def reach_by_fast_open():
     with socket.socket(socket.AF_INET) as asking:
         return asking.sendto(b"x", socket.MSG_FASTOPEN, ("127.0.0.1", T["port"]))
+@attack
+def reach_udp():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(0.2)
+        asking.sendto(b"x", ("127.0.0.1", T["udp port"]))
+        return asking.recv(9)
+@attack
+def reach_the_host_of_a_virtual_machine():
+    return socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+@attack
+def ask_the_kernel_for_all_sockets():
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4)
+@attack
+def hear_of_devices():
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15)
+@attack
+def see_packets():
+    return socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+@attack
+def see_connections_of_others():
+    return f":{T['port']:04X} " in open("/proc/net/tcp").read()
 """
 PROCESSES = """
 @attack
@@ -225,6 +316,50 @@ def limit_others():
 def pin_others():
     os.sched_setaffinity(T["process"], {0})
     return True
+@attack
+def signal_others_by_a_descriptor():
+    return call(424, os.pidfd_open(T["process"]), 0, None, 0) == 0
+@attack
+def trace_others():
+    call(101, 0x4206, T["process"], 0, 0)
+    call(101, 17, T["process"], 0, 0)
+    return True
+@attack
+def read_the_memory_of_others():
+    start = open(f"/proc/{T['process']}/maps").read(16).partition("-")[0]
+    with open(f"/proc/{T['process']}/mem", "rb", 0) as memory:
+        memory.seek(int(start, 16))
+        return memory.read(4)
+@attack
+def see_files_of_others():
+    return os.readlink(f"/proc/{T['process']}/fd/0")
+@attack
+def count_what_others_do():
+    event = struct.pack("IIQQQQQ", 1, 64, 1, 0, 0, 0, 1) + bytes(16)
+    return call(298, event, T["process"], -1, -1, 0)
+@attack
+def have_others_killed_first():
+    with open(f"/proc/{T['process']}/oom_score_adj", "r+") as file:
+        return file.write(file.read())
+@attack
+def slow_the_timers_of_others():
+    with open(f"/proc/{T['process']}/timerslack_ns", "w") as file:
+        return file.write("50000")
+@attack
+def use_rings():
+    return call(425, 1, ctypes.create_string_buffer(120))
+@attack
+def use_faults():
+    return call(323, 1)
+@attack
+def use_programs_of_the_kernel():
+    return call(321, 0, struct.pack("IIII", 2, 4, 8, 1) + bytes(56), 72)
+@attack
+def use_namespaces():
+    child = os.fork()
+    if child == 0:
+        os._exit(libc.unshare(0x10000000) != 0)
+    return os.waitpid(child, 0)[1] == 0
 """
 LEFTOVERS = """
 def left(look, leave):
@@ -296,6 +431,26 @@ def leave_a_time():
 def leave_an_attribute_of_the_box():
     return left_attribute(box)
 @attack
+def leave_an_attribute_of_gits_objects():
+    return left_attribute(open(".git/objects/info/alternates").read().strip())
+@attack
+def leave_a_key():
+    def leave():
+        call(248, b"user", f"left-{T['port']}".encode(), b"x", 1, -4)
+    return left(lambda: call(250, 10, -4, b"user", f"left-{T['port']}".encode(), 0), leave)
+@attack
+def leave_a_time_of_a_device():
+    times = (42, 42)
+    return left(lambda: os.stat("/dev/full").st_mtime == 42, lambda: os.utime("/dev/full", times))
+@attack
+def leave_a_file_anywhere():
+    there = ["/", "/dev", "/dev/pts", "/dev/mqueue", "/run", "/run/lock", "/var", "/var/lib"]
+    there += ["/etc", "/home", "/mnt", "/sys/fs/cgroup", box, os.path.dirname(box)]
+    return T["confined"] and any(is_left(f"{folder}/left-{T['port']}") for folder in there)
+def is_left(path):
+    with contextlib.suppress(OSError):
+        return left_file(path)
+@attack
 def leave_a_name():
     return T["confined"] and left(
         lambda: os.uname().nodename == "left", lambda: call(170, b"left", 4)
@@ -358,7 +513,30 @@ def orphan_of_a_shell():
     path = T["alive"] + "/orphan_of_a_shell"
     loop = f"for i in $(seq {LIVE * 50}); do echo x >> {path}; sleep 0.02; done"
     os.system(f"(trap '' TERM HUP; setsid nohup sh -c '{loop}' > /dev/null 2>&1 < /dev/null &)")
-for start in (double_fork, chain, spawned, orphan_of_a_shell):
+def sibling():
+    if libc.syscall(56, 0x8000 | signal.SIGCHLD, 0, 0, 0, 0) == 0:
+        apart()
+        outlive("sibling")
+def reaper():
+    if os.fork() == 0:
+        libc.prctl(36, 1, 0, 0, 0)
+        os.setsid()
+        if os.fork() == 0:
+            apart()
+            if os.fork() == 0:
+                outlive("reaper")
+            os._exit(0)
+        time.sleep(LIVE)
+        os._exit(0)
+def nameless():
+    program = os.memfd_create("sh", 0)
+    os.write(program, open("/bin/sh", "rb").read())
+    line = f"while :; do echo x >> {T['alive']}/nameless; sleep 0.02; done & sleep LIVE; kill $!"
+    if os.fork() == 0:
+        apart()
+        os.setsid()
+        os.execve(program, ["sh", "-c", line], dict(os.environ))
+for start in (double_fork, chain, spawned, orphan_of_a_shell, sibling, reaper, nameless):
     start()
 """
 RUN = """
@@ -372,7 +550,13 @@ for act in attacks:
     os.chdir(tree)
 print("WON", json.dumps(won), "OF", len(attacks))
 """
-UNPROMISED = frozenset({"see_a_command_line_of_others"})  # row 17
+UNPROMISED = frozenset(
+    {
+        "see_a_command_line_of_others",  # row 17
+        "see_connections_of_others",
+        "tell_that_a_socket_exists",  # row 16
+    }
+)
 """What `container` does not keep, by the dashes of its column, as whichever user."""
 UNPROMISED_AS_US = UNPROMISED | {
     "ask_a_service",  # row 14, where everybody may
@@ -382,12 +566,16 @@ UNPROMISED_AS_US = UNPROMISED | {
     "ask_a_service_through_proc",
     "tell_that_a_file_exists",  # row 16
     "tell_that_a_file_exists_by_its_name",
+    "watch_a_folder_of_others",
     "pin_others",  # row 8, of its user and not ours; root's may not
     "slow_others_down",
     "change_a_mode",  # row 4
     "change_a_time",
     "change_an_attribute",
+    "change_a_device",
+    "leave_a_time_of_a_device",  # row 20, of what is ours
     "leave_an_attribute_of_the_box",
+    "leave_an_attribute_of_gits_objects",
     "leave_shared_memory",  # row 13
     "leave_old_shared_memory",
     "leave_a_file_for_everybody",
@@ -434,7 +622,7 @@ def test_without_confinement_they_are_attacks(
     tried, won = play(attack, tmp_path, monkeypatch, UNCONFINED)
     tally("none: attacks tried", tried)
     tally("none: attacks succeeded", len(won))
-    assert len(won) > 0.6 * tried, won
+    assert len(won) > 0.5 * tried, won
 
 
 def test_where_bubblewrap_lies_beside_git_only_that_is_hidden(
@@ -501,7 +689,8 @@ def play(
         before = {path.name: path.stat().st_size for path in alive.iterdir()}
         time.sleep(0.2)
         won |= {f"survive: {p.name}" for p in alive.iterdir() if p.stat().st_size > before[p.name]}
-    assert before.keys() == {"chain", "double_fork", "spawned", "orphan_of_a_shell"}, text
+    survivors = {"chain", "double_fork", "spawned", "orphan_of_a_shell"}
+    assert before.keys() == survivors | {"sibling", "reaper", "nameless"}, text
     return tried + len(before), won
 
 
@@ -518,6 +707,12 @@ def unseen(repo: Repo) -> dict[str, str]:
         repo.git("reset", "-q", "--hard", "HEAD~" if kind != "branch" else "HEAD")
     repo.git("checkout", "-q", "main")
     return found
+
+
+def answer(echo: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            echo.sendto(*echo.recvfrom(9))
 
 
 @contextlib.contextmanager
@@ -543,6 +738,12 @@ def services(folder: Path) -> Iterator[dict[str, Any]]:
         found["abstract"] = f"mechanisms-{found['port']}"
         abstract.bind(f"\0{found['abstract']}")
         abstract.listen()
+        letters = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        letters.bind(f"\0{found['abstract']}-datagram")
+        echo = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        echo.bind(("127.0.0.1", 0))
+        found["udp port"] = echo.getsockname()[1]
+        threading.Thread(target=answer, args=(echo,), daemon=True).start()
         yield found
 
 
@@ -564,6 +765,7 @@ def forget(port: int) -> None:
     """What attacks leave on this machine where nobody keeps them from it."""
     for place in ("/tmp", "/var/tmp", "/dev/shm"):
         Path(place, f"left-{port}").unlink(missing_ok=True)
+    os.utime("/dev/full")
     subprocess.run(["ipcrm", "-M", str(port)], capture_output=True, check=False)
     with contextlib.suppress(OSError):
         ctypes.CDLL("librt.so.1").mq_unlink(f"/left-{port}".encode())

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
+from autoresearch_ci.workspace.snapshot import settle
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script
@@ -22,6 +25,14 @@ FULL = gives_view(Sandbox(), abilities(None))
 
 def better(**files: str | None) -> dict[str, object]:
     return {"description": "better", "files": {"value": "9\n", **files}}
+
+
+def test_a_clock_that_was_set_back_delays_no_measurement(tmp_path: Path) -> None:
+    """What is changed now gets a time that nothing has: none of before is as old."""
+    later = SimpleNamespace(st_ctime_ns=time.time_ns() + 3600 * 10**9)
+    begun = time.monotonic()
+    settle(tmp_path, [cast("Path", SimpleNamespace(stat=lambda: later))])
+    assert time.monotonic() - begun < 1
 
 
 @pytest.mark.parametrize("folder", ["$TMPDIR", "$HOME", "$PWD"])

@@ -35,9 +35,9 @@ _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _OPEN_TREE, _MOVE_MOUNT, _LANDLOCK, _RESTRICT = 428, 429, 444, 446
 _SIBLING, _NEW_MOUNTS, _NEW_UTS, _NEW_IPC = 0x8000, 0x20000, 0x04000000, 0x08000000
 _NEW_USER, _NEW_PROCESSES, _NEW_NET = 0x10000000, 0x20000000, 0x40000000
-_NO_SUID, _NO_DEVICES, _NO_PROGRAMS = 2, 4, 8
+_READ_ONLY, _NO_SUID, _NO_DEVICES, _NO_PROGRAMS = 1, 2, 4, 8
 _HERE, _BELOW, _COPY, _THE_DESCRIPTOR = -100, 0x8000, 1, 4
-_BIND, _DETACH = 0x1000, 2
+_AGAIN, _BIND, _DETACH = 0x20, 0x1000, 2
 _SET_DUMPABLE, _DROP_BOUND, _NO_NEW_PRIVILEGES = 4, 24, 38
 _SET_FILTER, _KEEP_SPECULATION, _SCOPES = 1, 4, 3
 _SET_FLAGS, _UP_AND_RUNNING = 0x8914, 0x41
@@ -209,6 +209,8 @@ def _first(
         if not asked["network"]:
             _bring_up()
         _go_first()
+        if asked["capabilities"]:  # root's are the settings of the kernel, and all devices
+            _keep_as_they_are("/proc", *_devices())
         os.chdir(asked["folder"])
         if asked["itself"]:
             _be_itself(*asked["itself"])
@@ -228,6 +230,20 @@ def _first(
     os.closerange(told + 1, 1 << 16)
     os.write(told, STARTED)
     _wait_for(command, told)
+
+
+def _devices() -> list[str]:
+    """What is mounted in /dev and not new."""
+    own, new = os.stat("/dev").st_dev, {"/dev/pts", "/dev/shm", "/dev/mqueue"}  # noqa: PTH116
+    found = (f"/dev/{name}" for name in os.listdir("/dev"))  # noqa: PTH208
+    return [path for path in found if os.lstat(path).st_dev != own and path not in new]
+
+
+def _keep_as_they_are(*mounts: str) -> None:
+    """Modes, times and content of files; a device can be written to all the same."""
+    flags = ctypes.c_ulong(_AGAIN | _BIND | _READ_ONLY | _NO_SUID | _NO_PROGRAMS)
+    for place in mounts:
+        _check(place, _libc.mount(None, _raw(place), None, flags, None))
 
 
 def _be_itself(uid: int, gid: int) -> None:
