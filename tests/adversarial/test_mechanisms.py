@@ -1,7 +1,7 @@
 """Every way out that we know, tried with every mechanism: what gets through is what is declared.
 
 One program tries them all, as the metric and then as a guard of a real run, so that what the first
-leaves behind is there for the second to find; all targets are decoys. Without any confinement most
+leaves behind is there for the second to find; all targets are decoys. Without any confinement half
 of them succeed, which shows that they are attacks: the others are closed by what is done for each
 measurement (folders put back, processes ended) and to every command (seccomp). The rows are those
 of the table in docs/sandbox.md.
@@ -571,11 +571,8 @@ UNPROMISED_AS_US = UNPROMISED | {
     "slow_others_down",
     "change_a_mode",  # row 4
     "change_a_time",
-    "change_an_attribute",
     "change_a_device",
     "leave_a_time_of_a_device",  # row 20, of what is ours
-    "leave_an_attribute_of_the_box",
-    "leave_an_attribute_of_gits_objects",
     "leave_shared_memory",  # row 13
     "leave_old_shared_memory",
     "leave_a_file_for_everybody",
@@ -622,7 +619,7 @@ def test_without_confinement_they_are_attacks(
     tried, won = play(attack, tmp_path, monkeypatch, UNCONFINED)
     tally("none: attacks tried", tried)
     tally("none: attacks succeeded", len(won))
-    assert len(won) > 0.5 * tried, won
+    assert len(won) > 0.4 * tried, won
 
 
 def test_where_bubblewrap_lies_beside_git_only_that_is_hidden(

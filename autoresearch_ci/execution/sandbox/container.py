@@ -33,6 +33,7 @@ from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.seccomp import (
     LOCAL_FAMILIES,
     NEVER_NEEDED,
+    OF_ATTRIBUTES,
     OF_DEBUGGERS,
     Filter,
 )
@@ -96,6 +97,7 @@ def confinement(
         steps.append(("Landlock", rules.enter))
     if not found.filters:
         refuse = NEVER_NEEDED if rules else (*NEVER_NEEDED, *OF_DEBUGGERS)
+        refuse = refuse if user else (*refuse, *OF_ATTRIBUTES)
         given = "allow" if network else enforced_network(asked, found)
         if given == "loopback":
             steps.append(("loopback", Loopback(refuse, _ourselves()).enter))

@@ -39,6 +39,7 @@ _NUMBERS = {
     "delete_module": (176, 106),
     "file_setattr": (469, 469),
     "finit_module": (313, 273),
+    "fsetxattr": (190, 7),
     "init_module": (175, 105),
     "ioctl": (16, 29),
     "ioprio_set": (251, 30),
@@ -47,6 +48,7 @@ _NUMBERS = {
     "kexec_file_load": (320, 294),
     "kexec_load": (246, 104),
     "keyctl": (250, 219),
+    "lsetxattr": (189, 6),
     "mount": (165, 40),
     "open_by_handle_at": (304, 265),
     "pivot_root": (155, 41),
@@ -65,6 +67,7 @@ _NUMBERS = {
     "setns": (308, 268),
     "setpriority": (141, 140),
     "settimeofday": (164, 170),
+    "setxattr": (188, 5),
     "socket": (41, 198),
     "swapoff": (168, 225),
     "swapon": (167, 224),
@@ -85,6 +88,7 @@ _NUMBERS = {
     "pidfd_getfd": (438, 438),
     "mount_setattr": (442, 442),
     "cachestat": (451, 451),
+    "setxattrat": (463, 463),
     "open_tree_attr": (467, 467),
 }
 _OF_SCHEDULING = {
@@ -105,7 +109,10 @@ _OF_TERMINALS = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX type for others."""
 _WITH_CARE = ("clone", "clone3", "unshare", "socket", "ioctl", "prlimit64", *_OF_SCHEDULING)
 OF_DEBUGGERS = ("ptrace", "process_vm_readv", "process_vm_writev")
-NEVER_NEEDED = tuple(name for name in _NUMBERS if name not in (*_WITH_CARE, *OF_DEBUGGERS))
+OF_ATTRIBUTES = ("setxattr", "lsetxattr", "fsetxattr", "setxattrat")
+"""Of any file of the user's, which no rule of Landlock's keeps."""
+_SOMETIMES = (*_WITH_CARE, *OF_DEBUGGERS, *OF_ATTRIBUTES)
+NEVER_NEEDED = tuple(name for name in _NUMBERS if name not in _SOMETIMES)
 """perf_event_open is none of them: counted instructions are the best metric a shared machine has,
 and the kernel's own rules (perf_event_paranoid) say who may count what."""
 
