@@ -69,6 +69,8 @@ class Standard:
     """Tests that needed several attempts."""
     unsteady: frozenset[str] = frozenset()
     """Ids, without parameters, of tests that another run of the same code did not have."""
+    flickering: frozenset[str] = frozenset()
+    """Tests that ended otherwise in another run of the same code: no keep raises them by luck."""
 
     @classmethod
     def of(cls, outcomes: SuiteResult) -> Standard:
@@ -94,6 +96,8 @@ class Standard:
             reran=self.reran | outcomes.reran,
             unsteady=self.unsteady
             | {_family(test) for test in self.ranks.keys() - found.keys() - outcomes.of.keys()},
+            flickering=self.flickering
+            | {test for test, rank in self.ranks.items() if now.get(found.get(test, "")) != rank},
         )
 
     def raised(self, kept: Standard) -> Standard:
@@ -103,6 +107,8 @@ class Standard:
         ranks = {test: rank for test, rank in self.ranks.items() if found.get(test, test) == test}
         known = {*self.ranks, *found.values()}
         for test, rank in kept.ranks.items():
+            if test in self.flickering:
+                continue
             if test in known or _family(test) not in unsteady:
                 ranks[test] = rank
         return replace(self, ranks=ranks, reran=self.reran | kept.reran, unsteady=unsteady)

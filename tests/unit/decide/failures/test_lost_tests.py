@@ -55,6 +55,8 @@ def test_what_flickers_on_unmodified_code_is_asked_of_nobody() -> None:
     assert standard.loss(outcomes(a="failed", c="passed")) == ""
     assert "a" in standard.loss(outcomes(c="passed"))  # it was always there
     assert "c" in standard.loss(outcomes(a="passed", c="failed"))
+    lucky = standard.raised(Standard.of(outcomes(a="passed", b="passed", c="passed")))
+    assert lucky.loss(outcomes(a="failed", c="passed")) == ""
 
 
 def test_what_a_kept_candidate_repaired_must_stay_repaired() -> None:
