@@ -112,7 +112,7 @@ def steps_after(finished: Finished, command: str) -> list[str]:
     if finished.ended is None or not experiments:
         return []
     base = finished.lineage.origin or experiments[0].commit
-    return next_steps(finished.ended, base, command=command)
+    return next_steps(finished.ended, base, finished.ledger.incumbent, command=command)
 
 
 def run(

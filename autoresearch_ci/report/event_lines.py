@@ -102,13 +102,13 @@ def _on(branch: str) -> str:
     return f" on {branch}" if branch else ""
 
 
-def next_steps(event: RunFinished, base: str, *, command: str = "run") -> list[str]:
-    """What to type after a run; `base`: where its branch began."""
-    named = shlex.quote(event.branch)
+def next_steps(event: RunFinished, base: str, head: str, *, command: str = "run") -> list[str]:
+    """What to type after a run; `base`: where its branch began, `head`: the newest kept commit."""
+    named = shlex.quote(event.branch or head[:12])
     steps = []
     if event.pull_request:
         steps.append(f"review {event.pull_request}")
-    elif event.kept and event.branch:
+    elif event.kept:
         steps.append(f"git log -p {base[:12]}..{named}   # what was kept")
         steps.append(f"git merge {named}   # take it")
     steps.append("autoresearch-ci report --open   # every attempt, with its diff")

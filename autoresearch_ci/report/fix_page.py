@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from autoresearch_ci.decide.failures.causes.verdicts import detected_with
 from autoresearch_ci.decide.failures.failure import Failure
-from autoresearch_ci.decide.failures.gate import detection
 from autoresearch_ci.decide.failures.same_cause import also, shown_once
 from autoresearch_ci.decide.gates import Age, Judged
 from autoresearch_ci.report.fix_report import GateReport, headline, reproduce
@@ -124,7 +124,7 @@ def _counts(report: GateReport) -> str:
 def _flaky(report: GateReport) -> str:
     if report.looks < 2:
         return ""
-    half, tenth = (f"{detection(report.looks, rate):.0%}" for rate in (0.5, 0.1))
+    half, tenth = (f"{detected_with(report.looks, rate):.0%}" for rate in (0.5, 0.1))
     return (
         f"Tests that fail here and not at the base ran {report.looks} times at both. That tells a "
         f"test that fails half of the time as flaky with a probability of {half}, one that fails "

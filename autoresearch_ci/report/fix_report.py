@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from autoresearch_ci.decide.failures.causes.verdicts import detected_with
 from autoresearch_ci.decide.failures.failure import Category, Failure
-from autoresearch_ci.decide.failures.gate import detection
 from autoresearch_ci.decide.gates import Age, GateVerdict, Judged
 from autoresearch_ci.safety.wording import shortened
 
@@ -148,7 +148,7 @@ def gate_json(report: GateReport, annotations: Sequence[Mapping[str, Any]]) -> d
         "unseen": dict(verdict.unseen),
         "doubts": list(report.doubts),
         "looks": report.looks,
-        "detection": {str(rate): detection(report.looks, rate) for rate in (0.5, 0.1)},
+        "detection": {str(rate): detected_with(report.looks, rate) for rate in (0.5, 0.1)},
         "reproduce": list(reproduce(report)),
         "annotations": list(annotations),
         "items": [_item(judged) for judged in verdict.items[:LISTED]],

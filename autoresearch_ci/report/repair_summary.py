@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from autoresearch_ci.decide.failures.causes.verdicts import COMES_AND_GOES
 from autoresearch_ci.decide.failures.failure import mended_ids
 from autoresearch_ci.decide.failures.repair_order import Left
 from autoresearch_ci.experiment import Experiment, Status
@@ -42,7 +43,7 @@ def repairs_of(left: Left | None, categories: Iterable[str] = (), earlier: int =
         )
         for failure in left.failures[:SHOWN]
     )
-    flaky = sum(left.aside.get(failure.id) == "flaky" for failure in left.failures)
+    flaky = sum(left.aside.get(f.id) == str(COMES_AND_GOES) for f in left.failures)
     told = list(left.incomplete.items())[:_TARGETS]
     return Repairs(
         looked=True,

@@ -139,11 +139,6 @@ def suspects(head: Sequence[Seen], base: Sequence[Seen]) -> frozenset[str]:
     )
 
 
-def detection(looks: int, rate: float) -> float:
-    """The probability that so many looks see both a failure and none, where it fails at `rate`."""
-    return 1 - rate**looks - (1 - rate) ** looks
-
-
 def _of_target(
     name: str,
     head: Sequence[Seen],

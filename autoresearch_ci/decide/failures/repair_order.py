@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.failures.causes.verdicts import Verdict, is_editable
+from autoresearch_ci.decide.failures.causes.verdicts import COMES_AND_GOES, Verdict, is_editable
 from autoresearch_ci.decide.failures.failure import Failure, journal_id, ordered
 from autoresearch_ci.experiment import Experiment, Status
 
@@ -155,7 +155,7 @@ def left(
         if verdict is not None and not is_editable(verdict.cause):
             return str(verdict)
         if failure.id in flaky:
-            return "flaky"
+            return str(COMES_AND_GOES)
         return set_aside(aimed.get(journal_id(failure.id), ()), attempts)
 
     reasons = {failure.id: reason(failure) for failure in everything}

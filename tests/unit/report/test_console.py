@@ -266,12 +266,15 @@ def test_colours_mean_something_and_can_be_switched_off(monkeypatch: pytest.Monk
 
 def test_what_to_type_next_is_told() -> None:
     end = replace(RUN[-1], branch="autoresearch/it's")
-    first, second, third = next_steps(end, "a" * 40)
+    first, second, third = next_steps(end, "a" * 40, "b" * 40)
     assert first.startswith("next: git log -p aaaaaaaaaaaa..'autoresearch/it'\"'\"'s'")
     assert second.startswith("next: git merge ")
     assert third.startswith("next: autoresearch-ci report --open")
-    assert "review http" in next_steps(replace(end, pull_request="http://x/1"), "a" * 40)[0]
-    nothing = next_steps(replace(end, kept=0), "a" * 40)
+    _, merge, _ = next_steps(replace(end, branch=""), "a" * 40, "b" * 40)
+    assert merge.startswith(f"next: git merge {'b' * 12} ")
+    reviewed = next_steps(replace(end, pull_request="http://x/1"), "a" * 40, "b" * 40)
+    assert "review http" in reviewed[0]
+    nothing = next_steps(replace(end, kept=0), "a" * 40, "a" * 40)
     assert [line.split()[2] for line in nothing] == ["report", "evals"]
 
 

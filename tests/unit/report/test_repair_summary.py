@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
+from autoresearch_ci.decide.failures.causes.verdicts import COMES_AND_GOES
 from autoresearch_ci.decide.failures.failure import Category, Failure, mended_cell, mended_ids
 from autoresearch_ci.decide.failures.repair_order import Left
 from autoresearch_ci.experiment import Status
@@ -124,7 +125,7 @@ def test_each_failure_stands_beside_its_commit() -> None:
 
 def test_what_is_left_is_bounded_and_says_why() -> None:
     failures = tuple(failure(number) for number in range(1, 5_000))
-    aside = {failures[0].id: "blocked after 3 attempts", failures[1].id: "flaky"}
+    aside = {failures[0].id: "blocked after 3 attempts", failures[1].id: str(COMES_AND_GOES)}
     found = repairs_of(Left(failures=failures, aside=aside, incomplete={"tsc": "crashed"}))
     assert (found.left, found.flaky, len(found.shown)) == (4_998, 1, SHOWN)
     text = body(ROWS, info(repairs=found), MORE)

@@ -39,8 +39,6 @@ class Ground:
 
     paths: Collection[str] = ()
     """Its files, relative, `/` between parts."""
-    ever: Collection[str] = ()
-    """Every path that any of its commits had; empty: not known."""
     tests: Mapping[str, str] = field(default_factory=dict)
     """Text of test files by path, as far as known: it tells whether a test sets a variable."""
 

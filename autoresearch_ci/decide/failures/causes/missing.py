@@ -24,8 +24,6 @@ class Missing:
     """Whether the repository would be the one to hold it."""
     how: str
     """What the tool says."""
-    files: tuple[str, ...] = ()
-    """Paths at which it would be; empty: many, or not known."""
     system: bool = False
     """Whether it comes with packages of the operating system."""
 
@@ -68,12 +66,10 @@ def _of_python(first: str, files: frozenset[str]) -> Missing | None:
         return Missing(name=name, own=False, how="it is not installed") if package else None
     name = next(filter(None, found.groups()))
     own = name.partition(".")[0] in _python_tops(files) or name.startswith(".")
-    at = name.strip(".").replace(".", "/")
     how = "it is not installed" if found.re is _PY_MODULE else "it has no such name"
-    places = tuple(f"{root}{at}{end}" for root in ("", "src/") for end in (".py", "/__init__.py"))
     if own:
         how = "no file defines it" if found.re is _PY_MODULE else "its file has no such name"
-    return Missing(name=name, own=own, how=how, files=places if found.re is _PY_MODULE else ())
+    return Missing(name=name, own=own, how=how)
 
 
 @lru_cache(maxsize=4)
@@ -112,13 +108,7 @@ def _of_javascript(failure: Failure, message: str, files: frozenset[str]) -> Mis
     own = name.startswith((".", "/", "#", "~", "@/"))
     if not own:
         return Missing(name=name, own=False, how="it is not installed")
-    at = posixpath.normpath(posixpath.join(posixpath.dirname(failure.path), name))
-    ends = ("", ".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".json", "/index.js", "/index.ts")
-    stem = re.sub(r"\.[cm]?js$", "", at)
-    places = tuple(dict.fromkeys([f"{at}{end}" for end in ends] + [f"{stem}.ts", f"{stem}.tsx"]))
-    return Missing(
-        name=name, own=True, how="no file is there", files=places if name.startswith(".") else ()
-    )
+    return Missing(name=name, own=True, how="no file is there")
 
 
 # --- Languages that are compiled ------------------------------------------------------------------

@@ -48,13 +48,9 @@ class Verdict:
         return f"{self.cause}: {self.evidence}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Looks:
-    """How often a failure was found on the same code."""
-
-    failed: int = 1
-    looks: int = 1
-
+COMES_AND_GOES = Verdict(
+    cause=Cause.FLAKY, evidence="some looks at the same code find it, others do not"
+)
 
 _EVIDENCE = 300
 """Characters of a sentence."""
@@ -64,10 +60,9 @@ def causes(
     seen: Seen,
     outputs: Mapping[str, str],
     ground: Ground,
-    looks: Mapping[str, Looks] | None = None,
     known: MutableMapping[Failure, Verdict] | None = None,
 ) -> dict[str, Verdict]:
-    """The verdict on every failure, by its id. `outputs`: tails by target; `looks`: by id.
+    """The verdict on every failure, by its id. `outputs`: tails by target.
 
     `known`: on the same ground, verdicts that no output can change; new ones are added.
     """
@@ -75,25 +70,20 @@ def causes(
     found: dict[str, Verdict] = {}
     for target, diagnosis in seen.items():
         for failure in diagnosis.failures:
-            often = (looks or {}).get(failure.id)
-            told = None if often else known.get(failure)
+            told = known.get(failure)
             if told is None:
-                output = outputs.get(target, "")
-                told = verdict(failure, output=output, ground=ground, looks=often)
-                if not (often or _is_of_run(failure)):
+                told = verdict(failure, output=outputs.get(target, ""), ground=ground)
+                if not _is_of_run(failure):
                     known[failure] = told
             found[failure.id] = told
     return found
 
 
-def verdict(
-    failure: Failure, *, output: str = "", ground: Ground | None = None, looks: Looks | None = None
-) -> Verdict:
+def verdict(failure: Failure, *, output: str = "", ground: Ground | None = None) -> Verdict:
     """Whose fault one failure is."""
-    ground, looks = ground or Ground(), looks or Looks()
+    ground = ground or Ground()
     cause, evidence = (
-        _flaky(looks)
-        or _of_workflow(failure)
+        _of_workflow(failure)
         or _of_dependency(failure, ground)
         or _of_run(failure, output, ground)
         or _of_test_file(failure)
@@ -105,16 +95,9 @@ def verdict(
 # --- The same code, several looks -----------------------------------------------------------------
 
 
-def _flaky(looks: Looks) -> Found:
-    if 0 < looks.failed < looks.looks:
-        often = f"it failed in {looks.failed} of {looks.looks} looks at the same code"
-        return Cause.FLAKY, often
-    return None
-
-
 def detected_with(looks: int, rate: float) -> float:
-    """The probability that at least one of so many looks finds what fails at that rate."""
-    return 1.0 - (1.0 - min(max(rate, 0.0), 1.0)) ** max(looks, 0)
+    """The probability that so many looks see both a failure and none, where it fails at `rate`."""
+    return 1 - rate**looks - (1 - rate) ** looks
 
 
 _ONE_IN = (2, 5, 10)
@@ -170,9 +153,6 @@ def _of_dependency(failure: Failure, ground: Ground) -> Found:
         return Cause.ENVIRONMENT, f"{found.name} belongs to the system, and is not installed there"
     if not found.own:
         return Cause.DEPENDENCY, f"{found.name} is no part of this repository: {found.how}"
-    never = bool(ground.ever) and not any(path in ground.ever for path in found.files)
-    if never and found.files and is_test_file(failure.path):
-        return Cause.TEST, f"{found.name}, which the test imports, was never in this repository"
     return Cause.CODE, f"{found.name} would be this repository's own: {found.how}"
 
 

@@ -14,7 +14,6 @@ from autoresearch_ci.decide.failures.failure import (
 from autoresearch_ci.decide.failures.gate import (
     WORDS,
     BaseFailures,
-    detection,
     gate,
     parse_words,
     suspects,
@@ -290,12 +289,6 @@ def test_another_look_is_taken_at_tests_that_fail_otherwise_than_at_the_base() -
     assert suspects([RED], [RED]) == frozenset()
     assert suspects([RED], []) == {"pytest"}
     assert suspects([{"ruff": lint("a")}], [{"ruff": lint()}]) == frozenset()
-
-
-def test_the_probability_of_seeing_both() -> None:
-    assert detection(3, 0.5) == 0.75
-    assert detection(1, 0.5) == 0
-    assert detection(3, 0) == detection(3, 1) == 0
 
 
 # --- words ----------------------------------------------------------------------------------------
