@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import ReadBytes
@@ -100,7 +100,7 @@ def _of_scripts(
     found = [p for p in known if _SCRIPT.match(p) and not _AWAY.search(p)]
     for path in sorted(found, key=lambda p: (p.count("/"), p))[:_FILES_LIMIT]:
         match, text = _SCRIPT.match(path), _text(read, path)
-        if not match or _NO_RULER.search(text):
+        if not match or _NO_RULER.search(text) or _has_own_modules(path, known, read):
             continue
         end = match["end"] or match["late"] or match["inner"]
         command = f"{_STARTS[end]} {shlex.quote(path)}"
@@ -158,13 +158,18 @@ def _of_node(
     """Scripts of package.json, and what vitest measures."""
     for name in sorted(filter(_SCRIPTS.fullmatch, scripts), key=lambda name: (":" in name, name)):
         line = scripts[name]
-        files = [word for word in line.split() if word.removeprefix("./") in known]
-        text = "\n".join(_text(read, path.removeprefix("./")) for path in files)
-        if _NO_RULER.search(f"{line}\n{text}"):
+        files = [*_module_files(line.split(), "", known)]
+        text = "\n".join(_text(read, path) for path in files)
+        for path in files:  # what a script puts together lies beside it
+            inner = _module_files(_BESIDE.findall(text), posixpath.dirname(path), known)
+            text = "\n".join((text, *(_text(read, each) for each in inner)))
+        away = any(_has_own_modules(path, known, read) for path in files)
+        if away or _NO_RULER.search(f"{line}\n{text}"):
             continue
         once = " -- --run" if re.search(r"\bvitest bench\b(?!.*--run)", line) else ""
+        plain = re.fullmatch(r"node( (?!-)[\w./-]+)+", line)  # npm's start outlasts some
         yield Benchmark(
-            command=f"npm run --silent {name}{once}",
+            command=line if plain else f"npm run --silent {name}{once}",
             reason=f"package.json: script {name}",
             is_tool=bool(_TOOL.search(f"{line}\n{text}")),
             only=_own(text, package),
@@ -173,6 +178,32 @@ def _of_node(
     if measured and not any("vitest bench" in line for line in scripts.values()):
         command = "npx --no-install vitest bench --run"
         yield Benchmark(command=command, reason=f"{measured[0]}: of vitest", is_tool=True)
+
+
+_BESIDE = re.compile(r"""(?:\brequire\(|\bfrom\s+|\bimport\s+)['"](\.{1,2}/[\w./-]+)['"]""")
+
+
+def _module_files(names: Iterable[str], folder: str, known: Set[str]) -> Iterator[str]:
+    """Files that node takes for these."""
+    for name in names:
+        path = posixpath.normpath(posixpath.join(folder, name))
+        ends = ("", ".js", ".mjs", ".cjs", ".ts", "/index.js")
+        yield from [f"{path}{end}" for end in ends if f"{path}{end}" in known][:1]
+
+
+def _has_own_modules(path: str, known: Set[str], read: ReadBytes) -> bool:
+    """Whether it lies in a package of its own whose modules nobody has installed: it would end
+    before it measures, and not always by failing."""
+    while path := posixpath.dirname(path):
+        if f"{path}/package.json" in known:
+            root = _text(read, "package.json")
+            own = _MODULES.findall(_text(read, f"{path}/package.json"))
+            names = {name for section in own for name in re.findall(r'"([^"]+)"\s*:', section)}
+            return '"workspaces"' not in root and any(f'"{name}"' not in root for name in names)
+    return False
+
+
+_MODULES = re.compile(r'"(?:devD|d)ependencies"\s*:\s*\{([^}]*)\}')
 
 
 def _of_cargo(paths: Sequence[str], read: ReadBytes) -> Iterator[Benchmark]:

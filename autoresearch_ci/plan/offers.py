@@ -117,7 +117,7 @@ def suite_time(stack: Stack) -> Iterator[Offer]:
     """Of the tests, as their runner reports it, else by the clock."""
     for target in suites(stack)[:1]:
         guard = guard_of(target)
-        command, report = _without_linters(guard["command"], stack), guard.get("junit", "")
+        command, report = without_linters(guard["command"], stack), guard.get("junit", "")
         if report:
             built = "cmake -S . -B build"  # without a type of build nothing is optimised
             fast = f"{built} -DCMAKE_C_FLAGS=-O2 -DCMAKE_CXX_FLAGS=-O2"
@@ -155,7 +155,7 @@ _RUNNERS = ("ava", "mocha", "uvu", "tap", "tape", "jasmine", "vitest", "jest")
 _COUNTS_LINES = re.compile(r"^(?:nyc|c8) (?:-\S+(?: \d+)? )*")
 
 
-def _without_linters(command: str, stack: Stack) -> str:
+def without_linters(command: str, stack: Stack) -> str:
     """Of a script `test` that lints and counts covered lines as well, what runs the code."""
     steps = [*_steps("test", stack.scripts)]
     runs = [step for step in steps if step.split(" ")[0] in _RUNNERS]

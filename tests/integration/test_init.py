@@ -196,6 +196,16 @@ def test_a_guard_that_is_red_is_said_and_nothing_is_written(
     assert not (here.path / CONFIG).exists()
 
 
+def test_a_linter_that_fails_beside_the_tests_leaves_them_as_the_guard(here: Repo) -> None:
+    if not shutil.which("npx"):
+        pytest.skip("no npx here")
+    package = '{"name": "a", "scripts": {"test": "exit 1 && uvu"}}'
+    here.write("node_modules/.bin/uvu", "#!/bin/sh\nexit 0\n", 0o755)
+    commit(here, {"package.json": package, "index.js": "module.exports = 1;\n"})
+    assert init("--metric", "wc -c < index.js", "--set", "metric.extract={last_number: true}") == 0
+    assert written(here)["guards"] == [{"command": "npx --no-install uvu"}]
+
+
 @pytest.mark.parametrize(
     ("metric", "what"),
     [
