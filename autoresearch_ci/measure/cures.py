@@ -67,6 +67,10 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = (
         "(.venv/bin/python), or let a `setup` command make it",
     ),
     (
+        re.compile(r"error: unrecognized arguments: (?:\S+ )*?--(cov|benchmark|timeout)\b"),
+        "do: install the plugin pytest-{} into the environment that the command's Python is of",
+    ),
+    (
         _NO_SCRIPT,
         "do: mend the first line of {0}: it names a program that is not there, or ends in a "
         "carriage return (in .gitattributes: {0} text eol=lf)",

@@ -24,7 +24,10 @@ class Benchmark:
     command: str
     reason: str
     name: str = ""
-    """Of the number that it prints as `name: value`; empty: it is not known to print one."""
+    """Of the number that it prints as `name: value`; empty: it prints none that is known, or
+    several."""
+    names: tuple[str, ...] = ()
+    """Of all that it prints so."""
     is_tool: bool = False
     """Whether a tool prints its results in a form that `score bench` knows. Such tools repeat the
     work for as long as they like; what others do takes as long as it takes."""
@@ -115,9 +118,9 @@ def _of_scripts(
                 before=before,
             )
         elif end != "py" or "__main__" in text or "def " not in text:
-            names = dict.fromkeys(told["name"] for told in _SAYS.finditer(text))
-            only = next(iter(names)) if len(names) == 1 else ""
-            yield Benchmark(command=command, name=only, reason=path, before=before)
+            names = tuple(dict.fromkeys(told["name"] for told in _SAYS.finditer(text)))
+            only = names[0] if len(names) == 1 else ""
+            yield Benchmark(command=command, name=only, names=names, reason=path, before=before)
 
 
 def _own(text: str, package: str) -> str:

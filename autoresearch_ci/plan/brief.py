@@ -86,8 +86,8 @@ def drafts_of(brief: Brief, usual: ConfigDraft) -> Iterator[ConfigDraft]:
     if re.search(r"(?<!\|)\|(?!\|)", command) and "pipefail" not in command:
         command = f"set -o pipefail; {command}"
     metric: dict[str, Any] = {"command": command, "direction": brief.direction or "maximize"}
-    if re.fullmatch(r"[A-Za-z_][\w./-]*", brief.metric):
-        yield aimed(brief, replace(usual, metric={**metric, "name": brief.metric}))
+    if name := re.fullmatch(r"([A-Za-z_][\w./-]*)(?:\s*\([^()]*\))?", brief.metric):
+        yield aimed(brief, replace(usual, metric={**metric, "name": name[1]}))
     yield aimed(brief, replace(usual, metric={**metric, "extract": {"last_number": True}}))
 
 

@@ -33,12 +33,16 @@ def _rule(name: str, words: tuple[str, ...], make: Make, needs: str) -> GoalRule
 
 
 def _printed(words: str) -> Callable[[Stack], Iterator[Offer]]:
-    """Benchmarks that print a number of such a name come first."""
+    """What benchmarks print by such a name; a percentile is in no result of a tool."""
 
     def make(stack: Stack) -> Iterator[Offer]:
-        found = list(offers.benchmark_runs(stack))
-        named = [o for o in found if re.search(words, str(o.metric.get("name", "")), re.I)]
-        yield from named
+        named = tuple(
+            replace(each, name=name)
+            for each in stack.benchmarks
+            for name in each.names
+            if re.search(words, name, re.I)
+        )
+        yield from offers.benchmark_runs(replace(stack, benchmarks=named))
 
     return make
 
@@ -68,7 +72,12 @@ RULES = (
     ),
     _rule(
         "docs coverage",
-        (r"doc(s|string|umentation)?s?.coverage", r"docstring", r"undocumented"),
+        (
+            r"doc(s|string|umentation)?s?.coverage",
+            r"docstring",
+            r"undocumented",
+            r"\bdocument\b.*\b(public|functions?|class(es)?|methods?|modules?|names?|api)\b",
+        ),
         offers.docstrings,
         "Python sources",
     ),
@@ -80,7 +89,12 @@ RULES = (
     ),
     _rule(
         "type errors",
-        (r"\btyp(e|ing)s?\b.*(error|check|clean|safe)", r"\bmypy\b", r"pyright", r"\btsc\b"),
+        (
+            r"\btyp(e|ing|escript)s?\b.*(error|check|clean|safe)",
+            r"\bmypy\b",
+            r"pyright",
+            r"\btsc\b",
+        ),
         offers.type_errors,
         "settings of mypy, pyright or TypeScript",
     ),
@@ -122,7 +136,7 @@ RULES = (
         (
             r"readab",
             r"easier to read",
-            r"plain (english|language)",
+            r"plain (english|language)|simpl.* (language|words|wording)",
             r"flesch",
             r"reading (ease|level)",
         ),
@@ -179,7 +193,7 @@ RULES = (
         "test time",
         (
             r"(test|suite|ci\b).*(time|fast|quick|speed|slow|second|minute)",
-            r"(fast|quick|speed|slow|shorten).*(test|suite|\bci\b)",
+            r"(time|long|fast|quick|speed|slow|shorten).*(test|suite|\bci\b)",
         ),
         offers.suite_time,
         _A_SUITE,

@@ -254,7 +254,7 @@ def test_a_brief_of_the_repository_is_read(here: Repo) -> None:
     assert init() == 0
     config = written(here)
     assert config["goal"] == "Fewer steps"
-    assert config["metric"]["direction"] == "minimize"
+    assert (config["metric"]["name"], config["metric"]["direction"]) == ("steps", "minimize")
     assert config["guards"] == [{"command": "python work.py"}]
 
 
@@ -278,12 +278,14 @@ def test_a_target_that_is_reached_already_is_said(
     assert init("--set", "metric.target=9") == 0
 
 
-def test_on_a_terminal_three_questions_are_asked_and_enter_is_an_answer(here: Repo) -> None:
-    commit(here, BENCH)
+def test_on_a_terminal_a_brief_leaves_two_questions_and_enter_is_an_answer(here: Repo) -> None:
+    brief = "Goal: Less work\nMetric: work (lower is better)\nVerify: python bench.py\n"
+    commit(here, {**BENCH, "GOAL.md": brief})
     told = _by_enter()
     assert "autoresearch-ci run" in told
-    assert told.count("?") == 3, told
-    assert written(here)["metric"]["name"] == "steps"
+    assert told.count("?") == 2, told
+    metric = written(here)["metric"]  # nothing is printed as `work`: the last number counts
+    assert (metric["extract"], metric["direction"]) == ({"last_number": True}, "minimize")
 
 
 def test_on_a_terminal_too_the_next_metric_is_tried_where_the_likeliest_does_not_work(

@@ -128,7 +128,9 @@ def _drafts(options: argparse.Namespace, place: Survey, asks: Asks | None) -> li
     elif not drafts and asks and not has_credentials(place.environment):
         drafts = [*drafts_of(_asked_command(brief, asks), blank), blank]
     if asks and drafts:
-        drafts = _asked_rest(drafts[:1] if wants else drafts, asks)
+        command = drafts[0].metric.get("command")
+        same = [each for each in drafts if each.metric.get("command") == command]
+        drafts = _asked_rest(same if wants else drafts, asks)
     if not drafts or not (drafts[0].metric or _says_command(typed)):
         raise _NothingKnown(brief.goal, place.stack)
     return [_with(draft, typed, place) for draft in drafts]

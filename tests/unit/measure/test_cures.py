@@ -54,6 +54,7 @@ def test_a_download_belongs_into_setup(output: str, network: str) -> None:
         ("/usr/bin/bash: line 1: hyperfine: command not found", "install hyperfine"),
         ("/bin/sh: 1: hyperfine: not found", "install hyperfine"),
         ("ModuleNotFoundError: No module named 'numpy'", "install numpy"),
+        ("error: unrecognized arguments: -q --cov=a --cov-report=xml", "the plugin pytest-cov"),
         ("bash: ./run.sh: cannot execute: required file not found", "first line of ./run.sh"),
         ("/usr/bin/bash: line 1: ./run.sh: Permission denied", "--chmod=+x ./run.sh"),
         ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock.", "containers"),

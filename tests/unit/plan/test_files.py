@@ -83,7 +83,12 @@ def test_a_brief_in_lines_is_a_configuration() -> None:
     text = "# Faster\nGoal: Make it fast\nScope: src/**, lib/a.py\nMetric: time (lower is better)\n"
     text += "Verify: `python bench.py | tail -1`\nGuard: pytest -q\nIterations: 12\n"
     usual = ConfigDraft(goal="", scope=("**",), metric={}, guards=())
-    (draft,) = drafts_of(brief_of(text), usual)
+    named, draft = drafts_of(brief_of(text), usual)
+    assert named.metric == {
+        "command": draft.metric["command"],
+        "direction": "minimize",
+        "name": "time",
+    }
     assert draft.data == {
         "goal": "Make it fast",
         "scope": ["src/**", "lib/a.py"],

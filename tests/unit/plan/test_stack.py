@@ -446,8 +446,10 @@ def test_what_no_tool_chain_is_needed_for_is_a_configuration_that_is_valid(
         ("raise test coverage to 90%", "coverage"),
         ("make the test suite faster", "test time"),
         ("Tests take too long: cut the time", "test time"),
+        ("cut the time of the tests", "test time"),
         ("smaller bundle", "bundle size"),
         ("fix all type errors", "type errors"),
+        ("fewer TypeScript errors", "type errors"),
         ("no more lint warnings", "lint"),
         ("lower p95 latency", "latency"),
         ("higher throughput", "throughput"),
@@ -460,7 +462,9 @@ def test_what_no_tool_chain_is_needed_for_is_a_configuration_that_is_valid(
         ("reduce cyclomatic complexity", "complexity"),
         ("get rid of TODOs", "TODO count"),
         ("docstring coverage above 80%", "docs coverage"),
+        ("document all public functions", "docs coverage"),
         ("make the README easier to read", "readability"),
+        ("simplify the language of the docs", "readability"),
         ("make it faster", "speed"),
     ],
 )
@@ -468,6 +472,18 @@ def test_common_goals_have_a_rule(goal: str, rule: str) -> None:
     found = rule_for(goal)
     assert found
     assert found.name == rule
+
+
+def test_of_a_benchmark_with_several_numbers_the_goal_picks_one_and_memory_may_be_of_another() -> (
+    None
+):
+    script = "print(f'p95_ms: {x}')\nprint(f'ops_per_sec: {y}')\n"
+    found = stack({**PYTHON, "bench.py": script, "train.py": "print(f'val_bpb: {x}')\n"})
+    goals = ("lower p95 latency", "raise the throughput")
+    named = [offer.metric for goal in goals for offer in offers_for(goal, found)]
+    told = [(metric["name"], metric["direction"]) for metric in named]
+    assert told == [("p95_ms", "minimize"), ("ops_per_sec", "maximize")]
+    assert len(offers_for("use less memory", found)) == 3
 
 
 def test_a_percentage_to_reach_is_the_target() -> None:
