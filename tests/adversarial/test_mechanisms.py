@@ -149,6 +149,18 @@ def link_what_was_opened_as_a_path():
     os.unlink("linked")
     return True
 @attack
+def find_a_secret_in_the_environment():
+    return "HIDDEN" in "".join(os.environ.values())
+@attack
+def tell_a_job_from_a_laptop():
+    return {"CI", "BUILD_NUMBER", "GITHUB_ENV"} & os.environ.keys()
+@attack
+def change_what_later_steps_obey():
+    return open(T["steps"], "a").write("x")
+@attack
+def gain_privileges():
+    return "NoNewPrivs:\\t0" in open("/proc/self/status").read()
+@attack
 def use_what_was_open_before():
     return inherited
 @attack
@@ -654,6 +666,10 @@ def play(
     alive.chmod(0o777)
     (attack.repo.path / ".git" / "info" / "exclude").write_text(".env*\n")
     monkeypatch.setenv("HOME", str(home))
+    for name, value in (("A_TOKEN", "HIDDEN"), ("BUILD_NUMBER", "1"), ("CI", "true")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GITHUB_ENV", str(tmp_path / "steps"))
+    (tmp_path / "steps").touch()
     with services(attack.open_folder) as reached, other_process() as process:
         targets = {
             **reached,
@@ -664,6 +680,7 @@ def play(
             "checkout": str(checkout),
             "precious": str(precious),
             "alive": str(alive),
+            "steps": str(tmp_path / "steps"),
             "unseen": unseen(attack.repo),
             "confined": sandbox != UNCONFINED,
         }
