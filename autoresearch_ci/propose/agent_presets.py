@@ -135,8 +135,9 @@ def claude_says(output: str) -> AgentReport:
                 if failed
                 else "",
                 message=message,
-                tokens=_sum(value.get("usage"), *_ANTHROPIC_USAGE),
-                cost_usd=_number(value.get("total_cost_usd")),
+                # A child of its may write in its name, but lower what it has said no more.
+                tokens=max(said.tokens, _sum(value.get("usage"), *_ANTHROPIC_USAGE)),
+                cost_usd=max(said.cost_usd, _number(value.get("total_cost_usd"))),
             )
     return said or _so_far(answers.values())
 

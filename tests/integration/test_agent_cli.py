@@ -720,13 +720,14 @@ def test_a_preset_gives_its_key_and_reads_tokens_and_cost(
     assert "anthropic/model" in given
 
 
-def test_what_is_printed_after_the_end_of_the_cli_costs_and_says_nothing(
+def test_no_child_of_the_cli_lowers_what_it_says_it_costs(
     bed: Bed, install: Callable[[str, str], Path]
 ) -> None:
-    """A child that lives on would forge a price, and with it the budget."""
+    """It would forge a price, and with it the budget: what comes after the end counts not at all."""
     report, _, tokens, cost = REPORTS["claude-code"]
-    install("claude", json.dumps(report) + "\n")
     forged = json.dumps({**report, "total_cost_usd": 0.0, "usage": {}})
+    install("claude", f"{json.dumps(report)}\n{forged}\n")
+    forged = json.dumps({**report, "total_cost_usd": 99.0, "usage": {}})
     program = bed.path / "bin" / "claude"
     late = f"(for i in 1 2 3 4 5; do sleep .05; echo; done; echo '{forged}') &\n"
     program.write_text(program.read_text() + late)
