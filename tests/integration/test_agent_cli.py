@@ -723,7 +723,7 @@ def test_a_preset_gives_its_key_and_reads_tokens_and_cost(
 def test_no_child_of_the_cli_lowers_what_it_says_it_costs(
     bed: Bed, install: Callable[[str, str], Path]
 ) -> None:
-    """It would forge a price, and with it the budget: what comes after the end counts not at all."""
+    """It would forge a price, and with it the budget: after the end nothing counts."""
     report, _, tokens, cost = REPORTS["claude-code"]
     forged = json.dumps({**report, "total_cost_usd": 0.0, "usage": {}})
     install("claude", f"{json.dumps(report)}\n{forged}\n")
