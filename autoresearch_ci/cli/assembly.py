@@ -26,7 +26,7 @@ from autoresearch_ci.decide.metric.decision import Policy
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.execution.command import Stop
-from autoresearch_ci.execution.environment import clean_environment, downloads, told
+from autoresearch_ci.execution.environment import clean_environment, of_downloads
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.diagnosis import OwnTarget
@@ -333,8 +333,7 @@ def measured_environment(
 ) -> dict[str, str]:
     """The whole environment of measured code in another tree than the bench's."""
     inherit = collaborators.environment
-    found = downloads(inherit.get("HOME", ""), layout.home)
-    reached = {n: told(n, place) for n, place in found.items() if sandbox.reaches(Path(place))}
+    reached = of_downloads(inherit.get("HOME", ""), layout.home, sandbox.reaches)
     own = clean_environment(
         _given(collaborators), home=layout.home, tmp=layout.temporary, inherit=inherit
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from autoresearch_ci.safety.secret_values import looks_secret
@@ -95,9 +95,14 @@ def downloads(user_home: str, home: Path) -> dict[str, str]:
     }
 
 
-def told(name: str, place: str) -> str:
-    """The value of a variable of `downloads`."""
-    return f"-Dmaven.repo.local={place}" if name == "MAVEN_OPTS" else place
+def of_downloads(user_home: str, home: Path, reaches: Callable[[Path], bool]) -> dict[str, str]:
+    """The variables that lead to those which commands can reach."""
+    found = downloads(user_home, home).items()
+    return {
+        name: f"-Dmaven.repo.local={place}" if name == "MAVEN_OPTS" else place
+        for name, place in found
+        if reaches(Path(place))
+    }
 
 
 def _homes(home: str) -> dict[str, str]:

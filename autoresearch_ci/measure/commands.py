@@ -20,7 +20,7 @@ from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted, Warning
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
-from autoresearch_ci.execution.environment import UNATTENDED, downloads, told
+from autoresearch_ci.execution.environment import UNATTENDED, of_downloads
 from autoresearch_ci.experiment import MetricRun
 from autoresearch_ci.measure.executed_lines import LineObserver
 from autoresearch_ci.measure.number.coverage_reports import CoverageFiles
@@ -168,8 +168,7 @@ class MeasuredCommands:
 
     def add_downloads(self, user_home: str) -> None:
         """What was installed before is found by all but setup, as far as it can be reached."""
-        found = downloads(user_home, self.tree.layout.home)
-        reached = {n: told(n, p) for n, p in found.items() if self.tree.sandbox.reaches(Path(p))}
+        reached = of_downloads(user_home, self.tree.layout.home, self.tree.sandbox.reaches)
         self._environment = {**reached, **self._environment}
 
     def activate(self, tracked: Collection[str]) -> None:

@@ -14,7 +14,6 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.workspace.git import GitDirectory
@@ -28,16 +27,8 @@ _SIGNATURE = re.compile(rb"^gpgsig(-sha256)? .*\n( .*\n)*", re.MULTILINE)
 _ASSUME_UNCHANGED = 0x8000
 
 
-@dataclass(frozen=True)
-class _Tag:
-    name: str
-    oid: str
-    peeled: str
-    """The commit, where `oid` is an object of its own; else empty."""
-
-    @property
-    def commit(self) -> str:
-        return self.peeled or self.oid
+Tag = tuple[str, str, str]
+"""Its name, object and, where that is one of its own, the commit that it names; else empty."""
 
 
 class _Loose(Objects):
@@ -61,7 +52,7 @@ class GitView:
         index: bytes,
         objects: Path,
         shallow: bytes,
-        tags: Sequence[tuple[str, str, str]],
+        tags: Sequence[Tag],
         base: str,
         tree: Path,
         filtered: Iterable[str],
@@ -75,7 +66,7 @@ class GitView:
         self._base = base
         self._algorithm = "sha1" if len(base) == 40 else "sha256"
         self._is_root = base.encode() in shallow.split()
-        self._tags = [_Tag(*found) for found in tags]
+        self._tags = tags
         kind = "" if self._algorithm == "sha1" else "[extensions]\n\tobjectformat = sha256\n"
         version = 1 if kind else 0
         texts = {
@@ -100,7 +91,7 @@ class GitView:
     def _of(self, changes: Changes, tree: Path) -> dict[str, bytes]:
         made = _Loose(self._git, len(self._base))
         head = self._amended(made, changes) if changes else self._base
-        tags = [t if t.commit != self._base else self._moved(made, t, head) for t in self._tags]
+        tags = [self._moved(made, tag, head) for tag in self._tags]
         return {
             **made.files,
             ".git/packed-refs": os.fsencode(_PEELED + "".join(map(_packed, tags))),
@@ -119,13 +110,15 @@ class GitView:
         tree = made.tree(root.split()[1].decode(), changes)
         return made.add("commit", b"tree %s\n%s" % (tree.encode(), rest))
 
-    def _moved(self, made: Objects, tag: _Tag, head: str) -> _Tag:
-        if head == self._base:
+    def _moved(self, made: Objects, tag: Tag, head: str) -> Tag:
+        """One of the base commit is the candidate's, too."""
+        name, oid, peeled = tag
+        if head == self._base or self._base not in (oid, peeled):
             return tag
-        if not tag.peeled:
-            return _Tag(tag.name, head, "")
-        _, _, text = self._git.content(tag.oid, "tag").partition(b"\n")
-        return _Tag(tag.name, made.add("tag", b"object %s\n%s" % (head.encode(), text)), head)
+        if not peeled:
+            return name, head, ""
+        _, _, text = self._git.content(oid, "tag").partition(b"\n")
+        return name, made.add("tag", b"object %s\n%s" % (head.encode(), text)), head
 
     def _index(self, changes: Changes, tree: Path) -> bytes:
         entries = dict(self._entries)
@@ -186,8 +179,9 @@ def _entries(index: bytes, width: int) -> dict[bytes, bytes]:
     return entries
 
 
-def _packed(tag: _Tag) -> str:
-    return f"{tag.oid} {tag.name}\n" + (f"^{tag.peeled}\n" if tag.peeled else "")
+def _packed(tag: Tag) -> str:
+    name, oid, peeled = tag
+    return f"{oid} {name}\n" + (f"^{peeled}\n" if peeled else "")
 
 
 def _flagged(entry: bytes, width: int) -> bytes:

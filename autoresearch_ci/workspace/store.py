@@ -115,7 +115,7 @@ class Store:
 
     def __init__(self, folder: Path, repository: Repository) -> None:
         self.folder = folder
-        self._objects = str(repository.common_dir / "objects")
+        self._objects = repository.common_dir / "objects"
         self._shallow = repository.common_dir / "shallow"
         self._format = repository.object_format()
         self._tags = repository.tags
@@ -130,16 +130,14 @@ class Store:
             new.rename(folder)  # killed before this, a run finds no half of a git directory
         for lock in folder.rglob("*.lock"):
             lock.unlink()  # of a git that was killed; the caller holds the run's lock
-        places = {"GIT_OBJECT_DIRECTORY": self._objects, "GIT_SHALLOW_FILE": str(self._shallow)}
+        places = {
+            "GIT_OBJECT_DIRECTORY": str(self._objects),
+            "GIT_SHALLOW_FILE": str(self._shallow),
+        }
         self._calls = GitDirectory(folder, folder, **places)
         width = 64 if self._format == "sha256" else 40
         self._recent: dict[tuple[str, str], bytes] = {}
-        self._made = LastingObjects(self.objects, self._read, width)
-
-    @property
-    def objects(self) -> Path:
-        """Those of the user's repository, which are ours, too."""
-        return Path(self._objects)
+        self._made = LastingObjects(self._objects, self._read, width)
 
     @property
     def _git(self) -> GitDirectory:

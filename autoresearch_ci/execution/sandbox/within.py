@@ -210,7 +210,7 @@ def _first(
             _bring_up()
         _go_first()
         if asked["capabilities"]:  # root's are the settings of the kernel, and all devices
-            _keep_as_they_are("/proc", *_devices())
+            _keep_settings()
         os.chdir(asked["folder"])
         if asked["itself"]:
             _be_itself(*asked["itself"])
@@ -232,17 +232,12 @@ def _first(
     _wait_for(command, told)
 
 
-def _devices() -> list[str]:
-    """What is mounted in /dev and not new."""
-    own, new = os.stat("/dev").st_dev, {"/dev/pts", "/dev/shm", "/dev/mqueue"}  # noqa: PTH116
-    found = (f"/dev/{name}" for name in os.listdir("/dev"))  # noqa: PTH208
-    return [path for path in found if os.lstat(path).st_dev != own and path not in new]
-
-
-def _keep_as_they_are(*mounts: str) -> None:
-    """Modes, times and content of files; a device can be written to all the same."""
+def _keep_settings() -> None:
+    """In /proc, and modes and times of what is not new in /dev; devices can be written to."""
     flags = ctypes.c_ulong(_AGAIN | _BIND | _READ_ONLY | _NO_SUID | _NO_PROGRAMS)
-    for place in mounts:
+    own, new = os.stat("/dev").st_dev, ("pts", "shm", "mqueue")  # noqa: PTH116
+    devices = [f"/dev/{name}" for name in os.listdir("/dev") if name not in new]  # noqa: PTH208
+    for place in ("/proc", *(path for path in devices if os.lstat(path).st_dev != own)):
         _check(place, _libc.mount(None, _raw(place), None, flags, None))
 
 
