@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoresearch_ci.execution.environment import clean_environment, downloads, told
+from autoresearch_ci.execution.environment import clean_environment, downloads, of_downloads
 
 
 def test_the_environment_finds_the_toolchain_and_holds_no_secret(tmp_path: Path) -> None:
@@ -70,6 +70,7 @@ def test_what_package_managers_have_downloaded_is_found_unless_setup_has_its_own
         "GRADLE_RO_DEP_CACHE": str(user / ".gradle/caches"),
         "MAVEN_OPTS": str(user / ".m2/repository"),
     }
-    assert told("MAVEN_OPTS", "/m2") == "-Dmaven.repo.local=/m2"
+    reached = of_downloads(str(user), own, lambda place: place.name == "repository")
+    assert reached == {"MAVEN_OPTS": f"-Dmaven.repo.local={user}/.m2/repository"}
     assert downloads(str(own / "nothing"), own) == {}
     assert downloads("", own) == {}
