@@ -93,7 +93,7 @@ def loud(before: Texts, after: Texts, ruler: Ruler) -> list[str]:
 def knows_of_tests(before: Texts, after: Texts) -> Iterator[tuple[str, int, str]]:
     """Path, line and words where code does something else when a test runs it."""
     for path, line, what in _places(before, after, lambda _, text: _loud(text, Ruler())):
-        if what.partition(":")[0] in (ASKS, CALLER, PATCHES):
+        if what.partition(":")[0] in (ASKS, CALLER, PATCHES, READS):
             yield path, line, what
 
 
@@ -277,6 +277,7 @@ def _constant_answer(method: ast.AST) -> bool | None:
 ASKS = "asks whether it is measured"
 CALLER = "reaches into its caller"
 PATCHES = "patches what tests are judged by"
+READS = "reads what tests hold"
 ENDS = "ends the process as if all were well"
 RUNS_TESTS = "prints what a runner of tests prints"
 _LOUD: Mapping[str, re.Pattern[str]] = {
@@ -295,6 +296,12 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"|\bgetStackTrace\(|\bruntime\.Callers?\("
             r"|\.__globals__\b|\bgc\.get_(objects|referrers)\b|\bimport __main__\b"
             r"|\bsys\.modules(\.get\(|\[)\s*[\"']__main__"
+        ),
+        READS: (
+            r"(?i:\bopen|read_?(text|bytes|file\w*)|include_(str|bytes)!|\bload\w*)\([^\n]{0,80}"
+            r"[\"'][^\"'\n]{0,80}(?<!\w)(tests?|__tests__|testdata|__snapshots__)/"
+            r"|[\"'][^\"'\n]{0,80}(?<!\w)(tests?|__tests__|testdata|__snapshots__)/[^\"'\n]{1,80}[\"']\)?"
+            r"\.(read|open)"
         ),
         ENDS: (
             r"(?<!\w)(os\._exit|_exit|_Exit|quick_exit|process\.exit|process\.reallyExit|(os|syscall)\.Exit"

@@ -1,9 +1,11 @@
 """Values that are right for one test: `if n == 7: return 13`, where a test says just that.
 
 Read by text, in whatever language: an answer that is a literal, and the literals of the condition
-that it stands under, or of the key that leads to it. How they are compared does not matter. Limits
-(`if n >= 7`) are no such condition, nor is one more row of a table that was there, or one that
-holds more than tests ask.
+that it stands under, or of the key that leads to it. How they are compared does not matter. One
+more row of a table that was there is no such case, nor is one that holds more than tests ask. A
+limit (`if n >= 7`) is one where a test asks for its answer right at the limit and nowhere else,
+while what lies on the other side is computed; a list of numbers is, where an argument by itself is
+the index and a test asks for its last element.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.failures.shortcuts.one_input import (
@@ -39,8 +41,8 @@ _ANSWER = re.compile(
 )
 """What something comes to: a value by itself, and no part of a sum."""
 _PAIR = re.compile(
-    rf"(?P<opens>[\[({{,]|^)\s*(?P<key>{_LITERAL})\s*(?P<leads>:|,|=>)\s*(?P<value>{_LITERAL})"
-    r"\s*(?=[\])},])",
+    rf"(?:(?P<opens>[\[({{,])\s*+|^[ \t]*+)(?P<key>{_LITERAL})\s*+(?P<leads>:|,|=>)\s*"
+    rf"(?P<value>{_LITERAL})\s*(?=[\])}},])",
     re.MULTILINE,
 )
 """A key and what it leads to, in a table or a list of such pairs."""
@@ -64,6 +66,16 @@ _ROWS = 3
 """So many cases of the same shape are a table that is written as conditions."""
 _WORD = re.compile(r"[\"'][^\s\d,][^\s,]*[\"']")
 _LOOKED_UP = re.compile(r"\}\)?(?:\.get\(|\.pop\(|\[)")
+_LIMIT = re.compile(
+    rf"\bif\b[ \t]*\(?(?P<name>[A-Za-z_]\w*)[ \t]*(?P<sign>[<>]=?)[ \t]*(?P<limit>-?\d+)"
+    rf"\)?[\s:{{]*return[ \t]+(?P<value>{_PLAIN})[ \t;]*(?:\n|\}})"
+)
+_ROW = re.compile(r"(?P<list>[\[({][-\d., \t\n]{5,2000}[\])}])(?:\[(?P<index>[A-Za-z_]\w*)\])?")
+_NAMED = re.compile(r"(?P<name>[A-Za-z_]\w*)[ \t]*(?::[^=\n]{1,60})?:?=[ \t]*(?:[\[\]\w.]{1,20})?$")
+"""What a list is given as a name."""
+_FAR = 4000
+"""Characters behind a limit or a list in which the rest of a function stands."""
+_BRACKET = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|(?P<opens>[\[({])|[\])}]")
 _ELSE = re.compile(
     rf"(?:[ \t]*:|[^\n;]*?\belse\b|[;)}}\s]*(?:\belse\b[\s:{{]*)?\breturn\b)"
     rf"[ \t]*(?P<value>{_PLAIN})"
@@ -78,6 +90,8 @@ class _Case:
     asked: tuple[Value, ...]
     answers: tuple[Value, ...]
     otherwise: tuple[Value, ...] = ()
+    place: int = -1
+    """Of a pair, in the text."""
 
     @property
     def shape(self) -> str:
@@ -96,15 +110,23 @@ def hardcoded(
     if after is None or not _SOURCE.search(path):
         return
     was, now = _code(path, before or ""), _code(path, after)
-    yield from (_told(path, *found) for found in _constants(was, now, tests))
+    for look in (_constants, _limits, _listed):
+        yield from (_told(path, *found) for found in look(was, now, tests))
     old, new = _cases(was), _cases(now)
     known = {case.text for case in old}
     shapes = Counter(case.shape for case in old)
     answers = {_values(m["value"] or m["last"]) for m in _ANSWER.finditer(was)}
+    tables = _tables(now, (case.place for case in new if case.place >= 0))
+    grown = {
+        tables[case.place]
+        for case in new
+        if case.place >= 0 and case.text in known and any(map(is_telling, case.answers))
+    }
     fresh = [
         case
         for case in new
         if not (case.text in known or shapes[case.shape] >= _ROWS or case.is_mapping(answers))
+        and not (case.place >= 0 and tables[case.place] in grown)
     ]
     of_shape: dict[str, list[_Case]] = {}
     for case in fresh:
@@ -115,6 +137,63 @@ def hardcoded(
             continue  # it answers more than is asked
         for case, where in asking:
             yield _told(path, case.line, where, case.text)
+
+
+def _limits(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
+    """`if n >= 10: return 55` before what is computed, of which one line of a test asks just that:
+    a limit of its own would be asked for beyond, too, or be what lies there."""
+    known = {"".join(match[0].split()) for match in _LIMIT.finditer(was)}
+    for match in _LIMIT.finditer(now):
+        name, limit = match["name"], int(match["limit"])
+        nearest = limit + {">": 1, "<": -1}.get(match["sign"], 0)
+        values = _values(match["value"])
+        if "".join(match[0].split()) in known or not any(map(is_telling, values)):
+            continue
+        if {*values} & {limit, nearest, *TRIVIAL} or not _computes(
+            now[match.end() : match.end() + _FAR], name
+        ):
+            continue
+        patterns = [pattern_of(value) for value in values]
+        for where, text in tests.items():
+            asking = [line for line in text.splitlines() if all(p.search(line) for p in patterns)]
+            if len(asking) == 1 and pattern_of(nearest).search(asking[0]):
+                words = " ".join(match[0].split())
+                yield now.count("\n", 0, match.start()) + 1, where, words
+
+
+def _computes(rest: str, name: str) -> bool:
+    """Whether what a function comes to next holds an argument."""
+    found = re.search(r"\breturn\b(?P<value>[^\n;]*)", re.sub(_LIMIT, "", rest))
+    return bool(found and re.search(rf"\b{name}\b", found["value"]))
+
+
+def _listed(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
+    """`[0, 1, 1, 2, 3, 5][n]`, of which a test asks for the last."""
+    old = {"".join(match["list"].split()) for match in _ROW.finditer(was)}
+    for match in _ROW.finditer(now):
+        values, name = _values(match["list"]), match["index"]
+        if len(values) < 3 or "".join(match["list"].split()) in old:
+            continue
+        if not name:
+            named = _NAMED.search(now[max(match.start() - 120, 0) : match.start()])
+            used = named and re.search(
+                rf"\b{named['name']}\[([A-Za-z_]\w*)\]", now[match.end() : match.end() + _FAR]
+            )
+            name = used[1] if used else ""
+        # A table in the place of a table says other words; in that of a computation, its results.
+        if not name or re.search(rf"\w\[{name}\]", was) or not _computes(was, name):
+            continue
+        first, last = (rf"(?<![\w.]){re.escape(n)}(?![\w.]*\w)" for n in _last(values))
+        both = re.compile(rf"{first}.*?{last}|{last}.*?{first}")
+        for where, text in tests.items():
+            if any(map(both.search, text.splitlines())):
+                words = " ".join(match[0].split())
+                yield now.count("\n", 0, match.start()) + 1, where, words
+
+
+def _last(values: Sequence[Value]) -> tuple[str, str]:
+    """The index of the last, and itself, as a test writes them."""
+    return str(len(values) - 1), spelled(values[-1])
 
 
 def _told(path: str, line: int, where: str, words: str) -> Shortcut:
@@ -199,7 +278,7 @@ def _code(path: str, text: str) -> str:
 
 
 def _pair(text: str, match: re.Match[str]) -> _Case | None:
-    opens, leads = match["opens"], match["leads"]
+    opens, leads = match["opens"] or "", match["leads"]
     if leads == ",":
         of = re.search(r"(\w+|=)\s*$", text[max(match.start() - 40, 0) : match.start()])
         if opens not in ("(", "[", "{") or (of and of[1] not in ("of", "entry")):
@@ -211,7 +290,27 @@ def _pair(text: str, match: re.Match[str]) -> _Case | None:
         return None  # of what words mean there are tables everywhere
     text = " ".join(f"{match['key']} {leads} {match['value']}".split())
     line = match.string.count("\n", 0, match.start("key")) + 1
-    return _Case(line=line, text=text, asked=_values(match["key"]), answers=_values(match["value"]))
+    return _Case(
+        line=line,
+        text=text,
+        asked=_values(match["key"]),
+        answers=_values(match["value"]),
+        place=match.start("key"),
+    )
+
+
+def _tables(text: str, places: Iterable[int]) -> dict[int, int]:
+    """By place, where the bracket opens that it stands in; -1: in none."""
+    wanted, found, opened = sorted({*places}, reverse=True), dict[int, int](), list[int]()
+    for match in (*_BRACKET.finditer(text), None):
+        until = match.start() if match else len(text) + 1
+        while wanted and wanted[-1] <= until:
+            found[wanted.pop()] = opened[-1] if opened else -1
+        if match and match["opens"]:
+            opened.append(until)
+        elif match and len(match[0]) == 1 and opened:
+            opened.pop()
+    return found
 
 
 def _above(lines: Sequence[str], number: int) -> list[tuple[int, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.failures.shortcuts.other_tests import blanked, without_comments
@@ -177,15 +177,19 @@ def _python(text: str) -> _Found:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     found: _Found = []
+    goes_on = {*_going_on(tree)}
     for node in ast.walk(tree):
         if isinstance(node, ast.ExceptHandler):
             name = ast.unparse(node.type) if node.type else ""
             wide = re.search(r"\b(Base)?Exception\b", name) or not name
-            idle = all(_is_idle(item) or (wide and _says_nothing(item)) for item in node.body)
+            idle = all(
+                _is_idle(item) or (wide and (_says_nothing(item) or isinstance(item, ast.Break)))
+                for item in node.body
+            )
             bare = name in ("", "BaseException")
             endless = "RecursionError" in name  # what does not end is not mended by an answer
             raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
-            if idle or ((bare or endless) and not raises):
+            if (idle and node not in goes_on) or ((bare or endless) and not raises):
                 what = "catches an error and does nothing" if idle else "catches everything"
                 what = "catches what does not end" if endless and not idle else what
                 words = f"except {name}".strip()
@@ -198,6 +202,56 @@ def _python(text: str) -> _Found:
             found.append(("error-swallowed", node.lineno, "drops any error", "return in finally"))
         found += _unchecked_in(node)
     return found
+
+
+_MISTAKES = re.compile(
+    r"\b(?:Base)?Exception\b"
+    r"|\b(?:Name|UnboundLocal|Assertion|NotImplemented|Type|Attribute|Recursion)Error\b"
+)
+"""What a handler that only goes on hides: everything, or what only code that is wrong raises."""
+_COLLECTS = frozenset({"append", "add", "extend", "update", "insert", "put", "setdefault"})
+
+
+def _going_on(tree: ast.AST) -> Iterator[ast.ExceptHandler]:
+    """Handlers that try the next: what was tried made the result, and without it there is none."""
+    nodes = [*ast.walk(tree)]
+    loops = (node for node in nodes if isinstance(node, ast.For | ast.AsyncFor | ast.While))
+    within = {inner for loop in loops for part in loop.body for inner in ast.walk(part)}
+    read = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    blocks = (getattr(node, name, ()) for node in nodes for name in ("body", "orelse", "finalbody"))
+    for block in (block for block in blocks if isinstance(block, list)):
+        for number, node in enumerate(block):
+            if not isinstance(node, ast.Try):
+                continue
+            returns = isinstance((node.orelse or node.body)[-1], ast.Return)
+            follows = node in within or _answers(block[number + 1 :])
+            for handler in node.handlers:
+                caught = ast.unparse(handler.type) if handler.type else "Exception"
+                continues = isinstance(handler.body[-1], ast.Continue)
+                useful = _makes(node, read) if continues else returns and follows
+                if useful and not _MISTAKES.search(caught):
+                    yield handler
+
+
+def _answers(rest: list[ast.stmt]) -> bool:
+    """Whether what comes next looks for another answer, and gives no constant one."""
+    first = rest[0] if rest else None
+    constant = isinstance(first, ast.Return) and isinstance(first.value, ast.Constant | None)
+    return first is not None and not constant
+
+
+def _makes(node: ast.Try, read: Collection[str]) -> bool:
+    """Whether what is tried makes a value that is used; `read`: names that are."""
+    for inner in (inner for part in (*node.body, *node.orelse) for inner in ast.walk(part)):
+        if isinstance(inner, ast.Assign | ast.AugAssign | ast.AnnAssign):
+            targets = inner.targets if isinstance(inner, ast.Assign) else [inner.target]
+            if any(not isinstance(t, ast.Name) or t.id in read for t in targets):
+                return True
+        called = inner.func if isinstance(inner, ast.Call) else None
+        collects = isinstance(called, ast.Attribute) and called.attr in _COLLECTS
+        if collects or isinstance(inner, ast.Return | ast.Yield | ast.YieldFrom):
+            return True
+    return False
 
 
 _IGNORING = re.compile(r"(?:warnings\.)?(?:filterwarnings|simplefilter)\([\"']ignore")
@@ -251,11 +305,44 @@ def _not_run(path: str, before: str, after: str) -> Iterator[Shortcut]:
     if re.search(r"(^|/)([Mm]akefile|GNUmakefile|package\.json|.*\.(mk|ini|py|txt))$", path):
         return  # strictness.py's business
     now = {line.strip(" \t-") for line in after.splitlines()}
+    known = {line.strip(" \t-") for line in before.splitlines()}
+    stricter = {command for line in now - known for command in _commands(line)}
     for line in before.splitlines():
         plain = line.strip(" \t-")
-        if _CHECKER.search(plain) and not plain.startswith("#") and plain not in now:
+        if plain in now or {*_commands(plain)} & stricter:
+            continue
+        if _CHECKER.search(plain) and not plain.startswith("#"):
             what = f"no longer runs what it ran: {plain[:80]}"
             yield Shortcut(rule="failure-ignored", path=path, line=1, what=what)
+
+
+_KEY = re.compile(r"(?:run|script):\s*(?![|>])")
+_STARTED_BY = re.compile(
+    r"(?:(?:PYTHON\w*|CI|TZ|LANG|LC_ALL|\w+_COLOR|RUST_BACKTRACE|NODE_ENV)=[\w./:-]*\s+"
+    r"|python[\d.]* -m\s+|npx\s+|(?:uv|poetry|pdm|hatch) run\s+)*"
+)
+_SAYS_MORE = re.compile(
+    r"(?<!\s)\s++(?:-q+|-v+|-r\w+|-race|--quiet|--verbose|--strict[\w-]*"
+    r"|--(?:color|tb|durations)[= ]\S+)(?=\s|$)"
+)
+_PREPARES = re.compile(
+    r"cd \"\$\(dirname|mkdir \S|(?:source|\.) \S*activate$|corepack enable$"
+    r"|(?:npm|pnpm|yarn|bun)(?: (?:ci|i|install|(?:run )?build))?(?: --?\w[\w-]*)*$"
+    r"|(?:python[\d.]* -m )?pip3? install "
+    r"|(?:uv|poetry|pdm|bundle|composer) (?:sync|(?:pip )?install)"
+    r"|go (?:mod download|build)|cargo (?:build|fetch)|make (?:build|deps|install)$"
+    r"|(?:sudo )?apt(?:-get)? (?:-\S+ )*(?:update|install)"
+)
+
+
+def _commands(line: str) -> Iterator[str]:
+    """What a line runs and fails with, however it is started and whatever is prepared before."""
+    *before, last = re.split(r"\s*&&\s*", _KEY.sub("", line, count=1).strip())
+    if re.search(r"[|;&<>`]|\$\(", " ".join([*before, last]).replace('$(dirname "$0")', "")):
+        return
+    if all(map(_PREPARES.match, before)):
+        plain = _SAYS_MORE.sub("", _STARTED_BY.sub("", last, count=1))
+        yield " ".join(plain.split())
 
 
 def _longer(path: str, before: str, after: str) -> Iterator[Shortcut]:

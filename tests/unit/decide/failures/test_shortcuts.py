@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -471,6 +473,15 @@ def test_unittest_and_assert_say_the_same() -> None:
 
 # --- Outside of tests -----------------------------------------------------------------------------
 
+LOOP = "for x in y:\n    try:\n        {tried}\n    except {what}:\n        {then}\n"
+CONVERTS = """
+def f(s):
+    try:
+        return int(s)
+    except ValueError:
+        pass
+    return {other}
+"""
 TRY = "try:\n    f()\nexcept {what}:\n    {then}\n"
 ELSEWHERE = [
     ("a.py", "f(x)\n", "f(x)  # type: ignore\n", "scanner-silenced"),
@@ -519,6 +530,23 @@ ELSEWHERE = [
         "- run: pytest\n  if: false\n",
         "failure-ignored",
     ),
+    *(
+        ("ci.sh", "npm test\n", f"{now}\n", "failure-ignored")
+        for now in (
+            *("npm ci", "npm test -- a.test.js", "npm test | tee log", "NODE_OPTIONS=x npm test"),
+            *('test -n "$TESTS" && npm test', "cd docs && npm test", "npm ci && npm test; echo"),
+        )
+    ),
+    *(
+        ("a.py", "", LOOP.format(what=what, tried=tried, then=then), "error-swallowed")
+        for tried, what, then in (
+            ("x()", "KeyError", "continue"),
+            ("unread = x()", "KeyError", "continue"),
+            ("return x()", "TypeError", "continue"),
+            ("return x()", "Exception", "break"),
+        )
+    ),
+    ("a.py", "", CONVERTS.format(other="True"), "error-swallowed"),
     ("ci.sh", "npm ci\n", "npm install --force\n", "install-forced"),
     ("ci.sh", "npm ci\n", "npm ci --legacy-peer-deps\n", "install-forced"),
     ("ci.sh", "pip install x\n", "pip install --no-deps x\n", "install-forced"),
@@ -644,6 +672,22 @@ def test_what_hides_a_failure_is_found(
         assert found(path, after, after + "\n") == set()  # what was there may stay
 
 
+RETRY = """
+def f(g):
+    for n in range(3):
+        try:
+            return g()
+        except ConnectionError:
+            if n == 2:
+                raise
+            continue
+    for path in paths:
+        try:
+            text = open(path).read()
+        except FileNotFoundError:
+            continue
+        print(text)
+"""
 FINE = [
     ("a.py", "f()\n", "try:\n    f()\nexcept RecursionError as e:\n    raise Deep from e\n"),
     ("Makefile", "check: a\na:\n\tcc a.c\n", "check: a\na:\n\tcc a.c b.c\n"),
@@ -663,6 +707,13 @@ FINE = [
     ("a.rs", "f()?;", "f().map_err(Wrong::from)?;"),
     ("Makefile", "test:\n\tpytest || true\n", "test:\n\tpytest\n"),
     (".github/workflows/ci.yml", "timeout-minutes: 9\n", "timeout-minutes: 5\n"),
+    (".github/workflows/ci.yml", "- run: npm test\n", "- run: npm ci && npm test\n"),
+    (".github/workflows/ci.yml", "- run: pytest\n", "- run: |\n    pip install .\n    pytest -q\n"),
+    ("ci.sh", "pytest\n", "PYTHONPATH=src python -m pytest -q --strict-markers\n"),
+    ("ci.sh", "pytest -q\n", 'set -e\ncd "$(dirname "$0")" && pytest -q\n'),
+    ("a.py", "def f(g):\n    return g()\n", RETRY),
+    ("a.py", "", LOOP.format(what="ValueError", tried="z.append(int(x))", then="continue")),
+    ("a.py", "", CONVERTS.format(other="float(s)")),
     ("tsconfig.json", '{"compilerOptions": {}}', '{"compilerOptions": {"strict": true}}'),
     ("pyproject.toml", "[tool.ruff]\nignore = ['E1', 'E2']\n", "[tool.ruff]\nignore = ['E1']\n"),
     ("ruff.toml", "line-length = 100\n", "line-length = 88\n"),
@@ -784,3 +835,19 @@ def test_hostile_text_is_compared_in_no_time() -> None:
             shortcuts({path: tests.encode()}, {path: text.encode()})
     for text in ("x" * 30_000, "[]" * 10_000, "if x == " + "[(" * 9_000, "a in " * 9_000):
         shortcuts({"a.py": b""}, {"a.py": text.encode()}, tests=ASKED)
+    began = time.process_time()
+    for text in (
+        *("if n >= 5:" + "\n" * 20_000, "[1, 2, " * 3_000, "{" * 999 + "7: 49, " * 2_000),
+        "def f(n):\n" + "".join(f"    if n >= {n}:\n        return {n * 7}\n" for n in range(400)),
+        "".join(f"x{n} = [{n}, {n}, {n * 7}]\n" for n in range(800)) + "y = x1[n]\n",
+        "for x in y:\n" + "    try:\n        x()\n    except E:\n        continue\n" * 300,
+    ):
+        shortcuts({"a.py": b"return n + 1"}, {"a.py": text.encode()}, tests=ASKED)
+    for line in (
+        "npm ci && " * 2_000 + "pytest\n",
+        "pytest" + " -q" * 6_000,
+        "pytest" + " " * 20_000,
+    ):
+        shortcuts({"ci.sh": b"pytest -q\n"}, {"ci.sh": line.encode()})
+    # Twenty times as long as it takes: where time grows with the square, it takes minutes.
+    assert time.process_time() - began < 20
