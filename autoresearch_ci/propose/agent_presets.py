@@ -130,14 +130,15 @@ def claude_says(output: str) -> AgentReport:
             failed = value.get("is_error") is True or kind.startswith("error")
             listed = value.get("errors")
             reasons = [_text(word) for word in listed] if isinstance(listed, list) else []
+            before = said or AgentReport()
             said = AgentReport(
                 error=message or "; ".join(filter(None, reasons)) or kind or "is_error"
                 if failed
                 else "",
                 message=message,
                 # A child of its may write in its name, but lower what it has said no more.
-                tokens=max(said.tokens, _sum(value.get("usage"), *_ANTHROPIC_USAGE)),
-                cost_usd=max(said.cost_usd, _number(value.get("total_cost_usd"))),
+                tokens=max(before.tokens, _sum(value.get("usage"), *_ANTHROPIC_USAGE)),
+                cost_usd=max(before.cost_usd, _number(value.get("total_cost_usd"))),
             )
     return said or _so_far(answers.values())
 

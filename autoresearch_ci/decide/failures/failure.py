@@ -37,6 +37,8 @@ class Category(enum.StrEnum):
 
 MACHINE = "machine"
 """The code of a failure whose words are those of the machine, and none of a file's text."""
+ENDED_EARLY = "ended-early"
+"""The code of a run of tests that stopped on its way: nobody knows of those that were to come."""
 
 _RANKS = {category: number for number, category in enumerate(Category)}
 

@@ -16,7 +16,13 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Failure, ordered
+from autoresearch_ci.decide.failures.failure import (
+    ENDED_EARLY,
+    Category,
+    Diagnosis,
+    Failure,
+    ordered,
+)
 from autoresearch_ci.decide.failures.lost_tests import Standard, some, stable
 
 
@@ -83,12 +89,16 @@ def compared(
             blind.append(f"{name}: {now.incomplete}")
         old = {failure.id: failure for failure in was.failures}
         current = {failure.id: failure for failure in now.failures}
-        ended = mended((old[key] for key in old if key not in current), now)
+        over = [old[key] for key in old if key not in current]
+        ended = mended(over, now)
+        if was.suite is None and now.suite and now.suite.count("passed"):
+            # That all of them fail at once is said of each by itself now.
+            ended += [f for f in over if f not in ended and _test_of(f) == f.tool]
         gone += ended
         if now.incomplete and was.incomplete:
             dark.append(f"{name}: {now.incomplete}")
-        over = {failure.id for failure in ended}
-        left += [old[key] for key in old if key not in over]
+        gone_by_id = {failure.id for failure in ended}
+        left += [old[key] for key in old if key not in gone_by_id]
         for failure in (current[key] for key in current if key not in old):
             hidden = _was_hidden(failure, was, ended, changed)
             (unmasked if hidden else new).append(failure)
@@ -217,6 +227,12 @@ def _holds(mask: Failure, path: str) -> bool:
     return mask.path == path
 
 
+def _ran_on(ended: Collection[Failure], was: Diagnosis) -> bool:
+    """Whether tests ran that did not before: the run stopped early, or told of none."""
+    whole = was.suite is None and any(_test_of(failure) == failure.tool for failure in ended)
+    return whole or any(failure.code == ENDED_EARLY for failure in ended)
+
+
 def _was_hidden(
     failure: Failure, was: Diagnosis, ended: Collection[Failure], changed: Collection[str]
 ) -> bool:
@@ -224,6 +240,8 @@ def _was_hidden(
     masks = [f for f in ended if f.category is Category.BUILD and stage(f) < stage(failure)]
     if any(_holds(mask, failure.path) for mask in masks):
         return True
+    if failure.category is Category.TEST and _ran_on(ended, was):
+        return was.suite is None or _test_of(failure) not in was.suite.of
     if failure.tool in _FILE_BY_FILE and not was.incomplete:
         return False
     # In a file that the change touches and that nothing hid by itself, it is the change's doing.

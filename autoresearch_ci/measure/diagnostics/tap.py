@@ -1,7 +1,7 @@
 """The Test Anything Protocol, as node, tape, tap, ava, prove -v and Perl's own modules print it.
 
 Each point is a test, called after the subtests that it is in; one that holds others is told by
-them. A plan that is not kept is a failure, and `Bail out!` is incomplete.
+them. A plan that is not kept, or not reached, is a failure, and `Bail out!` is incomplete.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.failures.failure import Category, Problem
+from autoresearch_ci.decide.failures.failure import ENDED_EARLY, Category, Problem
 from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, line_number
 from autoresearch_ci.measure.diagnostics.printed_tests import Listed, own_frame
 
@@ -18,6 +18,8 @@ _POINT = re.compile(
     r"(?P<indent> *)(?P<bad>not )?ok\b(?: +(?P<number>\d{1,9}))?(?P<dash> -)? ?(?P<title>.*)"
 )
 _DIRECTIVE = re.compile(r"(?i)(?<!\\)#\s*(?P<word>skip|todo)\b.*$|(?<!\\)#\s*time=\S+\s*$")
+_VERSION = re.compile(r"TAP version \d{1,3}\s*")
+_ERROR = re.compile(r"(?m)^(?:Uncaught )?\w*Error\b.*")
 _PLAN = re.compile(r"(?P<indent> *)1\.\.(?P<count>\d{1,7})\b")
 _SUBTEST = re.compile(r"(?P<indent> *)# Subtest: (?P<title>.*)")
 _COMMENT = re.compile(r"# (?P<title>[^\s#].*)")
@@ -33,6 +35,8 @@ class _Stream:
     """One reading of the lines."""
 
     said: ToolOutput
+    early: bool
+    """Whether it ended before its plan: tape prints that last."""
     found: Listed = field(default_factory=Listed)
     groups: list[tuple[int, str]] = field(default_factory=list)
     """Subtests that are open: their indentation and title."""
@@ -107,22 +111,38 @@ class _Stream:
 
     def _whole(self) -> Listed:
         if not self.program:  # prove holds each to its plan
-            kept = self.top >= self.planned
+            kept = not self.early and self.top >= self.planned
             self.found.outcomes[PLAN] = "passed" if kept else "failed"
             if not kept:
-                told = f"of {self.planned} planned tests {self.top} ran"
-                problem = Problem(category=Category.TEST, path="", message=told, name=PLAN)
-                self.found.problems.append(problem)
+                self.found.problems.append(self._unfinished())
         return self.found
+
+    def _unfinished(self) -> Problem:
+        told, path, line = f"of {self.planned} planned tests {self.top} ran", "", 0
+        if self.early:
+            error = _ERROR.search(self.said.stderr)
+            told = (
+                f"{error[0][:500] if error else 'it ended'} (after {self.top} tests, before a plan)"
+            )
+            path, line = own_frame(self.said, self.said.stderr)
+        return Problem(
+            category=Category.TEST,
+            path=path,
+            line=line,
+            code=ENDED_EARLY,
+            message=self.said.words(told),
+            name=PLAN,
+        )
 
 
 def read_tap(said: ToolOutput) -> Listed | None:
     """`None`: it printed no TAP."""
     lines = said.stdout.splitlines()
     planned = any(_PLAN.match(line) for line in lines)
-    if not planned or not any(_POINT.fullmatch(line[:_LONGEST]) for line in lines):
+    early = not planned and said.result.exit_code != 0 and any(map(_VERSION.fullmatch, lines))
+    if not early and not (planned and any(_POINT.fullmatch(line[:_LONGEST]) for line in lines)):
         return None
-    return _Stream(said=said).read(lines)
+    return _Stream(said=said, early=early).read(lines)
 
 
 def _ended(point: re.Match[str]) -> tuple[str, str]:

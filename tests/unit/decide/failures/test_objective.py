@@ -183,6 +183,19 @@ def test_a_target_that_said_nothing_hid_everything() -> None:
     assert judged(before, after, "a.py").new
 
 
+def test_a_run_that_told_of_no_test_uncovers_those_that_it_tells_of() -> None:
+    silent = told(Problem(category=Category.TEST, path="", message="m", name="npm"), tool="npm")
+    bad = suite(b="failed").failures
+    listed = Diagnosis(
+        failures=bad, suite=SuiteResult(of={"a": "passed", "b": "failed", "npm": "failed"})
+    )
+    judgement = judged(silent, listed, "t.py")
+    assert (judgement.outcome, judgement.unmasked) == (SetChange.KEPT, bad)
+    none_passes = replace(listed, suite=SuiteResult(of={"b": "failed", "npm": "failed"}))
+    for before, after in ((silent, none_passes), (listed, silent)):
+        assert judged(before, after, "t.py").outcome is SetChange.REGRESSED
+
+
 def test_a_target_that_stops_early_cannot_say_what_is_gone() -> None:
     judgement = judged(told(A, B), told(B, incomplete="too many errors"))
     assert judgement.outcome is SetChange.INCOMPLETE
