@@ -11,6 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from autoresearch_ci.safety.secret_values import is_secret_name
+from autoresearch_ci.safety.token_forms import tokens_in
+
 _SHELL = r"(?:(?:ba|z|da|k|fi)?sh|python[\d.]*|perl|ruby|node|php)"
 _FETCH = r"(?:curl|wget|fetch|aria2c)"
 _WORD = r"(?<![\w./-])"
@@ -49,8 +52,6 @@ _DANGERS: tuple[tuple[str, str], ...] = (
     ("takes all rights away", r"\bchmod\b[^;&|\n]*\s0{3}\b"),
     ("starts itself without end", r":\(\)\s*\{"),
     ("becomes root", r"\b(?:sudo|doas|pkexec)\b"),
-    (_SECRET, r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY"),
-    (_SECRET, r"\b\w*(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_?TOKEN)=(?![\"']?\$)[^\s;]+"),
     (_SECRET, r"\w+://[^\s/:@]+:[^\s/@$]+@"),
     (_DATABASE, rf"{_SQL}://(?![^\s/]*@?{_LOCAL}(?:[:/\s]|$))"),
     (
@@ -59,8 +60,11 @@ _DANGERS: tuple[tuple[str, str], ...] = (
         rf"(?!{_LOCAL})",
     ),
 )
+_ASSIGNED = re.compile(r"\b([A-Z]\w*)=(?![\"']?(?:\$|[\d.]+(?!\w)|(?:true|false)\b))[^\s;]+")
+"""A variable that is given more than a number or a switch."""
 _COMPILED = tuple((what, re.compile(pattern)) for what, pattern in _DANGERS)
 
+_CURE = "say it in a script of the repository that you trust"
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
 _HIDES = (
     (re.compile(r"\|\|\s*(?:true|:|echo|exit\s+0|printf|cat)\b|\|\|\s*:"), "`||` turns it into 0"),
@@ -93,10 +97,13 @@ def is_constant(command: str) -> bool:
 def objections(command: str) -> Iterator[Objection]:
     """Everything that speaks against a command of a configuration; nothing: it may be tried."""
     seen = set()
+    if tokens_in(command) or any(map(is_secret_name, _ASSIGNED.findall(command))):
+        seen.add(_SECRET)
+        yield Objection(what=_SECRET, cure=_CURE)
     for what, pattern in _COMPILED:
         if what not in seen and pattern.search(command):
             seen.add(what)
-            yield Objection(what=what, cure="say it in a script of the repository that you trust")
+            yield Objection(what=what, cure=_CURE)
     yield from _hidden_failures(command)
 
 

@@ -78,6 +78,7 @@ def test_what_hides_a_failure_is_refused(command: str) -> None:
         "chmod 0755 run.sh",
         "psql postgresql://localhost/app_test -f q.sql",
         "git log -1",
+        "MAX_TOKENS=4096 TOKENIZERS_PARALLELISM=false API_KEY=$KEY python bench.py",
         "echo 'a | b; c'",
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 
 from autoresearch_ci.candidate import holds_secret
 from autoresearch_ci.cli.action.runner_io import masks
+from autoresearch_ci.decide.command_screen import objections
 from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.experiment import FileEdit, Proposal
 from autoresearch_ci.safety.redaction import Redactor
@@ -69,6 +70,12 @@ def test_what_a_variable_of_any_name_holds_is_redacted() -> None:
                 assert shown.endswith(" after endpoint=x; Bearer"), value
                 assert not [part for part in secrets_of(token) if part in shown], shown
                 assert not redactor.found_in(shown), shown
+
+
+def test_a_command_that_holds_it_is_refused() -> None:
+    for token in TOKENS:
+        told = [objection.what for objection in objections(f"./measure --with '{token}'")]
+        assert "holds a secret" in told, token
 
 
 def test_the_action_masks_it() -> None:
