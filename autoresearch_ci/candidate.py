@@ -77,6 +77,11 @@ class Evaluator:
         judge = self.bench.judge
         return judge.lost.partition("\n")[0] if judge else ""
 
+    def vouches(self, knowledge: Knowledge, *, fooled: bool) -> bool:
+        """Whether the guards can say that what is kept works; `fooled`: no exit code can."""
+        guards = self.bench.guards
+        return guards.see_tests(knowledge) if fooled else guards.independent
+
     def tree(self, commit: str) -> CommitTree:
         """The in-scope files of a commit of this run."""
         return CommitTree(self.files, self.ledger.changes(commit), self.scope, self.store)

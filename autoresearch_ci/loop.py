@@ -121,9 +121,8 @@ class Loop:
 
     def _unvouched(self) -> str:
         """Why nothing may build upon what was kept last; empty: it may."""
-        guards = self.evaluator.bench.guards
         fooled = any(fools_guards(e.doubt) for e in self.earlier[-1:])
-        vouched = guards.see_tests(self.knowledge) if fooled else guards.independent
+        vouched = self.evaluator.vouches(self.knowledge, fooled=fooled)
         return no_witness(self.ledger.experiments, () if vouched else self.earlier)
 
     def _stop_reason(self) -> str | None:

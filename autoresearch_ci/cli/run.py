@@ -193,7 +193,7 @@ def run(
             finished.stop_reason = loop.run()
             finished.failed = bool(loop.broken or loop.proposer_lost or loop.evaluator.lost)
             finished.suites = tuple(_suites(config, ledger, loop.knowledge))
-            finished.sees_tests = loop.evaluator.bench.guards.see_tests(loop.knowledge)
+            finished.sees_tests = loop.evaluator.vouches(loop.knowledge, fooled=True)
             finished.left = loop.left()
             if config.confirm.mode == "auto" and ledger.history.kept:
                 Ending(
