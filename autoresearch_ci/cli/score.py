@@ -244,7 +244,7 @@ def _prose(options: argparse.Namespace) -> Numbers:
 
 
 def _links(options: argparse.Namespace) -> Numbers:
-    from autoresearch_ci.measure.scorers.pages import broken_links
+    from autoresearch_ci.measure.scorers.prose import broken_links
 
     found = [
         f"{path}: {target}"

@@ -1,4 +1,5 @@
-"""Numbers about prose: how it reads, how long it is, and which limits it breaks; reads no disk.
+"""Numbers about prose: how it reads, how long it is, which limits it breaks, and which of its links
+lead nowhere within the repository; reads no disk, and asks no network.
 
 Markdown goes in, and what a person reads of it counts: no code, no link targets, no front matter.
 """
@@ -6,12 +7,16 @@ Markdown goes in, and what a person reads of it counts: no code, no link targets
 from __future__ import annotations
 
 import itertools
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from autoresearch_ci.experiment import ReadText
 
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -42,10 +47,9 @@ class MarkdownPage:
 def page(text: str) -> MarkdownPage:
     """What a person reads of a Markdown text."""
     body = _FRONT_MATTER.sub("", text)
-    tokens = MarkdownIt("commonmark").enable("table").parse(body)
     blocks: list[str] = []
     headings: list[str] = []
-    for before, token in itertools.pairwise(tokens):
+    for before, token in itertools.pairwise(_tokens(body)):
         if token.type == "inline":
             (headings if before.type == "heading_open" else blocks).append(_plain(token))
     return MarkdownPage(
@@ -127,3 +131,40 @@ def _found(words: Sequence[str], line: str) -> Iterator[str]:
     for word in words:
         for _ in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", line, re.IGNORECASE):
             yield word
+
+
+def broken_links(path: str, text: str, read: ReadText) -> Iterator[str]:
+    """Targets of the file's own links and pictures that are not there, as written."""
+    for target in _targets(_tokens(text)):
+        place, _, anchor = unquote(target).partition("#")
+        start = "" if place.startswith("/") else posixpath.dirname(path)
+        there = posixpath.normpath(posixpath.join(start, place.lstrip("/"))) if place else path
+        found = text if there == path else read(there)
+        if found is None or (anchor and there.endswith(".md") and anchor not in _anchors(found)):
+            yield target
+
+
+def _tokens(text: str) -> list[Token]:
+    return MarkdownIt("commonmark").enable("table").parse(text)
+
+
+def _targets(tokens: list[Token]) -> Iterator[str]:
+    for token in tokens:
+        for part in token.children or ():
+            target = str(part.attrs.get("href") or part.attrs.get("src") or "")
+            if target and not re.match(r"[a-zA-Z][\w+.-]*:|//", target):
+                yield target
+
+
+def _anchors(text: str) -> set[str]:
+    """As GitHub makes them of headings, and those that the text names itself."""
+    found = set(re.findall(r"<a\s+(?:id|name)=[\"']([^\"']+)", text))
+    counts: dict[str, int] = {}
+    for heading, inline in itertools.pairwise(_tokens(text)):
+        if heading.type == "heading_open":
+            plain = "".join(part.content for part in inline.children or ())
+            slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+            seen = counts.get(slug, 0)
+            counts[slug] = seen + 1
+            found.add(f"{slug}-{seen}" if seen else slug)
+    return found

@@ -7,8 +7,13 @@ import sqlite3
 import pytest
 
 from autoresearch_ci.measure.scorers.code import documented, marks
-from autoresearch_ci.measure.scorers.pages import broken_links
-from autoresearch_ci.measure.scorers.prose import ProseLimits, broken_limits, page, readability
+from autoresearch_ci.measure.scorers.prose import (
+    ProseLimits,
+    broken_limits,
+    broken_links,
+    page,
+    readability,
+)
 from autoresearch_ci.measure.scorers.queries import cost
 
 PAGE = """---
