@@ -13,6 +13,7 @@ import contextlib
 import functools
 import os
 import resource
+import select
 import signal
 import sys
 import threading
@@ -218,7 +219,7 @@ class ProcessTree:
                 break
             immune |= {p.pid for p in found.values() if not self._kill(p)}
             if found.keys() <= known:  # else look again at once: the new ones may be forking still
-                time.sleep(pause)
+                self._wait(0 if gone else self.pid, pause)
                 pause = min(2 * pause, 0.02)
             known |= found.keys()
         if self._leader.returncode is None:
@@ -226,6 +227,20 @@ class ProcessTree:
         if self.exit_code is None:
             self.exit_code = self._leader.returncode
         return self.exit_code
+
+    @staticmethod
+    def _wait(leader: int, seconds: float) -> None:
+        """So long, or until that process has ended; 0: it has."""
+        pidfd = _pidfd(leader) if leader else None
+        if pidfd is None:
+            time.sleep(seconds)
+            return
+        try:
+            ended = select.poll()
+            ended.register(pidfd, select.POLLIN)
+            ended.poll(1000 * seconds)
+        finally:
+            os.close(pidfd)
 
     def _kill(self, process: _Process) -> bool:
         """False when we may not. A group dies in one step, even one that keeps forking."""

@@ -10,6 +10,7 @@ reports on, so code of that process that aims at it can have it say anything.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -78,11 +79,16 @@ class SuiteObserver:
         """
         remove(self._folder)
         self._folder.mkdir()
-        source = resources.files("autoresearch_ci.measure.pytest_plugin") / f"{PLUGIN}.py"
         target = self._folder / f"{PLUGIN}.py"
         facts = f"_scribe_to = {path!r}\n_longest = {longest!r}\n"
-        target.write_text(f"{source.read_text()}\n\n{facts}")
+        target.write_text(f"{_shipped()}\n\n{facts}")
         target.chmod(0o444)
+
+
+@functools.cache
+def _shipped() -> str:
+    source = resources.files("autoresearch_ci.measure.pytest_plugin") / f"{PLUGIN}.py"
+    return source.read_text()
 
 
 def hides_plugin(result: CommandResult) -> bool:

@@ -125,14 +125,15 @@ class LastingObjects(Objects):
         try:
             if self._drafts:
                 _flush_all(list(self._drafts.values()))
-            for place, draft in self._drafts.items():
+            for place, draft in list(self._drafts.items()):
                 draft.replace(place)
+                del self._drafts[place]
         finally:
             self._drop()
 
     def _drop(self) -> None:
         for draft in self._drafts.values():
-            with contextlib.suppress(OSError):  # it is there, under its own name
+            with contextlib.suppress(OSError):
                 draft.unlink()
         self._drafts.clear()
 
