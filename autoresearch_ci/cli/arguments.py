@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,7 +33,21 @@ _SAID = re.compile(rb"^(about|outputs): *(.+?) *\r?$", re.MULTILINE)
 """Lines of a program's front matter."""
 
 
+class _Help(argparse.HelpFormatter):
+    def add_usage(
+        self, usage: str | None, actions: Iterable[argparse.Action], *more: Any, **named: Any
+    ) -> None:
+        """Flags stand below, one by one: where there is nothing else, they are not listed."""
+        taken = list(actions)
+        if len(taken) > 1 and all(action.option_strings for action in taken):
+            usage = usage or "%(prog)s [options]"
+        super().add_usage(usage, taken, *more, **named)
+
+
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **given: Any) -> None:
+        super().__init__(formatter_class=_Help, **given)
+
     def error(self, message: str) -> NoReturn:
         """As ever, but for tokens, and what is wrong is a note of the exit."""
         message = redacted(message, {})

@@ -194,3 +194,10 @@ def test_a_link_to_a_place_that_is_not_there_is_noticed() -> None:
     assert leads_somewhere(README, "docs/configuration.md#every-key")
     assert not leads_somewhere(README, "docs/configuration.md#no-such-heading")
     assert not leads_somewhere(README, "docs/no-such-page.md")
+
+
+def test_the_help_of_run_fits_two_screens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    told = commands_of(make_parser(["run"]))["run"].format_help().splitlines()
+    assert told[0] == "usage: autoresearch-ci run [options]"
+    assert len(told) <= 52
