@@ -61,7 +61,7 @@ def _named(repository: Repository, words: Sequence[str]) -> tuple[ReadNotebook, 
     if len(words) not in (2, 3) or not re.fullmatch("[0-9]{1,9}", words[1]):
         raise ConfigError(f"log {words[0]}: expected the number of an experiment: {USAGE}.")
     book = chosen_notebook(repository, words[2] if len(words) == 3 else None)
-    return book, attempt_of(repository, book, int(words[1]))
+    return book, attempt_of(repository, book, int(words[1]), to_read=words[0] == "show")
 
 
 def _print(lines: Sequence[str], options: argparse.Namespace) -> int:

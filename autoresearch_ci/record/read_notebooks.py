@@ -71,13 +71,19 @@ def chosen_notebook(repository: Repository, tag: str | None) -> ReadNotebook:
     return _read(repository, tag)
 
 
-def attempt_of(repository: Repository, book: ReadNotebook, iteration: int) -> Experiment:
-    """Raises `ConfigError` when there is none, or its commit is none of the notebook's."""
+def attempt_of(
+    repository: Repository, book: ReadNotebook, iteration: int, *, to_read: bool = False
+) -> Experiment:
+    """Raises `ConfigError` when there is none, or its commit is none of the notebook's.
+
+    `to_read`: only its row; the baseline's commit is in none without a candidate on top of it.
+    """
     found = next((e for e in book.rows if e.iteration == iteration), None)
     if found is None:
         why = book.unread or f"it has {len(book.rows)} rows"
         raise ConfigError(f"the notebook of {book.tag!r} has no experiment {iteration}: {why}.")
-    if found.commit and not has_attempt(repository, book, found):
+    is_base = to_read and not iteration
+    if found.commit and not is_base and not has_attempt(repository, book, found):
         raise ConfigError(
             f"experiment {iteration} names the commit {found.commit[:12]!a}, which the notebook of "
             f"{book.tag!r} does not contain.\n"

@@ -146,6 +146,8 @@ def test_a_commit_that_the_notebook_does_not_have_is_refused(log: Any, repo: Rep
         code, _, err = log(word, "2", "forged")
         assert code == 2, word
         assert "does not contain" in err
+    assert log("show", "0", "forged")[0] == 0, "its row, as of a run that tried nothing"
+    assert log("restore", "0", "forged")[0] == 2
     assert not repo.ref("refs/heads/restored/forged-2")
 
 
