@@ -94,7 +94,7 @@ def test_votes_are_counted_and_paid_for(chamber: Chamber) -> None:
     run = chamber.measure(
         calls(thinking("hm"), text("Let me see."), verdict("ynn")),
         calls(verdict("nnn")),
-        calls(verdict("yyn")),
+        calls(verdict("yny")),  # the third begins with the second criterion
     )
     assert run.value == pytest.approx(100 / 3)
     assert run.numbers == {"criterion_1": 100.0, "criterion_2": 0.0, "criterion_3": 0.0}
@@ -106,11 +106,14 @@ def test_votes_are_counted_and_paid_for(chamber: Chamber) -> None:
 def test_votes_are_independent_and_the_tool_is_not_forced(chamber: Chamber) -> None:
     chamber.measure(*[calls(verdict(words)) for words in ("yyy", "nyy", "nyy")])
     first, *others = chamber.api.requests
-    assert others == [first, first]
+    task = first["messages"][0]["content"][-1].pop("text")
+    tasks = {task, *(other["messages"][0]["content"][-1].pop("text") for other in others)}
+    assert others == [first] * len(others), "but for the order of the criteria"
+    assert len(tasks) == len(others) + 1
     assert len(first["messages"]) == 1
     assert [given["name"] for given in first["tools"]] == [TOOL]
     assert "tool_choice" not in first
-    sent = json.dumps(first)
+    sent = json.dumps(first) + task
     for telling in ("incumbent", "candidate", "baseline", "before", "score", "iteration"):
         assert telling not in sent.lower()
 

@@ -15,7 +15,7 @@ from autoresearch_ci.config.proposers import Claude, Prices
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import MetricRun, Status
 from autoresearch_ci.llm.conversation import Recorder, Turn
-from autoresearch_ci.measure.judge import TOOL, Judge, build_request, judged_paths
+from autoresearch_ci.measure.judge import TOOL, Judge, build_request, judged_paths, shuffled
 from autoresearch_ci.safety.untrusted_values import MetricError
 
 CRITERIA = ("Is it short?", "Does it name a price?", "Is it polite?", "Does it ask for a reply?")
@@ -80,7 +80,12 @@ def measured(*turns: Turn | Exception, **changes: Any) -> tuple[MetricRun, Scrip
 
 
 def votes(*words: str) -> list[Turn]:
-    return [turn(says(word)) for word in words]
+    """What is answered of the criteria in the rubric's order, in the order that each is asked."""
+    orders = [shuffled(len(word), number) for number, word in enumerate(words)]
+    return [
+        turn(says("".join(word[index] for index in order)))
+        for word, order in zip(words, orders, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -99,6 +104,18 @@ def test_each_criterion_goes_by_its_own_majority(
 ) -> None:
     run, script = measured(*votes(*ballots))
     assert (run.value, run.failure, len(script.requests)) == (value, None, asked)
+
+
+def test_each_vote_is_asked_in_its_own_order_and_told_how_far_they_agree() -> None:
+    run, script = measured(*votes("yyyy", "yyyn", "yyyn"))
+    tasks = [request["messages"][0]["content"][-1]["text"] for request in script.requests]
+    asked = [[task.index(criterion) for criterion in CRITERIA] for task in tasks]
+    assert asked[0] == sorted(asked[0])
+    assert asked[1] == sorted(asked[1], reverse=True)
+    assert len({*tasks}) == 3
+    files = [request["messages"][0]["content"][:-1] for request in script.requests]
+    assert files[0] == files[1] == files[2], "what was cached is read"
+    assert run.output.startswith("agreement: 92 % over 3 votes")
 
 
 def test_stopping_early_never_changes_the_outcome() -> None:
