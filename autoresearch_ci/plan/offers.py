@@ -271,7 +271,7 @@ def _covered(scope: Sequence[str]) -> str:
     """pytest-cov's options for the sources: without any it counts the lines of the tests, too, and
     whoever makes those longer has covered more."""
     sources = set()
-    for glob in (each.removeprefix("/") for each in scope):
+    for glob in (each.removeprefix("/") for each in scope if not each.startswith("!")):
         folder, _, name = glob.rpartition("/")
         if "/**" in glob:
             sources.add(glob.split("/**")[0])

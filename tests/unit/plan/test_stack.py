@@ -502,6 +502,9 @@ def test_coverage_is_that_of_the_sources_and_not_of_the_tests() -> None:
     for source, option in (("src/a.py", "--cov=src"), ("a.py", "--cov=a")):
         (offer,) = offers_for("raise coverage", stack({**few, source: "def f(): pass\n"}))
         assert f" {option} --cov-report" in offer.metric["command"]
+    inner = {**few, **{f"a/{name}.py": "" for name in "bcde"}, "a/tests/test_b.py": ""}
+    (offer,) = offers_for("raise coverage", stack(inner))
+    assert " --cov=a --cov-report" in offer.metric["command"], "no option of what is left out"
 
 
 @pytest.mark.parametrize(
