@@ -137,7 +137,8 @@ def _named(text: str, folder: str, tracked: frozenset[str]) -> tuple[str, ...]:
     plain = text.splitlines()
     lines = dict.fromkeys([*plain, *(re.sub(r"""[\[\]"',]""", " ", line) for line in plain)])
     enter = f"cd {folder}; " if folder else ""
-    named = [path for line in lines for path in command_files(enter + line, tracked)]
+    some = [line for line in lines if _may_name(line, tracked)]
+    named = [path for line in some for path in command_files(enter + line, tracked)]
     named += [
         path
         for tool, names in _SETTINGS.items()
@@ -146,6 +147,29 @@ def _named(text: str, folder: str, tracked: frozenset[str]) -> tuple[str, ...]:
         if path in tracked
     ]
     return tuple(dict.fromkeys(named))
+
+
+_WORD = re.compile(r"[\w.+@-]+")
+
+
+def _may_name(line: str, tracked: frozenset[str]) -> bool:
+    """Whether it is worth to take apart as a shell does, which is slow: most lines of a script, and
+    all of a table of numbers, have no word of a file's name."""
+    words = {*_WORD.findall(line), *_WORD.findall(re.sub(r"""["'\\]""", "", line))}
+    words |= {part for word in words for part in word.removeprefix("-m").split(".")}
+    return not words.isdisjoint(_words_of_names(tracked))
+
+
+@functools.lru_cache(maxsize=8)
+def _words_of_names(tracked: frozenset[str]) -> frozenset[str]:
+    """One of them stands in whatever `_places` finds a file by."""
+    names = {*_TOOL_FILES}
+    for path in tracked:
+        folder, name = posixpath.split(path)
+        names |= {name, name.removesuffix(".py"), *_WORD.findall(name)}
+        if name == "__main__.py":
+            names |= {*_WORD.findall(posixpath.basename(folder))}
+    return frozenset(names)
 
 
 def _parts(path: str, text: str, command: str) -> list[str]:

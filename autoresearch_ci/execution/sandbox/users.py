@@ -230,13 +230,15 @@ def first_words(command: str) -> Iterator[str]:
             before = ""
 
 
-def _words(command: str) -> list[str]:
+@functools.lru_cache(maxsize=4096)
+def _words(command: str) -> tuple[str, ...]:
+    """Of the same lines of scripts before each command."""
     try:
         lexer = shlex.shlex(command.replace("\n", ";"), posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
-        return list(lexer)
+        return tuple(lexer)
     except ValueError:
-        return command.split()
+        return tuple(command.split())
 
 
 def _script_lines(command: str, root: Path, known: set[str]) -> Iterator[str]:

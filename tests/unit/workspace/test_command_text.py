@@ -46,6 +46,10 @@ FILES = {
     "tools/one.sh": "flake8 src\n",
     "cases.json": '["pylint"]',
     "loop.sh": "sh loop.sh; pylint\n",
+    "odd.sh": "exec python 'pkg/n'\\ew.py\n",
+    "whole.sh": "python -mpkg.tool\n",
+    "pkg/new.py": "mypy\n",
+    "pkg/tool/__main__.py": "isort\n",
     "pyproject.toml": '[tool.ruff]\n[tool.pytest]\naddopts = [\n "--cov",\n]\nx = "isort"\n',
 }
 TOOLS = ("ruff", "gcc", "mypy", "flake8", "pylint", "eslint", "tsc", "jest", "--cov", "isort")
@@ -67,6 +71,8 @@ TOOLS = ("ruff", "gcc", "mypy", "flake8", "pylint", "eslint", "tsc", "jest", "--
         ("cd web && npm ci && npx jest", ["jest"]),
         ("python bench.py --cases=cases.json", []),
         ("sh loop.sh", ["pylint"]),
+        ("sh odd.sh", ["mypy"]),
+        ("sh whole.sh", ["isort"]),
         ("python -m pytest -q", ["--cov"]),
         ("sh missing.sh 'open", []),
     ],
