@@ -197,6 +197,11 @@ def test_compiled_it_computes_the_same(data, monkeypatch, capsys, tmp_path):
         value = loss(rows[:, :-1], rows[:, 1:], counted)
         value.backward()
         found.append(gradients(run.model) | {"loss": value.detach()})
+    # A scale's gradient is one sum over all activations, which nearly cancel: what float32 rounds
+    # off grows with the terms, and another order of adding changes the sum by half a percent.
+    scales = [{name: one.pop(name) for name in [*one] if "_scale" in name} for one in found]
+    assert scales[0]
+    torch.testing.assert_close(*scales, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(*found, rtol=1e-3, atol=1e-5)
 
 

@@ -43,7 +43,9 @@ def run(script, environment) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_run_ends_with_the_summary(edited, environment):
-    result = run(edited(), environment)
+    # Many steps fit into the two seconds, on a busy machine still some: the loss has to fall.
+    small = edited(DEPTH="1", WIDTH="64", PAIR_ROWS="2**14", BATCH_TOKENS="2**8")
+    result = run(small, environment)
     assert result.returncode == 0, result.stderr
     head, _, tail = result.stdout.rpartition("---\n")
     summary = dict(line.split(": ") for line in tail.splitlines())
@@ -56,7 +58,7 @@ def test_a_run_ends_with_the_summary(edited, environment):
     progress = [float(share) for share, _ in lines]
     assert progress == sorted(progress)
     assert 0 < progress[0] <= progress[-1] <= 1
-    assert len(lines) <= 101
+    assert 1 < len(lines) <= 101
     assert float(lines[-1][1]) < float(lines[0][1])
 
 
