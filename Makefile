@@ -21,15 +21,16 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test test-all torture lint types unit unit-all slow docs format golden lock clean
+.PHONY: demo test test-all torture lint types collected unit unit-all slow docs format golden lock clean
 
 demo: $(VENV)/trainer
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
 	autoresearch-ci run --config examples/demo/autoresearch.yml
 
-test: lint types unit
-
-test-all: lint types unit-all
+# mypy has one thread, and so does what every worker of the tests would do else, each for itself.
+test test-all: $(VENV)/dev $(VENV)/trainer
+	$(MAKE) --jobs 2 --output-sync lint types collected
+	$(MAKE) unit$(@:test%=%)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -38,6 +39,10 @@ lint: $(VENV)/dev
 
 types: $(VENV)/dev
 	$(BIN)/mypy
+
+# What pytest makes of its files (assertions that say what differs) lies in __pycache__ then.
+collected: $(VENV)/dev $(VENV)/trainer
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -qq --collect-only --slow > /dev/null || true  # the tests say why
 
 # The trainer's tests apart: a worker that holds PyTorch takes three times as long to fork.
 unit: $(VENV)/dev $(VENV)/trainer
