@@ -13,6 +13,7 @@ import gzip
 import http.server
 import json
 import os
+import re
 import subprocess
 import threading
 import time
@@ -575,9 +576,14 @@ def test_an_agents_output_is_read_in_bounded_time(output: str, tally: Tally) -> 
 def test_state_is_data_the_package_can_run_none_of_it() -> None:
     banned = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle", "copyreg", "code"}
     calls_banned = {"eval", "exec", "compile", "__import__"}
+    # Nine files in ten have none of the words where they would matter, and need not be parsed.
+    suspect = re.compile(
+        rf"(?:from|import|,)[\s\\]*({'|'.join(banned)})\b|(?<!\.)\b({'|'.join(calls_banned)})\b"
+    )
     found = []
     for path in Path(autoresearch_ci.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)) if suspect.search(text) else ():
             names: list[str] = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
