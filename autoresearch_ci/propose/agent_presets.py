@@ -111,9 +111,9 @@ def _objects(output: str) -> Iterator[dict[str, Any]]:
             yield value
 
 
-_MOST_WORK = 1 << 28
+_MOST_WORK = 1 << 26
 """Characters read in vain: each line of what is no JSON may be read up to its end."""
-_OBJECT = re.compile(r"^\{", re.MULTILINE)
+_OBJECT = re.compile(r"^\{(?=\s*[\"}])", re.MULTILINE)
 
 
 def claude_says(output: str) -> AgentReport:

@@ -563,13 +563,20 @@ def test_an_answer_without_end_is_broken_off(flood: str, path: str, tally: Tally
 
 
 @pytest.mark.parametrize(
-    "output", ['{"a":\n' * 300_000, "{\n" * 250_000, '{"a":' * 100_000, '{"a": [' * 200_000]
+    "output",
+    [
+        '{"a":\n' * 300_000,
+        '{"a"\n' * 250_000,
+        "{\n" * 250_000,
+        '{"a":' * 100_000,
+        '{"a": [' * 200_000,
+    ],
 )
 def test_an_agents_output_is_read_in_bounded_time(output: str, tally: Tally) -> None:
     began = time.process_time()
     assert claude_says(output).tokens == 0
     assert codex_says(output).message == ""
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 10
     tally("bombs tried", 1)
 
 
