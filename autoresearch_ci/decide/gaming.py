@@ -288,7 +288,7 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"|NODE_TEST_CONTEXT|JEST_WORKER_ID)[\"']|\bprocess\.env\.(CI|GITHUB_ACTIONS"
             r"|NODE_TEST_CONTEXT|JEST_WORKER_ID|VITEST)\b|\bsys\.orig_argv\b|\btesting\.Testing\("
             r"|(?i:env)\w*\W+(get\W+)?[\"']CI[\"']|[\"']CI[\"'] (not )?in os\.environ"
-            r"|\bcfg!\((not\()?test\)|[\"'](pytest|unittest)[\"'] (not )?in sys\.modules"
+            r"|\bcfg!\((not\()?test\)|[\"'](pytest|unittest)[\"'] (not )?in sys\.(modules|argv)"
             r"|\bNODE_ENV\W{1,6}[!=]==?\s*[\"']test\b|[\"']test\.v[\"']|os\.Args\[0\].{0,9}[\"']\.test[\"']"
         ),
         CALLER: (

@@ -47,7 +47,7 @@ _HABITS = (
         r"\.go$",
         r"if err != nil \{\s*(?:return(?: *(?:nil|0|false|\"\"|\" *\"),)* *nil\s*)?\}"
         r"|(?m:^\s*err\s*=\s*nil\b)"
-        r"|(?m:^\s*_\s*(?:,\s*_\s*)?=\s*\w[\w.]*\()|,\s*_\s*:?=\s*\w[\w.]*\("
+        r"|(?m:(?:^|[{;])\s*_\s*(?:,\s*_\s*)?=\s*\w[\w.]*\()|,\s*_\s*:?=\s*\w[\w.]*\("
         r"|(?m:^\s*_\s*=\s*err\b)|\brecover\(\)\s*(?:\n|;|\})",
     ),
     _Habit(
@@ -72,6 +72,12 @@ _HABITS = (
         r"|(?m:^\s*-?\s*continue-on-error:\s*(?!false)\S)|(?m:^\s*allow_failure:\s*true)"
         r"|(?m:^\s*-?\s*if:\s*(?:false|\$\{\{\s*false\s*\}\}))|ignore_outcome\s*=\s*true"
         r"|success_codes\s*=",
+    ),
+    _Habit(
+        "failure-ignored",
+        "leaves out what a hook looked at",
+        r"(^|/)\.pre-commit-config\.yaml$",
+        r"(?m:^\s*-?\s*(?:exclude|stages):\s*\S.*)",
     ),
     _Habit(
         "install-forced",

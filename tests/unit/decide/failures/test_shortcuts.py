@@ -547,6 +547,14 @@ ELSEWHERE = [
         )
     ),
     ("a.py", "", CONVERTS.format(other="True"), "error-swallowed"),
+    ("a.go", "func f() { g() }\n", "func f() { _ = g() }\n", "error-swallowed"),
+    ("a.py", "", "TESTED = 'pytest' in sys.argv[0]\n", "test-recognised"),
+    (
+        ".pre-commit-config.yaml",
+        "hooks:\n- id: ruff\n",
+        "hooks:\n- id: ruff\n  exclude: a.py\n",
+        "failure-ignored",
+    ),
     ("ci.sh", "npm ci\n", "npm install --force\n", "install-forced"),
     ("ci.sh", "npm ci\n", "npm ci --legacy-peer-deps\n", "install-forced"),
     ("ci.sh", "pip install x\n", "pip install --no-deps x\n", "install-forced"),
