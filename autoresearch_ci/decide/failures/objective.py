@@ -91,9 +91,7 @@ def compared(
         current = {failure.id: failure for failure in now.failures}
         over = [old[key] for key in old if key not in current]
         ended = mended(over, now)
-        if was.suite is None and now.suite and now.suite.count("passed"):
-            # That all of them fail at once is said of each by itself now.
-            ended += [f for f in over if f not in ended and _test_of(f) == f.tool]
+        ended += [f for f in over if f not in ended and _lets_run(f, was, now)]
         gone += ended
         if now.incomplete and was.incomplete:
             dark.append(f"{name}: {now.incomplete}")
@@ -145,6 +143,14 @@ def mended(failures: Iterable[Failure], now: Diagnosis) -> list[Failure]:
             else not now.incomplete
         )
     ]
+
+
+def _lets_run(failure: Failure, was: Diagnosis, now: Diagnosis) -> bool:
+    """Whether more tests pass as a run does not end there any more, or tells of each by itself."""
+    more = now.suite.count("passed") if now.suite else 0
+    if was.suite is None:
+        return more > 0 and _test_of(failure) == failure.tool
+    return failure.code == ENDED_EARLY and more > was.suite.count("passed")
 
 
 def _test_of(failure: Failure) -> str:

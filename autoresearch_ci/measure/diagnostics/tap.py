@@ -45,6 +45,8 @@ class _Stream:
     program: str = ""
     comment: str = ""
     """tape's way to begin a test."""
+    begun: str = ""
+    """The last that began so, whether it came to a point or not."""
     planned: int = 0
     top: int = 0
     """Points that are in no subtest."""
@@ -67,6 +69,8 @@ class _Stream:
                 self.program, self.groups = program["program"], []
             elif line.startswith("Bail out!"):
                 self.found.incomplete = self.said.words(line)[:200]
+            elif comment := _COMMENT.fullmatch(line):
+                self.begun = comment["title"]
             last = line
         return self._whole()
 
@@ -118,12 +122,13 @@ class _Stream:
         return self.found
 
     def _unfinished(self) -> Problem:
-        told, path, line = f"of {self.planned} planned tests {self.top} ran", "", 0
+        told, name, path, line = f"of {self.planned} planned tests {self.top} ran", PLAN, "", 0
         if self.early:
             error = _ERROR.search(self.said.stderr)
-            told = (
-                f"{error[0][:500] if error else 'it ended'} (after {self.top} tests, before a plan)"
-            )
+            why = error[0][:200] if error else "no word of why"
+            # Under a name of its own: once it is mended, another may end the run later.
+            name = self.said.words(f"{PLAN}, past {self.begun or why}")
+            told = f"{why} (after {self.top} tests, before a plan)"
             path, line = own_frame(self.said, self.said.stderr)
         return Problem(
             category=Category.TEST,
@@ -131,7 +136,7 @@ class _Stream:
             line=line,
             code=ENDED_EARLY,
             message=self.said.words(told),
-            name=PLAN,
+            name=name,
         )
 
 
