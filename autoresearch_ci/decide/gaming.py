@@ -91,9 +91,10 @@ def loud(before: Texts, after: Texts, ruler: Ruler) -> list[str]:
 
 
 def knows_of_tests(before: Texts, after: Texts) -> Iterator[tuple[str, int, str]]:
-    """Path, line and words where code does something else when a test runs it."""
+    """Path, line and words where code does something else when a test runs it, takes its answers
+    from a test, or says in its place how it ended."""
     for path, line, what in _places(before, after, lambda _, text: _loud(text, Ruler())):
-        if what.partition(":")[0] in (ASKS, CALLER, PATCHES, READS):
+        if what.partition(":")[0] in (ASKS, CALLER, PATCHES, READS, RUNS_TESTS):
             yield path, line, what
 
 

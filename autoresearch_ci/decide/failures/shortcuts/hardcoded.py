@@ -68,7 +68,7 @@ _WORD = re.compile(r"[\"'][^\s\d,][^\s,]*[\"']")
 _LOOKED_UP = re.compile(r"\}\)?(?:\.get\(|\.pop\(|\[)")
 _LIMIT = re.compile(
     rf"\bif\b[ \t]*\(?(?P<name>[A-Za-z_]\w*)[ \t]*(?P<sign>[<>]=?)[ \t]*(?P<limit>-?\d+)"
-    rf"\)?[\s:{{]*return[ \t]+(?P<value>{_PLAIN})[ \t;]*(?:\n|\}})"
+    rf"\)?[\s:{{]*return[ \t]+(?P<value>{_NUMBER})[ \t;]*(?:\n|\}})"
 )
 _ROW = re.compile(r"(?P<list>[\[({][-\d., \t\n]{5,2000}[\])}])(?:\[(?P<index>[A-Za-z_]\w*)\])?")
 _NAMED = re.compile(r"(?P<name>[A-Za-z_]\w*)[ \t]*(?::[^=\n]{1,60})?:?=[ \t]*(?:[\[\]\w.]{1,20})?$")
@@ -121,12 +121,12 @@ def hardcoded(
         tables[case.place]
         for case in new
         if case.place >= 0 and case.text in known and any(map(is_telling, case.answers))
-    }
+    } - {-1}
     fresh = [
         case
         for case in new
         if not (case.text in known or shapes[case.shape] >= _ROWS or case.is_mapping(answers))
-        and not (case.place >= 0 and tables[case.place] in grown)
+        and tables.get(case.place, -1) not in grown
     ]
     of_shape: dict[str, list[_Case]] = {}
     for case in fresh:

@@ -328,7 +328,7 @@ _STARTED_BY = re.compile(
     r"|python[\d.]* -m\s+|npx\s+|(?:uv|poetry|pdm|hatch) run\s+)*"
 )
 _SAYS_MORE = re.compile(
-    r"(?<!\s)\s++(?:-q+|-v+|-r\w+|-race|--quiet|--verbose|--strict[\w-]*"
+    r"(?<!\s)\s++(?:-q+|-v+|-r\w+|-race|--verbose|--strict[\w-]*"
     r"|--(?:color|tb|durations)[= ]\S+)(?=\s|$)"
 )
 _PREPARES = re.compile(

@@ -549,6 +549,7 @@ ELSEWHERE = [
     ("a.py", "", CONVERTS.format(other="True"), "error-swallowed"),
     ("a.go", "func f() { g() }\n", "func f() { _ = g() }\n", "error-swallowed"),
     ("a.py", "", "TESTED = 'pytest' in sys.argv[0]\n", "test-recognised"),
+    ("a.js", "", 'console.log("TAP version 13\\nok 1 - a");\n', "test-recognised"),
     (
         ".pre-commit-config.yaml",
         "hooks:\n- id: ruff\n",
