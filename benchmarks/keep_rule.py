@@ -27,9 +27,14 @@ from itertools import islice
 from pathlib import Path
 from statistics import NormalDist, fmean, median, stdev
 
-from autoresearch_ci.decide.metric.decision import Policy, judge, next_calibration_run
+from autoresearch_ci.decide.metric.decision import judge
 from autoresearch_ci.decide.metric.noise import confirm_interval
-from autoresearch_ci.decide.metric.run_statistics import RunStatistics, Side
+from autoresearch_ci.decide.metric.run_statistics import (
+    Policy,
+    RunStatistics,
+    Side,
+    next_calibration_run,
+)
 from autoresearch_ci.experiment import Direction, Status
 
 ITERATIONS = 50

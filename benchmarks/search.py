@@ -45,8 +45,13 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from autoresearch_ci.decide.budget import stuck_level
-from autoresearch_ci.decide.metric.decision import Policy, judge, next_calibration_run
-from autoresearch_ci.decide.metric.run_statistics import RunStatistics, Side
+from autoresearch_ci.decide.metric.decision import judge
+from autoresearch_ci.decide.metric.run_statistics import (
+    Policy,
+    RunStatistics,
+    Side,
+    next_calibration_run,
+)
 from autoresearch_ci.experiment import (
     Decision,
     Direction,

@@ -22,7 +22,7 @@ from autoresearch_ci.config.proposers import Agent, Claude, ToolServer
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.budget import Limits
 from autoresearch_ci.decide.gaming import Ruler
-from autoresearch_ci.decide.metric.decision import Policy
+from autoresearch_ci.decide.metric.run_statistics import Policy
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.execution.command import Stop

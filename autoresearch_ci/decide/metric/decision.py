@@ -24,22 +24,11 @@ from autoresearch_ci.decide.metric.run_statistics import (
     Policy,
     RunStatistics,
     Side,
-    next_calibration_run,
     percent,
     size_of,
     steps,
 )
 from autoresearch_ci.experiment import Decision, Status
-
-__all__ = [
-    "LOOKS",
-    "DecisionRuns",
-    "Policy",
-    "RunStatistics",
-    "Side",
-    "judge",
-    "next_calibration_run",
-]
 
 LOOKS = 5
 """How often one candidate may be measured up to `repeats_max`; promising ones only."""

@@ -7,8 +7,14 @@ from collections.abc import Callable
 import pytest
 from pydantic import TypeAdapter
 
-from autoresearch_ci.decide.metric.decision import LOOKS, Policy, judge, next_calibration_run
-from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, RunStatistics, Side
+from autoresearch_ci.decide.metric.decision import LOOKS, judge
+from autoresearch_ci.decide.metric.run_statistics import (
+    DecisionRuns,
+    Policy,
+    RunStatistics,
+    Side,
+    next_calibration_run,
+)
 from autoresearch_ci.experiment import Decision, Direction, Status
 
 MINIMIZE = Policy(direction=Direction.MINIMIZE)
