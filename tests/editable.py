@@ -31,8 +31,10 @@ class _EditableFinder:  # MetaPathFinder
     @classmethod
     def find_spec(cls, fullname, path=None, target=None):
         if fullname in MAPPING:
-            init = Path(MAPPING[fullname], "__init__.py")
-            return spec_from_file_location(fullname, init)
+            place = Path(MAPPING[fullname])
+            init = place / "__init__.py"
+            found = init if init.exists() else place.with_name(place.name + ".py")
+            return spec_from_file_location(fullname, found)
         return None
 
 

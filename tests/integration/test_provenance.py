@@ -95,13 +95,26 @@ def elsewhere(tmp_path: Path) -> Path:
     return tmp_path / "environments" / "one"
 
 
-@pytest.mark.parametrize("backend", FORMS)
+@pytest.mark.parametrize(
+    ("backend", "source"), [*((form, LIB) for form in FORMS), (FORMS[0], "src/lib0.py")]
+)
 def test_an_editable_install_elsewhere_on_path_is_the_candidates(
-    library: Repo, run: Run, elsewhere: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+    library: Repo,
+    run: Run,
+    script: Script,
+    elsewhere: Path,
+    backend: str,
+    source: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Also of a module that is one file."""
+    if source != LIB:
+        library.git("mv", LIB, source)
+        library.commit("one file")
+        script({"description": "nine", "files": {source: "VALUE = 9\n"}})
     python = make_environment(elsewhere, library.path, backend)
     monkeypatch.setenv("PATH", f"{python.parent}:{os.environ['PATH']}")
-    done = run(*NAMED, "--guard", "lib0", metric="python bench.py", scope=LIB, **UNSEEN)
+    done = run(*NAMED, "--guard", "lib0", metric="python bench.py", scope=source, **UNSEEN)
     assert done.column("metric") == ["10", "9"], done.told
     assert done.column("status") == ["baseline", "keep"], done.told
     assert "redirected: " in done.err + done.out

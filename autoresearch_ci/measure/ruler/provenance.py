@@ -153,7 +153,7 @@ class Provenance:
         said = [*(claim.file for claim in claims), *(copy.record for copy in copies)]
         files = ", ".join(sorted({str(file) for file in said}))
         left = (place for copy in copies for place in copy.places)
-        hidden = [*built, *(os.path.realpath(claim.place) for claim in claims)]
+        hidden = [*built, *(str(_found_at(Path(os.path.realpath(c.place)))) for c in claims)]
         hidden += [place for place in left if not leads_into(place, [str(self.tree)])]
         return Supply(
             environment=added,
@@ -193,7 +193,7 @@ class Provenance:
             if own and leads_into(claim.place, [prefix]):
                 return False  # an environment that lies in the checkout
             below = os.path.relpath(os.path.realpath(claim.place), os.path.realpath(checkout))
-            if claim.redirectable and (self.tree / below).exists():
+            if claim.redirectable and _found_at(self.tree / below).exists():
                 return True
             raise _refusal(claim, "your checkout")
         if copy := self._copy(claim.place):
@@ -202,7 +202,7 @@ class Provenance:
 
     def _copy(self, place: str) -> str:
         """The other working tree that offers the same code; empty: none."""
-        path = Path(os.path.realpath(place))
+        path = _found_at(Path(os.path.realpath(place)))
         top = next((p for p in (path, *path.parents) if (p / ".git").exists()), None)
         if top is None:
             return ""
@@ -359,6 +359,12 @@ def _packages(prefix: Path) -> Iterator[Path]:
     for kind in ("python*", "pypy*"):
         for library in ("lib", "lib64"):
             yield from prefix.glob(f"{library}/{kind}/site-packages")
+
+
+def _found_at(path: Path) -> Path:
+    """A module that is one file stands in a finder without its ending."""
+    alone = path.with_name(f"{path.name}.py")
+    return alone if alone.exists() and not path.exists() else path
 
 
 def _is_code(path: Path) -> bool:
