@@ -239,6 +239,20 @@ def test_tests_of_c_are_timed_as_users_compile_it() -> None:
     assert "-O2" not in offer.guards[0]["command"]
 
 
+def test_a_target_of_cmake_that_runs_a_script_of_tests_is_a_guard() -> None:
+    files = {"CMakeLists.txt": "ADD_CUSTOM_TARGET(test\n ./run.sh)\n", "a.c": ""}
+    (offer,) = offers_for("faster tests", stack(files))
+    assert offer.guards[0]["command"].endswith("&& cmake --build build --target test")
+    assert offer.metric["command"].endswith("score time -- cmake --build build --target test")
+
+
+@pytest.mark.parametrize("runner", ["tap test/*.js --100", "xo && ava", "node --test"])
+def test_a_runner_that_takes_seconds_to_start_needs_tests_that_take_more(runner: str) -> None:
+    package = f'{{"scripts": {{"test": "{runner}"}}, "devDependencies": {{"ava": "6"}}}}'
+    (offer,) = offers_for("faster tests", stack({"package.json": package, "a.js": ""}))
+    assert (offer.least > 1) == ("node" not in runner)
+
+
 def test_a_benchmark_that_installs_first_is_no_ruler() -> None:
     package = '{"scripts": {"benchmark": "cd bench && npm i && node a.js", "bench": "node b.js"}}'
     found = stack({"package.json": package, "index.js": ""}).benchmarks

@@ -17,6 +17,8 @@ _NO_GO = re.compile(r"(^|/)_")
 """Folders that Go leaves out itself."""
 _C_FILE = re.compile(r"\.(c|cc|cpp|cxx|h|hpp|hh)$")
 _CMAKE = "cmake -S . -B build && cmake --build build --clean-first -- -k"
+_CMAKE_ONCE = "cmake -S . -B build && cmake --build build"
+_CUSTOM_TEST = re.compile(r"(?mi)^\s*add_custom_target\s*\(\s*(check|(?:unit|run_?)?tests?)\s")
 _CTEST = (
     "cmake -S . -B build{} && cmake --build build"
     " && ctest --test-dir build --output-junit {{report}}"
@@ -93,6 +95,9 @@ def _look_at_c(found: FoundHints) -> None:
             options = "".join(f" -D{name}=ON" for name in _SWITCHED_OFF.findall(text))
             command = _CTEST.format(options)
             found.add("junit", posixpath.dirname(path), f"{path}: enable_testing", command)
+        elif rule := _CUSTOM_TEST.search(text):
+            command = f"{_CMAKE_ONCE} && cmake --build build --target {rule[1]}"
+            found.add("make test", posixpath.dirname(path), f"{path}: target {rule[1]}", command)
     for path in sorted(found.named(*MAKEFILES), key=depth):
         folder = posixpath.dirname(path)
         if not found.is_asked_around(("gcc",), folder) and _COMPILES.search(found.text(path)):
