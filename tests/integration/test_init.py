@@ -402,12 +402,16 @@ def test_noise_is_told_and_does_not_decide_what_gets_better(
     assert "were not seen in its noise" in (here.path / CONFIG).read_text()
 
 
-def test_tests_that_take_no_time_are_not_the_first_choice(
+def test_tests_that_take_no_time_and_a_finding_or_two_are_not_the_first_choice(
     here: Repo, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    commit(here, PYTHON)
+    linted = f"{PYTHON['pyproject.toml']}[tool.ruff]\n"
+    source = f"import os\n\n\n{PYTHON['adding/__init__.py']}"
+    commit(here, {**PYTHON, "pyproject.toml": linted, "adding/__init__.py": source})
     assert init() == 0
-    assert "seconds are mostly the start of what is run" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "seconds are mostly the start of what is run" in told
+    assert "1 left to mend: no work for a night" in told
     assert written(here)["metric"]["name"] == "complexity"
 
 

@@ -310,9 +310,13 @@ def _against(draft: ConfigDraft, trial: Trial) -> str:
     if _is_mostly_start(draft, trial):
         value = statistics.median(trial.values)
         return f"{value:.2g} seconds are mostly the start of what is run, not the code in scope"
+    if draft.metric.get("target") == 0 and max(trial.values) <= _FEW:
+        return f"{max(trial.values):g} left to mend: no work for a night"
     return ""
 
 
+_FEW = 3
+"""Findings that a proposal or two mend."""
 _ENOUGH = 10.0
 """Seconds of tests that are worth it however long their build takes."""
 

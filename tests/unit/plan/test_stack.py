@@ -270,8 +270,13 @@ def test_tests_that_cmake_leaves_out_unless_it_is_asked_are_asked_for() -> None:
         'option(A_ENABLE_TESTING "Build tests" OFF)\noption(A_WITHOUT_TESTS "No tests" OFF)\n'
         "if(A_ENABLE_TESTING)\n  enable_testing()\nendif()\n"
     )
-    guard = guards_of(stack({"CMakeLists.txt": lists, "a.c": ""}))[0]
-    assert guard["command"].startswith("cmake -S . -B build -DA_ENABLE_TESTING=ON && ")
+    asked = "cmake -S . -B build -DA_ENABLE_TESTING=ON && "
+    for text in (
+        lists,
+        lists.replace("option(A", "cmake_dependent_option(\nA").replace("OFF", 'OFF "B" OFF'),
+    ):
+        guard = guards_of(stack({"CMakeLists.txt": text, "a.c": ""}))[0]
+        assert guard["command"].startswith(asked)
 
 
 @pytest.mark.parametrize(

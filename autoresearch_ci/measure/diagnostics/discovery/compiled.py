@@ -24,7 +24,8 @@ _CTEST = (
     " && ctest --test-dir build --output-junit {{report}}"
 )
 _SWITCHED_OFF = re.compile(
-    r"(?im)^\s*option\s*\(\s*((?!\w*(?:WITHOUT|DISABLE|SKIP|NO_))\w*TEST(?:S|ING)?)\s"
+    r"(?im)^\s*(?:cmake_dependent_)?option\s*\("
+    r"\s*((?!\w*(?:WITHOUT|DISABLE|SKIP|NO_))\w*TEST(?:S|ING)?)\s"
     r"[^()]*?[\s\"](?:OFF|FALSE|NO|0)\s*\)"
 )
 """Tests that are built for who asks: without that there are none to fail."""
