@@ -46,6 +46,7 @@ import sys, time
 T = json.loads(bytes.fromhex("TARGETS"))
 box, tree = os.path.dirname(os.environ["HOME"]), os.getcwd()
 libc = ctypes.CDLL(None, use_errno=True)
+socket.setdefaulttimeout(1)
 inherited = [int(name) for name in os.listdir("/proc/self/fd") if int(name) > 2]
 inherited = [number for number in inherited if os.path.lexists(f"/proc/self/fd/{number}")]
 attacks = []
@@ -589,6 +590,14 @@ UNPROMISED_AS_US = UNPROMISED | {
     "leave_old_shared_memory",
     "leave_a_file_for_everybody",
 }
+OF_AN_AGENT = {
+    *("reach_tcp", "reach_udp", "reach_tcp_by_its_mapped_address", "reach_by_multipath_tcp"),
+    *("reach_by_fast_open", "reach_the_host_of_a_virtual_machine", "see_connections_of_others"),
+    *("ask_the_kernel_for_all_sockets", "hear_of_devices", "tell_that_a_socket_exists"),
+    "read_what_is_typed",  # its request
+    "tell_a_job_from_a_laptop",  # it asks nobody, wherever it runs
+}
+"""What an agent may do besides: it has the network."""
 CASES = {
     ("full", "keep"): frozenset[str](),
     ("full", "auto"): frozenset[str](),
@@ -616,19 +625,20 @@ def test_what_gets_through_is_what_is_declared(
         if mechanism == "container":
             stack.enter_context(without_bubblewrap(tmp_path / "empty"))
             stack.enter_context(in_a_container(tmp_path, attack.open_folder))
-        tried, won = play(attack, tmp_path, monkeypatch, f"sandbox.user={user}")
+        tried, won, of_agent = play(attack, tmp_path, monkeypatch, f"sandbox.user={user}")
     who = {"full": "", "auto": " as another user", "keep": " as our user"}
     words = mechanism + who.get(mechanism, who[user])
     tally(f"{words}: attacks tried", tried)
     tally(f"{words}: attacks succeeded", len(won))
     assert won <= CASES[mechanism, user]
+    assert of_agent <= CASES[mechanism, user] | OF_AN_AGENT
 
 
 @pytest.mark.skipif(MACHINE != "x86_64", reason="the numbers are of x86_64")
 def test_without_confinement_they_are_attacks(
     attack: Attack, tally: Tally, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried, won = play(attack, tmp_path, monkeypatch, UNCONFINED)
+    tried, won, _ = play(attack, tmp_path, monkeypatch, UNCONFINED)
     tally("none: attacks tried", tried)
     tally("none: attacks succeeded", len(won))
     assert len(won) > 0.4 * tried, won
@@ -653,8 +663,8 @@ def test_where_bubblewrap_lies_beside_git_only_that_is_hidden(
 
 def play(
     attack: Attack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: str
-) -> tuple[int, set[str]]:
-    """How many attacks there were, and which of them succeeded."""
+) -> tuple[int, set[str], set[str]]:
+    """How many attacks there were, and which of them succeeded: measured, and as an agent's."""
     home, alive = tmp_path / "person", attack.open_folder / "alive"
     credentials = [home / name for name in CREDENTIALS]
     precious, checkout = tmp_path / "elsewhere" / "precious", attack.repo.path / ".env.production"
@@ -693,19 +703,37 @@ def play(
             write = sandbox
         attack.repo.write("attack", program, mode=0o755)
         attack.repo.commit("attack")
+        agent = attack.open_folder / "tools" / "agent"
+        agent.parent.mkdir()
+        agent.write_text("#!/bin/sh\n./attack\n")
+        agent.chmod(0o755)
+        config = tmp_path / "config.yml"
+        config.write_text(json.dumps({"proposer": {"command": str(agent)}}))
         flags = attack.flags("--set", sandbox, "--set", write, "--guard", "./attack")
         try:
-            text = attack.printed(attack.run(*flags, **attack.options))
+            done = attack.run(
+                *flags,
+                "--config",
+                str(config),
+                "--iterations",
+                "1",
+                proposer=None,
+                **attack.options,
+            )
+            text = attack.printed(done)
+            said = (done.folder / "logs" / "1.log").read_text(encoding="utf-8")
         finally:
             forget(reached["port"])
         won = {name for line in re.findall(r"WON (\[.*\]) OF", text) for name in json.loads(line)}
+        (line,) = re.findall(r"WON (\[.*\]) OF", said.partition("exit code")[0])
+        of_agent = set(json.loads(line))
         tried = int(re.findall(r"OF (\d+)", text)[1])
         before = {path.name: path.stat().st_size for path in alive.iterdir()}
         time.sleep(0.2)
         won |= {f"survive: {p.name}" for p in alive.iterdir() if p.stat().st_size > before[p.name]}
     survivors = {"chain", "double_fork", "spawned", "orphan_of_a_shell"}
     assert before.keys() == survivors | {"sibling", "reaper", "nameless"}, text
-    return tried + len(before), won
+    return tried + len(before), won, of_agent
 
 
 def unseen(repo: Repo) -> dict[str, str]:
