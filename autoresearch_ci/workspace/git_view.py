@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
@@ -32,14 +33,18 @@ Tag = tuple[str, str, str]
 
 
 class _Loose(Objects):
-    """As files for a git directory: of one measurement, which finds none of another's."""
+    """In a folder that commands of any user may read."""
 
-    def __init__(self, git: GitDirectory, width: int) -> None:
+    def __init__(self, git: GitDirectory, width: int, folder: Path) -> None:
         super().__init__(git.content, width)
-        self.files: dict[str, bytes] = {}
+        self._folder = folder
 
     def keep(self, place: str, stored: bytes) -> None:
-        self.files[f".git/objects/{place}"] = zlib.compress(stored, 1)
+        target = self._folder / place
+        target.parent.mkdir(exist_ok=True)
+        target.parent.chmod(0o755)
+        target.write_bytes(zlib.compress(stored, 1))
+        target.chmod(0o644)
 
 
 class GitView:
@@ -67,13 +72,17 @@ class GitView:
         self._algorithm = "sha1" if len(base) == 40 else "sha256"
         self._is_root = base.encode() in shallow.split()
         self._tags = tags
+        # Beside the tree, which holds as many files and bytes of git's whatever is measured.
+        self._own = objects.with_name("candidate")
+        self._own.mkdir()
+        self._own.chmod(0o755)
         kind = "" if self._algorithm == "sha1" else "[extensions]\n\tobjectformat = sha256\n"
         version = 1 if kind else 0
         texts = {
             # Whoever owns a file, and where it lies, is no change of it.
             "config": f"[core]\n\trepositoryformatversion = {version}\n\tbare = false\n"
             f"\tlogallrefupdates = false\n\ttrustctime = false\n\tcheckStat = minimal\n{kind}",
-            "objects/info/alternates": f"{objects}\n",
+            "objects/info/alternates": f"{objects}\n{self._own}\n",
             "refs/.keep": "",  # git looks for this folder
         }
         self.files: dict[str, bytes] = {f".git/{p}": os.fsencode(t) for p, t in texts.items()}
@@ -84,16 +93,23 @@ class GitView:
         self.files |= self._of({}, tree)
 
     def differing(self, changes: Changes, tree: Path) -> dict[str, bytes]:
-        """What has another content where `changes` lie above the base commit, in `tree`."""
+        """What has another content where `changes` lie above the base commit, in `tree`.
+
+        Git finds the objects of that from now on, until `forget`.
+        """
         files = self._of(changes, tree)
         return {path: text for path, text in files.items() if self.files.get(path) != text}
 
+    def forget(self) -> None:
+        """Git finds nothing of what was measured before."""
+        for old in self._own.iterdir():  # the folder stays: views of the machine are made of it
+            shutil.rmtree(old)
+
     def _of(self, changes: Changes, tree: Path) -> dict[str, bytes]:
-        made = _Loose(self._git, len(self._base))
+        made = _Loose(self._git, len(self._base), self._own)
         head = self._amended(made, changes) if changes else self._base
         tags = [self._moved(made, tag, head) for tag in self._tags]
         return {
-            **made.files,
             ".git/packed-refs": os.fsencode(_PEELED + "".join(map(_packed, tags))),
             ".git/HEAD": f"{head}\n".encode(),
             ".git/index": self._index(changes, tree),

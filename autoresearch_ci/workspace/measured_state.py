@@ -57,6 +57,8 @@ class Overlay:
                 self._put(tree, path, contents[path], 0o755 if version.mode == "100755" else 0o644)
                 with beneath.place(tree, path) as (at, name):
                     os.utime(name, ns=(times[path], times[path]), dir_fd=at, follow_symlinks=False)
+        if view:
+            view.forget()
         if view and changes:
             for path, content in view.differing(changes, tree).items():
                 beneath.remove(tree, path)

@@ -85,6 +85,14 @@ _FOREIGN = ("commondir", "config.worktree", "hooks", "info", "shallow")
 IDENTITY = "autoresearch-ci <autoresearch-ci@users.noreply.github.com>"
 
 
+def _quoted(path: Path) -> str:
+    """For a list of paths that git splits at colons, unless they are written as in C."""
+    text = str(path)
+    for character, written in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n")):
+        text = text.replace(character, written)
+    return f'"{text}"'
+
+
 def signed_by(author: str, timestamp: int) -> dict[str, str]:
     """Git's variables for author and committer of a commit."""
     name, email = author.removesuffix(">").split(" <")
@@ -217,10 +225,18 @@ class Store:
         wanted = "".join(f"{line}\n" for line in (*tips, *(f"^{name}" for name in known))).encode()
         to = f"{packs}/pack"
         quick = {"core.fsync": "none", "pack.window": "0", "pack.compression": "1"}
-        code, _, _ = self._git.attempt(*_PACK, "--revs", to, stdin=wanted, settings=quick)
+        # Git prepares a pack in the folder of its objects, and a rename never leaves a disk.
+        there = {
+            "GIT_OBJECT_DIRECTORY": str(objects),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self._objects),
+        }
+        code, _, _ = self._git.attempt(
+            *(*_PACK, "--revs", to), stdin=wanted, env=there, settings=quick
+        )
         if code:  # a partial clone: with what it has
             listing = ("rev-list", "--objects", "--missing=allow-any", "--stdin")
-            self._git(*_PACK, to, stdin=self._git(*listing, stdin=wanted), settings=quick)
+            found = self._git(*listing, stdin=wanted)
+            self._git(*_PACK, to, stdin=found, env=there, settings=quick)
         for path in (objects, packs, *packs.iterdir()):
             path.chmod(0o755 if path.is_dir() else 0o444)
 

@@ -135,7 +135,7 @@ def test_a_kill_after_the_proposal_forgets_nothing(api: MessagesApi, run: Run, r
 
 def verdict(body: Any) -> Reply:
     """Yes, when the text names a price."""
-    good = "euros" in json.dumps(body["messages"])
+    good = "5 euros" in json.dumps(body["messages"])
     answer = {"reason": "seen", "answer": "yes" if good else "no"}
     answers = dict.fromkeys(("criterion_1", "criterion_2", "criterion_3"), answer)
     return calls(tool("verdict", **answers))
