@@ -29,7 +29,7 @@ demo: $(VENV)/trainer
 
 # mypy has one thread, and so does what every worker of the tests would do else, each for itself.
 test test-all: $(VENV)/dev $(VENV)/trainer
-	$(MAKE) --jobs 2 --output-sync lint types collected
+	$(MAKE) --jobs 2 lint types collected
 	$(MAKE) unit$(@:test%=%)
 
 lint: $(VENV)/dev
