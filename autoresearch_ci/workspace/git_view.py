@@ -73,7 +73,7 @@ class GitView:
         self._is_root = base.encode() in shallow.split()
         self._tags = tags
         # Beside the tree, which holds as many files and bytes of git's whatever is measured.
-        self._own = objects.with_name("candidate")
+        self._objects, self._own = objects, objects.with_name("candidate")
         self._own.mkdir()
         self._own.chmod(0o755)
         kind = "" if self._algorithm == "sha1" else "[extensions]\n\tobjectformat = sha256\n"
@@ -101,8 +101,16 @@ class GitView:
         return {path: text for path, text in files.items() if self.files.get(path) != text}
 
     def forget(self) -> None:
-        """Git finds nothing of what was measured before."""
+        """Git finds nothing of what was measured before, and all that it should.
+
+        A command that runs as we do can close what it may not write.
+        """
+        for folder in (self._objects, self._objects / "pack", self._own):
+            folder.chmod(0o755)
+        for pack in (self._objects / "pack").iterdir():
+            pack.chmod(0o444)
         for old in self._own.iterdir():  # the folder stays: views of the machine are made of it
+            old.chmod(0o755)
             shutil.rmtree(old)
 
     def _of(self, changes: Changes, tree: Path) -> dict[str, bytes]:

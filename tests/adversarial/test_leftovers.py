@@ -23,7 +23,7 @@ from tests.adversarial.attacks import ROOT, STRICT, as_user, without_bubblewrap
 
 if TYPE_CHECKING:
     from tests.adversarial.attacks import Attack
-    from tests.conftest import Repo, Script
+    from tests.conftest import Repo, Run, Script
 
 FOUND = abilities(None)
 NO_LAYERS = FOUND.why_not_fresh if gives_view(Sandbox(), FOUND) else "no view"
@@ -142,6 +142,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         if mechanism == "container":
             stack.enter_context(without_bubblewrap(tmp_path / "empty"))
         yield f"sandbox.user={'keep' if user == 'our user' else 'auto'}"
+
+
+def test_tools_that_copy_permissions_do_their_work(run: Run, place: str) -> None:
+    copies = "cp -p value a && cp -a value b && install -m 600 value c && sed -i s/1/2/ a"
+    done = run("--iterations", "0", "--set", place, metric=f"{copies} && cat value")
+    assert done.code == 0, done.told
+    assert done.rows[0]["metric"] == "10"
 
 
 def test_nothing_of_an_earlier_measurement_is_found(

@@ -445,7 +445,17 @@ def leave_an_attribute_of_the_box():
     return left_attribute(box)
 @attack
 def leave_an_attribute_of_gits_objects():
-    return left_attribute(open(".git/objects/info/alternates").read().strip())
+    return any([left_attribute(path) for path in gits_objects()])
+def gits_objects():
+    return open(".git/objects/info/alternates").read().splitlines()
+@attack
+def leave_a_mode_of_gits_objects():
+    return any([left(lambda: os.stat(path).st_mode & 0o777 == 0o711, lambda: os.chmod(path, 0o711))
+                for path in gits_objects()])
+@attack
+def take_an_attribute_away():
+    os.removexattr(T["precious"], b"user.taken")
+    return True
 @attack
 def leave_a_key():
     def leave():
@@ -453,8 +463,9 @@ def leave_a_key():
     return left(lambda: call(250, 10, -4, b"user", f"left-{T['port']}".encode(), 0), leave)
 @attack
 def leave_a_time_of_a_device():
-    times = (42, 42)
-    return left(lambda: os.stat("/dev/full").st_mtime == 42, lambda: os.utime("/dev/full", times))
+    mine = T["port"]  # other tests have the same machine
+    return left(lambda: os.stat("/dev/full").st_mtime == mine,
+                lambda: os.utime("/dev/full", (mine, mine)))
 @attack
 def leave_a_file_anywhere():
     there = ["/", "/dev", "/dev/pts", "/dev/mqueue", "/run", "/run/lock", "/var", "/var/lib"]
@@ -672,6 +683,7 @@ def play(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("CANARY")
         path.chmod(0o666)
+    os.setxattr(precious, b"user.taken", b"x")
     alive.mkdir()
     alive.chmod(0o777)
     (attack.repo.path / ".git" / "info" / "exclude").write_text(".env*\n")

@@ -39,6 +39,7 @@ _NUMBERS = {
     "delete_module": (176, 106),
     "file_setattr": (469, 469),
     "finit_module": (313, 273),
+    "fremovexattr": (199, 16),
     "fsetxattr": (190, 7),
     "init_module": (175, 105),
     "ioctl": (16, 29),
@@ -48,6 +49,7 @@ _NUMBERS = {
     "kexec_file_load": (320, 294),
     "kexec_load": (246, 104),
     "keyctl": (250, 219),
+    "lremovexattr": (198, 15),
     "lsetxattr": (189, 6),
     "mount": (165, 40),
     "open_by_handle_at": (304, 265),
@@ -57,6 +59,8 @@ _NUMBERS = {
     "process_vm_writev": (311, 271),
     "ptrace": (101, 117),
     "reboot": (169, 142),
+    "removexattr": (197, 14),
+    "removexattrat": (466, 466),
     "request_key": (249, 218),
     "sched_setaffinity": (203, 122),
     "sched_setattr": (314, 274),
@@ -109,8 +113,9 @@ _OF_TERMINALS = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX type for others."""
 _WITH_CARE = ("clone", "clone3", "unshare", "socket", "ioctl", "prlimit64", *_OF_SCHEDULING)
 OF_DEBUGGERS = ("ptrace", "process_vm_readv", "process_vm_writev")
-OF_ATTRIBUTES = ("setxattr", "lsetxattr", "fsetxattr", "setxattrat")
-"""Of any file of the user's, which no rule of Landlock's keeps."""
+OF_ATTRIBUTES = tuple(name for name in _NUMBERS if "setxattr" in name or "removexattr" in name)
+"""Of any file of the user's, which no rule of Landlock's keeps. Where the answer is that a file
+system has none, as many have not, `cp -p` and `install` copy permissions in another way."""
 _SOMETIMES = (*_WITH_CARE, *OF_DEBUGGERS, *OF_ATTRIBUTES)
 NEVER_NEEDED = tuple(name for name in _NUMBERS if name not in _SOMETIMES)
 """perf_event_open is none of them: counted instructions are the best metric a shared machine has,
@@ -173,14 +178,14 @@ def program(
 ) -> list[Instruction]:
     """The filter's code."""
     column = 0 if machine == _X86 else 1
-    refused = _refusal(errno.EPERM)
+    refused, unsupported = _refusal(errno.EPERM), _refusal(errno.EOPNOTSUPP)
     program = [_ARCH, *different(_AUDIT_ARCH[machine], refused), _NUMBER]
     if machine == _X86:
         program += at_least(_X32_BIT, refused)
     for name in refuse:
         number = _NUMBERS[name][column]
         if number is not None:
-            program += equal(number, refused)
+            program += equal(number, unsupported if name in OF_ATTRIBUTES else refused)
     with_care = {
         # A user namespace opens much of the kernel to anyone.
         "unshare": [_argument(0), *any_bit(_NEW_USER, refused)],
