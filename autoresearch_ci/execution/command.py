@@ -60,14 +60,16 @@ class Printed:
 class Output:
     """Head and tail of a stream of any length, and its lines as they arrive."""
 
-    def __init__(self, on_line: Callable[[str], bool | None] | None) -> None:
+    def __init__(
+        self, on_line: Callable[[str], bool | None] | None, line_bytes: int = LINE_BYTES
+    ) -> None:
         self._total = 0
         self.asked_to_stop = False
         self._head = bytearray()
         self._tail = bytearray()
         """May hold twice TAIL_BYTES, so that it is trimmed once per mebibyte and not per read."""
         self._on_line = on_line
-        self._lines = StreamLines(self._hear, LINE_BYTES) if on_line else None
+        self._lines = StreamLines(self._hear, line_bytes) if on_line else None
         self._in_time: tuple[str, int] | None = None
 
     def feed(self, chunk: bytes) -> None:
@@ -133,8 +135,8 @@ class Streams:
 
     def __init__(self, whole: Output, on_line: Callable[[str], bool | None] | None) -> None:
         self._whole = whole
-        self.out = Output(on_line)
-        self.err = Output(on_line)
+        self.out = Output(on_line, HEAD_BYTES)
+        self.err = Output(on_line, HEAD_BYTES)
         self._open: Output | None = None
         """Whose line is not ended."""
 
@@ -374,7 +376,7 @@ def run_command(
     they are kept `apart`: then `output` has them as they arrived, which is nearly their order.
 
     `on_line` gets each non-empty line as it arrives (`\\n` and `\\r` both end one), cut at
-    `LINE_BYTES`; `True` kills the command.
+    `LINE_BYTES`, of streams that are kept apart at `HEAD_BYTES`; `True` kills the command.
 
     `enter` confines the command; when it cannot, nothing is started and `WorkspaceError` is raised.
 

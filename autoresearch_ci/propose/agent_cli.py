@@ -66,6 +66,8 @@ If nothing is to be changed, edit nothing and end with this line instead:
 DESCRIPTION: nothing to do: <the reason, with the evidence>
 """
 _SHOWN_REFUSALS = 5
+_HEARD = 1 << 25
+"""Characters of lines that are counted."""
 
 
 def closing(context: Context) -> str:
@@ -123,9 +125,10 @@ class AgentCliProposer:
             )
         previous = context.previous.edits if context.previous else ()
         self._draft.reset(previous if context.request is not Request.PROPOSE else ())
-        result = self._run(context)
+        heard: list[str] = []
+        result = self._run(context, heard)
         drafted = Drafted() if result.timed_out else self._draft.collect()
-        said = self._said(result, drafted)
+        said = self._said(result, drafted, heard)
         self._paid(Spent(tokens=said.tokens, cost_usd=said.cost_usd))
         nothing = _nothing(context, result, drafted, said)
         useless = bool(_failure(result, said)) and not drafted.edits and not drafted.refusals
@@ -140,7 +143,15 @@ class AgentCliProposer:
             failed=useless,
         )
 
-    def _run(self, context: Context) -> CommandResult:
+    def _run(self, context: Context, heard: list[str]) -> CommandResult:
+        counted, room = self._preset.counted if self._preset else "", _HEARD
+
+        def hear(line: str) -> None:
+            nonlocal room
+            if counted and line.startswith(counted) and len(line) <= room:
+                heard.append(line)
+                room -= len(line)
+
         draft, left = self._draft, context.remaining
         prompt_file = draft.exchange / "prompt.md"
         prompt_file.write_bytes((self._prompt(context) + closing(context)).encode(errors="replace"))
@@ -171,6 +182,7 @@ class AgentCliProposer:
             ),
             timeout=self._timeout(left.seconds),
             stop=self._stop,
+            on_line=hear,
             enter=draft.sandbox.enter(network=True),
             apart=True,
         ).redacted(self._redact)
@@ -179,11 +191,11 @@ class AgentCliProposer:
         """Seconds, of which the run may have fewer `left` than the agent is allowed."""
         return self._agent.timeout if left is None else min(self._agent.timeout, max(1.0, left))
 
-    def _said(self, result: CommandResult, drafted: Drafted) -> AgentReport:
+    def _said(self, result: CommandResult, drafted: Drafted, heard: Sequence[str]) -> AgentReport:
         # What a child of the CLI's prints when that has ended is not what it says.
         words = f"{result.stdout.in_time}\n{result.stderr.in_time}"
         plain = plain_says(words)
-        said = self._preset.says(words) if self._preset else plain
+        said = self._preset.says("\n".join([*heard, words])) if self._preset else plain
         said = said if said.message else replace(said, message=plain.message)
         if said.error or drafted.edits or drafted.refusals or nothing_to_do(said.message):
             return said

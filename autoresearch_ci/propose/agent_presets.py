@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeGuard
@@ -123,7 +123,9 @@ def claude_says(output: str) -> AgentReport:
     for value in _objects(output):
         if value.get("type") == "assistant":  # one line for each part of a message
             part = _mapping(value.get("message"))
-            answers.setdefault(_text(part.get("id")), []).append(part)
+            parts = answers.setdefault(_text(part.get("id")), [])
+            if part not in parts:
+                parts.append(part)
         if value.get("type") == "result":
             message = _text(value.get("result"))
             kind = _text(value.get("subtype"))
@@ -140,14 +142,20 @@ def claude_says(output: str) -> AgentReport:
                 tokens=max(before.tokens, _sum(value.get("usage"), *_ANTHROPIC_USAGE)),
                 cost_usd=max(before.cost_usd, _number(value.get("total_cost_usd"))),
             )
-    return said or _so_far(answers.values())
+    least = _so_far(answers.values(), broken_off=said is None)
+    said = said or AgentReport()
+    return replace(
+        said,
+        tokens=max(said.tokens, least.tokens),
+        cost_usd=max(said.cost_usd, least.cost_usd),
+    )
 
 
-def _so_far(answers: Iterable[Sequence[Mapping[str, Any]]]) -> AgentReport:
+def _so_far(answers: Iterable[Sequence[Mapping[str, Any]]], *, broken_off: bool) -> AgentReport:
     tokens, dollars = 0, 0.0
     for parts in answers:
-        # When a part is told, what it took to write it is not counted yet.
-        written = sum(len(json.dumps(part.get("content"))) for part in parts)
+        # When a part is told, what it took to write it is not counted yet: only the last word is.
+        written = sum(len(json.dumps(part.get("content"))) for part in parts) if broken_off else 0
         told = {n: c for n, c in _mapping(parts[-1].get("usage")).items() if _is_count(c)}
         told["output_tokens"] = max(told.get("output_tokens", 0), written // _CHARACTERS)
         cost = spent(told, Claude.model_construct(model=_text(parts[-1].get("model"))))
@@ -328,6 +336,8 @@ class Preset:
     """Files it needs in its HOME."""
     says: Callable[[str], AgentReport]
     """Reads the end of its output."""
+    counted: str = ""
+    """How lines begin that are heard as they come: of a long output the middle is dropped."""
     stdin: bool = True
     """Whether it reads the prompt from its standard input."""
     tells_usd: bool = True
@@ -420,6 +430,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "DISABLE_AUTOUPDATER": "1",
             },
             says=claude_says,
+            counted='{"type":"assistant"',
         ),
         "codex": Preset(  # 0.169.0
             program="codex",

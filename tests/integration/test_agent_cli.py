@@ -458,10 +458,10 @@ def test_a_call_that_is_broken_off_costs_what_its_messages_told(
     usage = {"input_tokens": 1_000, "cache_read_input_tokens": 3_000, "output_tokens": 1}
     parts = [{"type": "text", "text": "I look. " * 100}, {"type": "tool_use", "name": "Read"}]
     message = {"id": "m1", "model": "claude-sonnet-4-5", "usage": usage}
-    lines = [
-        json.dumps({"type": "assistant", "message": message | {"content": [p]}}) for p in parts
-    ]
-    seen = install("claude", "\n".join([*lines, lines[1].replace("m1", "m2"), ""]))
+    told = [{"type": "assistant", "message": message | {"content": [part]}} for part in parts]
+    lines = [json.dumps(line, separators=(",", ":")) for line in told]
+    read = json.dumps({"type": "user", "message": "x" * (1 << 21)})  # of this the middle is dropped
+    seen = install("claude", "\n".join([read, *lines, lines[1].replace("m1", "m2"), read, ""]))
     program = bed.path / "bin" / "claude"
     program.write_text(program.read_text() + "sleep 600\n")
     bed.inherit["ANTHROPIC_API_KEY"] = "k"
