@@ -26,12 +26,7 @@ from autoresearch_ci.workspace.checkout_files import absent_files, folder_below
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.compared_commits import no_commit
 from autoresearch_ci.workspace.difference import Difference, difference
-from autoresearch_ci.workspace.filters import (
-    filtered_paths,
-    only_filtered,
-    pointers,
-    worktree_contents,
-)
+from autoresearch_ci.workspace.filters import filtered_paths, only_filtered, worktree_contents
 from autoresearch_ci.workspace.repository import FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope, build_scope
 from autoresearch_ci.workspace.scratch import scratch_of
@@ -293,9 +288,7 @@ def committed_scope(
     share = (
         DEPENDENCIES if config.share == "auto" else () if config.share == "none" else config.share
     )
-    files = repository.files(base)
-    scope = _scope(config, config_path, repository, files, share, also=also)
-    return replace(scope, frozen=(*scope.frozen, *pointers(repository, files)))
+    return _scope(config, config_path, repository, repository.files(base), share, also=also)
 
 
 def _scope(

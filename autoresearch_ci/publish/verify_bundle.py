@@ -25,6 +25,7 @@ from autoresearch_ci.record.commit_messages import NOTE, PLAIN, is_ours
 from autoresearch_ci.record.journal_tsv import parse_direction, parse_rows
 from autoresearch_ci.record.notebook import RunFacts
 from autoresearch_ci.record.run_history import DecisionRecord, History, PushRecord
+from autoresearch_ci.workspace.filters import POINTER_BYTES, is_pointer
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.scope import Scope
@@ -235,15 +236,21 @@ class _Check:
         )
         fields = out.split(b"\0")[:-1]
         for facts, name in zip(fields[::2], fields[1::2], strict=True):
-            old, new, _, blob, _ = facts.decode().lstrip(":").split(" ")
+            old, new, was, blob, _ = facts.decode().lstrip(":").split(" ")
             path = os.fsdecode(name)
             reason = next(filter(None, (scope.refusal(path) for scope in self.scopes)), None)
             if reason is None and not {old, new} <= {*_REGULAR, _NOTHING}:
                 reason = f"{path} is no regular file"
             if reason is None and new != _NOTHING and self._size(blob) > MAX_FILE:
                 reason = f"{path} has more than {MAX_FILE} bytes"
+            if reason is None and old != _NOTHING and self._is_pointer(was):
+                reason = f"{path} is a pointer of Git LFS or git-annex"
             if reason is not None:
                 raise _refused(f"commit {commit[:12]}: {reason}")
+
+    def _is_pointer(self, blob: str) -> bool:
+        """Whatever a checkout says of filters: this one may know nothing of any."""
+        return self._size(blob) <= POINTER_BYTES and is_pointer(self.git("cat-file", "blob", blob))
 
     def _message(self, commit: str, *styles: CommitStyle) -> bytes:
         """Forges obey messages: they close issues, skip checks, name people. The header."""

@@ -19,8 +19,9 @@ _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/[^\n]*\n(?:[a-z0-9.-]+ [^\n]*\n)*?"
     rb"oid sha256:(?P<oid>[0-9a-f]{64})\n(?:[a-z0-9.-]+ [^\n]*\n)*?size (?P<size>[0-9]+)\n"
 )
-_POINTER_BYTES = 1024
+POINTER_BYTES = 1024
 """No pointer is larger, by its specification."""
+_ANNEXED = b"/annex/objects/"
 _SEVERAL = 3
 """Files that a refusal names."""
 
@@ -101,12 +102,9 @@ def filtered_paths(repository: Repository, files: Mapping[str, FileVersion]) -> 
     return list(_drivers(repository, files))
 
 
-def pointers(repository: Repository, files: Mapping[str, FileVersion]) -> list[str]:
-    """Those of which a commit holds no more than where the content lies: Git LFS, git-annex."""
-    drivers = _drivers(repository, files)
-    return [
-        p for p in drivers if _pointer(repository, files[p]) or _is_annexed(repository, files[p])
-    ]
+def is_pointer(content: bytes) -> bool:
+    """Whether a commit holds no more than where the content lies: Git LFS, git-annex."""
+    return bool(_POINTER.fullmatch(content)) or content.startswith(_ANNEXED)
 
 
 def _drivers(repository: Repository, files: Mapping[str, FileVersion]) -> dict[str, str]:
@@ -153,7 +151,7 @@ def _is_unchanged(repository: Repository, path: str, version: FileVersion) -> bo
 
 
 def _pointer(repository: Repository, version: FileVersion) -> tuple[str, int] | None:
-    if repository.size(version) > _POINTER_BYTES:
+    if repository.size(version) > POINTER_BYTES:
         return None
     match = _POINTER.fullmatch(repository.read(version))
     return (match["oid"].decode(), int(match["size"])) if match else None
@@ -161,8 +159,8 @@ def _pointer(repository: Repository, version: FileVersion) -> tuple[str, int] | 
 
 def _is_annexed(repository: Repository, version: FileVersion) -> bool:
     """Whether the commit holds what git-annex writes in the place of a file."""
-    small = repository.size(version) <= _POINTER_BYTES
-    return small and repository.read(version).startswith(b"/annex/objects/")
+    small = repository.size(version) <= POINTER_BYTES
+    return small and repository.read(version).startswith(_ANNEXED)
 
 
 def _is_of(place: Path, oid: str, size: int) -> bool:

@@ -205,6 +205,25 @@ def test_a_link_in_scope_is_refused(jobs: Jobs, tmp_path: Path) -> None:
     refused(jobs, jobs.forged(tmp_path, change), "no regular file")
 
 
+@pytest.mark.parametrize(
+    "pointer",
+    [
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 3\n",
+        "/annex/objects/SHA256E-s3--00.bin\n",
+    ],
+)
+def test_content_in_the_place_of_a_pointer_is_refused(
+    jobs: Jobs, tmp_path: Path, pointer: str
+) -> None:
+    """Whatever filters this checkout knows: a clone has no configuration of git-annex's."""
+
+    def replaced(repo: Repo, manifest: dict[str, Any]) -> None:
+        extend(repo, manifest, {"value": pointer})
+        extend(repo, manifest, {"value": "1\n"})
+
+    refused(jobs, jobs.forged(tmp_path, replaced), "value is a pointer")
+
+
 def test_a_commit_by_somebody_else_is_refused(jobs: Jobs, tmp_path: Path) -> None:
     def change(repo: Repo, manifest: dict[str, Any]) -> None:
         extend(repo, manifest, {"value": "7\n"}, author="Linus <torvalds@example.org>")

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
-from autoresearch_ci.config.resolve import load
-from autoresearch_ci.preflight import committed_scope
-from autoresearch_ci.workspace.repository import Repository
 from tests.conftest import Repo
 
 if TYPE_CHECKING:
@@ -57,14 +53,6 @@ def test_no_candidate_puts_content_in_the_place_of_a_pointer(
     done = run("--scope", "data/", "value", metric="find . -type f -size +9 | wc -l")
     assert done.column("status")[1:] == ["discard"], done.told
     assert "out-of-scope: data/m.bin (frozen)" in done.column("reason")[1]
-
-
-def test_nor_does_a_job_publish_what_another_job_put_there(large: Repo) -> None:
-    text = "scope: [data/, value]\nmetric: {command: cat other}\n"
-    with closing(Repository.open(large.path)) as repository:
-        scope = committed_scope(load(text=text).config, None, repository, repository.head())
-    assert scope.refusal("data/m.bin") == "out-of-scope: data/m.bin (frozen)"
-    assert scope.refusal("value") is None
 
 
 def test_a_scope_of_nothing_but_pointers_is_refused_before_anything_is_paid(
