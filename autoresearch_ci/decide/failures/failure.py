@@ -39,6 +39,8 @@ MACHINE = "machine"
 """The code of a failure whose words are those of the machine, and none of a file's text."""
 ENDED_EARLY = "ended-early"
 """The code of a run of tests that stopped on its way: nobody knows of those that were to come."""
+PLAN = "all planned tests run"
+"""A test that no author wrote: a program that ends early is broken, and not only blind."""
 
 _RANKS = {category: number for number, category in enumerate(Category)}
 

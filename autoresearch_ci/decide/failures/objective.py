@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from autoresearch_ci.decide.failures.failure import (
     ENDED_EARLY,
+    PLAN,
     Category,
     Diagnosis,
     Failure,
@@ -90,7 +91,7 @@ def compared(
         old = {failure.id: failure for failure in was.failures}
         current = {failure.id: failure for failure in now.failures}
         over = [old[key] for key in old if key not in current]
-        ended = mended(over, now)
+        ended = [f for f in mended(over, now) if f.code != ENDED_EARLY]
         ended += [f for f in over if f not in ended and _lets_run(f, was, now)]
         gone += ended
         if now.incomplete and was.incomplete:
@@ -132,8 +133,7 @@ def mended(failures: Iterable[Failure], now: Diagnosis) -> list[Failure]:
     That a test passes is seen even where others could not be; a test that is skipped, deleted or
     renamed fails no more either, and is not mended.
     """
-    ends = now.suite.of if now.suite else {}
-    passed = {stable(test) for test, end in ends.items() if end == "passed"}
+    passed = _passed(now)
     return [
         failure
         for failure in failures
@@ -145,12 +145,19 @@ def mended(failures: Iterable[Failure], now: Diagnosis) -> list[Failure]:
     ]
 
 
+def _passed(now: Diagnosis) -> set[str]:
+    ends = now.suite.of if now.suite else {}
+    return {stable(test) for test, end in ends.items() if end == "passed"}
+
+
 def _lets_run(failure: Failure, was: Diagnosis, now: Diagnosis) -> bool:
-    """Whether more tests pass as a run does not end there any more, or tells of each by itself."""
-    more = now.suite.count("passed") if now.suite else 0
-    if was.suite is None:
-        return more > 0 and _test_of(failure) == failure.tool
-    return failure.code == ENDED_EARLY and more > was.suite.count("passed")
+    """Whether tests pass of which nothing was known, as a run does not end there any more, or
+    tells of each by itself."""
+    known = {failure.tool, PLAN, *(map(stable, was.suite.of) if was.suite else ())}
+    more = _passed(now) - known
+    return bool(more) and (
+        _test_of(failure) == failure.tool if was.suite is None else failure.code == ENDED_EARLY
+    )
 
 
 def _test_of(failure: Failure) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.failures.failure import ENDED_EARLY, Category, Problem
+from autoresearch_ci.decide.failures.failure import ENDED_EARLY, PLAN, Category, Problem
 from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, line_number
 from autoresearch_ci.measure.diagnostics.printed_tests import Listed, own_frame
 
@@ -26,8 +26,6 @@ _COMMENT = re.compile(r"# (?P<title>[^\s#].*)")
 _PROVED = re.compile(r"(?P<program>\S+) \.{2,}\s*$")
 _PERL = r"Failed test '{}'\n#\s+at (\S{{1,300}}) line (\d+)"
 _LONGEST = 2_000
-PLAN = "all planned tests run"
-"""One more test: a program that ends early is broken, and not only blind."""
 
 
 @dataclass(kw_only=True)

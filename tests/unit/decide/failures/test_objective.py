@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem, identified
+from autoresearch_ci.decide.failures.failure import (
+    ENDED_EARLY,
+    PLAN,
+    Category,
+    Diagnosis,
+    Problem,
+    identified,
+)
 from autoresearch_ci.decide.failures.lost_tests import Standard, SuiteResult
 from autoresearch_ci.decide.failures.objective import Judgement, Seen, SetChange, compared, is_green
 
@@ -192,8 +199,24 @@ def test_a_run_that_told_of_no_test_uncovers_those_that_it_tells_of() -> None:
     judgement = judged(silent, listed, "t.py")
     assert (judgement.outcome, judgement.unmasked) == (SetChange.KEPT, bad)
     none_passes = replace(listed, suite=SuiteResult(of={"b": "failed", "npm": "failed"}))
-    for before, after in ((silent, none_passes), (listed, silent)):
+    only_planned = replace(listed, suite=SuiteResult(of={"b": "failed", PLAN: "passed"}))
+    for before, after in ((silent, none_passes), (silent, only_planned), (listed, silent)):
         assert judged(before, after, "t.py").outcome is SetChange.REGRESSED
+
+
+@pytest.mark.parametrize("name", [PLAN, f"{PLAN}, past b"])
+@pytest.mark.parametrize("first", ["passed", "failed"])
+def test_an_early_end_is_mended_where_another_test_passes(name: str, first: str) -> None:
+    early = Problem(category=Category.TEST, path="", code=ENDED_EARLY, message="m", name=name)
+    was = suite(a=first, b="passed")
+    before = Diagnosis(
+        failures=was.failures + identified("pytest", [early]),
+        suite=SuiteResult(of={"a": first, "b": "passed", PLAN: "failed"}),
+    )
+    for more, kept in (({"c": "passed"}, True), ({"c": "failed"}, False), ({}, False)):
+        judgement = judged(before, suite(**{"a": first, "b": "passed", PLAN: "passed", **more}))
+        assert (judgement.outcome is SetChange.KEPT) == kept
+        assert bool(judgement.gone) == kept
 
 
 def test_a_target_that_stops_early_cannot_say_what_is_gone() -> None:
