@@ -70,7 +70,8 @@ class Standard:
     unsteady: frozenset[str] = frozenset()
     """Ids, without parameters, of tests that another run of the same code did not have."""
     flickering: frozenset[str] = frozenset()
-    """Tests that ended otherwise in another run of the same code: no keep raises them by luck."""
+    """Stable ids of tests that ended otherwise in another run of the same code, or judged nothing
+    in one of them: no keep raises them by luck."""
 
     @classmethod
     def of(cls, outcomes: SuiteResult) -> Standard:
@@ -97,7 +98,12 @@ class Standard:
             unsteady=self.unsteady
             | {_family(test) for test in self.ranks.keys() - found.keys() - outcomes.of.keys()},
             flickering=self.flickering
-            | {test for test, rank in self.ranks.items() if now.get(found.get(test, "")) != rank},
+            | {
+                stable(test)
+                for test, rank in self.ranks.items()
+                if now.get(found.get(test, "")) != rank
+            }
+            | {stable(test) for test in now.keys() - found.values()},
         )
 
     def raised(self, kept: Standard) -> Standard:
@@ -107,7 +113,7 @@ class Standard:
         ranks = {test: rank for test, rank in self.ranks.items() if found.get(test, test) == test}
         known = {*self.ranks, *found.values()}
         for test, rank in kept.ranks.items():
-            if test in self.flickering:
+            if stable(test) in self.flickering:
                 continue
             if test in known or _family(test) not in unsteady:
                 ranks[test] = rank

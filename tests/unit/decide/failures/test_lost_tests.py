@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.decide.failures.lost_tests import Standard, SuiteResult, disagreement, worst
+from autoresearch_ci.decide.failures.lost_tests import (
+    Rank,
+    Standard,
+    SuiteResult,
+    disagreement,
+    worst,
+)
 
 WORDS = ("passed", "failed", "error", "skipped", "xfailed", "xpassed", "uncollected", "hidden")
 
@@ -57,6 +64,23 @@ def test_what_flickers_on_unmodified_code_is_asked_of_nobody() -> None:
     assert "c" in standard.loss(outcomes(a="passed", c="failed"))
     lucky = standard.raised(Standard.of(outcomes(a="passed", b="passed", c="passed")))
     assert lucky.loss(outcomes(a="failed", c="passed")) == ""
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        ({"t[0x1234abcd]": "failed"}, {"t[0x9999abcd]": "passed"}, {"t[0x7777abcd]": "passed"}),
+        ({"t": "skipped"}, {"t": "passed"}, {"t": "passed"}),
+        ({"t": "passed"}, {"t": "skipped"}, {"t": "passed"}),
+        ({}, {"t": "failed"}, {"t": "passed"}),
+    ],
+)
+def test_no_keep_raises_by_luck_what_comes_and_goes(looks: tuple[dict[str, str], ...]) -> None:
+    first, second, kept = (outcomes(a="failed", **look) for look in looks)
+    standard = Standard.of(first).relaxed(second)
+    raised = standard.raised(Standard.of(replace(kept, of={**kept.of, "a": "passed"})))
+    assert set(raised.ranks.values()) <= {Rank.PASSED, Rank.FAILED}
+    assert [test for test, rank in raised.ranks.items() if rank is Rank.PASSED] == ["a"]
 
 
 def test_what_a_kept_candidate_repaired_must_stay_repaired() -> None:
