@@ -142,9 +142,18 @@ def hardcoded(
 def _limits(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
     """`if n >= 10: return 55` before what is computed, of which one line of a test asks just that:
     a limit of its own would be asked for beyond, too, or be what lies there."""
-    known = {"".join(match[0].split()) for match in _LIMIT.finditer(was)}
+    old = [*_LIMIT.finditer(was)]
+    known = {"".join(match[0].split()) for match in old}
+    # One that moves by one, or takes the limit in, says what it said.
+    said = {
+        (match["name"], match["sign"][0], match["value"], int(match["limit"]) + by)
+        for match in old
+        for by in (-1, 0, 1)
+    }
     for match in _LIMIT.finditer(now):
         name, limit = match["name"], int(match["limit"])
+        if (name, match["sign"][0], match["value"], limit) in said:
+            continue
         nearest = limit + {">": 1, "<": -1}.get(match["sign"], 0)
         values = _values(match["value"])
         if "".join(match[0].split()) in known or not any(map(is_telling, values)):
