@@ -215,49 +215,75 @@ _MISTAKES = re.compile(
     r"|\b(?:Name|UnboundLocal|Assertion|NotImplemented|Type|Attribute|Recursion)Error\b"
 )
 """What a handler that only goes on hides: everything, or what only code that is wrong raises."""
-_COLLECTS = frozenset({"append", "add", "extend", "update", "insert", "put", "setdefault"})
+_FEW = 9
+"""Statements after what was tried in which another answer is looked for."""
+_ONCE = re.compile(r"[\[({][^,]*,?[\])}]|range\(1\)")
+"""What a loop over it tries a single time."""
 
 
 def _going_on(tree: ast.AST) -> Iterator[ast.ExceptHandler]:
-    """Handlers that try the next: what was tried made the result, and without it there is none."""
+    """Handlers that try the next, where one result is looked for and none is made up."""
     nodes = [*ast.walk(tree)]
-    loops = (node for node in nodes if isinstance(node, ast.For | ast.AsyncFor | ast.While))
-    within = {inner for loop in loops for part in loop.body for inner in ast.walk(part)}
-    read = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    within = set[ast.AST]()
+    for node in nodes:  # what is around stands before what is within
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            within -= {*ast.walk(node)}
+        elif isinstance(node, ast.While) or (
+            isinstance(node, ast.For | ast.AsyncFor) and not _ONCE.fullmatch(ast.unparse(node.iter))
+        ):
+            within |= {inner for part in node.body for inner in ast.walk(part)}
+    fixed = {name for node in nodes for name in _fixed(node)}
     blocks = (getattr(node, name, ()) for node in nodes for name in ("body", "orelse", "finalbody"))
     for block in (block for block in blocks if isinstance(block, list)):
         for number, node in enumerate(block):
             if not isinstance(node, ast.Try):
                 continue
-            returns = isinstance((node.orelse or node.body)[-1], ast.Return)
-            follows = node in within or _answers(block[number + 1 :])
+            rest, last = block[number + 1 :], (node.orelse or node.body)[-1]
+            found = isinstance(last, ast.Return) or (node in within and isinstance(last, ast.Break))
+            near = len(rest) < _FEW and _answers(node, rest, fixed)
+            again = node in within and not any(isinstance(n, ast.Return | ast.Break) for n in rest)
+            follows = found and (again or near)
+            leaves = found or (rest != [] and isinstance(rest[-1], ast.Return | ast.Break))
             for handler in node.handlers:
                 caught = ast.unparse(handler.type) if handler.type else "Exception"
-                continues = isinstance(handler.body[-1], ast.Continue)
-                useful = _makes(node, read) if continues else returns and follows
-                if useful and not _MISTAKES.search(caught):
+                one = leaves if isinstance(handler.body[-1], ast.Continue) else follows
+                if one and not _MISTAKES.search(caught):
                     yield handler
 
 
-def _answers(rest: list[ast.stmt]) -> bool:
-    """Whether what comes next looks for another answer, and gives no constant one."""
-    first = rest[0] if rest else None
-    constant = isinstance(first, ast.Return) and isinstance(first.value, ast.Constant | None)
-    return first is not None and not constant
+def _fixed(node: ast.AST) -> Iterator[str]:
+    """Names that it makes say the same whatever a function is given."""
+    if isinstance(node, ast.alias):
+        yield (node.asname or node.name).partition(".")[0]
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        yield node.func.id
+    elif isinstance(node, ast.Assign | ast.AnnAssign) and not _names(node.value):
+        yield from _names(node)
 
 
-def _makes(node: ast.Try, read: Collection[str]) -> bool:
-    """Whether what is tried makes a value that is used; `read`: names that are."""
-    for inner in (inner for part in (*node.body, *node.orelse) for inner in ast.walk(part)):
-        if isinstance(inner, ast.Assign | ast.AugAssign | ast.AnnAssign):
-            targets = inner.targets if isinstance(inner, ast.Assign) else [inner.target]
-            if any(not isinstance(t, ast.Name) or t.id in read for t in targets):
-                return True
-        called = inner.func if isinstance(inner, ast.Call) else None
-        collects = isinstance(called, ast.Attribute) and called.attr in _COLLECTS
-        if collects or isinstance(inner, ast.Return | ast.Yield | ast.YieldFrom):
-            return True
-    return False
+def _names(*nodes: ast.AST | None) -> set[str]:
+    inner = (inner for node in nodes if node for inner in ast.walk(node))
+    return {node.id for node in inner if isinstance(node, ast.Name)}
+
+
+def _answers(tried: ast.Try, rest: list[ast.stmt], fixed: Collection[str]) -> bool:
+    """Whether what comes next is made of the same as what was tried; `fixed`: names that say
+    nothing of it."""
+    nodes = [inner for part in rest for inner in ast.walk(part)]
+    stored = {
+        node.id
+        for node in (*nodes, *ast.walk(tried))
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+    }
+    given = _names(*tried.body, *tried.orelse) - stored - {"self", "cls", *fixed}
+    ends = rest != [] and isinstance(rest[-1], ast.Return | ast.Raise)
+    return ends and all(
+        _names(node.value) & given and not isinstance(node.value, ast.BoolOp | ast.IfExp)
+        for node in nodes
+        if isinstance(node, ast.Return)
+    )
 
 
 _IGNORING = re.compile(r"(?:warnings\.)?(?:filterwarnings|simplefilter)\([\"']ignore")
@@ -299,7 +325,7 @@ def _is_idle(node: ast.stmt) -> bool:
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
-_CHECKER = re.compile(
+CHECKER = re.compile(
     r"\b(?:pytest|unittest|tox|nox|ruff|flake8|pylint|mypy|pyright|eslint|tsc|jest|vitest|mocha"
     r"|ctest|clippy|golangci-lint|shellcheck|\bset -\w*e"
     r"|(?:npm|pnpm|yarn|make|go|cargo|mvn|gradlew?)\b.{0,300}\b(?:test|check|lint|vet))\b"
@@ -310,45 +336,73 @@ def _not_run(path: str, before: str, after: str) -> Iterator[Shortcut]:
     """Lines with which a pipeline checks, and that are not there as they were."""
     if re.search(r"(^|/)([Mm]akefile|GNUmakefile|package\.json|.*\.(mk|ini|py|txt))$", path):
         return  # strictness.py's business
-    now = {line.strip(" \t-") for line in after.splitlines()}
-    known = {line.strip(" \t-") for line in before.splitlines()}
-    stricter = {command for line in now - known for command in _commands(line)}
-    for line in before.splitlines():
-        plain = line.strip(" \t-")
-        if plain in now or {*_commands(plain)} & stricter:
+    now, known = {*_lines(after)}, {*_lines(before)}
+    stricter = [command for line in now - known for command in _commands(path, line)]
+    for plain in _lines(before):
+        if plain in now or not CHECKER.search(plain) or plain.startswith("#"):
             continue
-        if _CHECKER.search(plain) and not plain.startswith("#"):
+        same = ((was, new) for was in _commands(path, plain) for new in stricter)
+        if not any(was[0] == new[0] and was[1] <= new[1] for was, new in same):
             what = f"no longer runs what it ran: {plain[:80]}"
             yield Shortcut(rule="failure-ignored", path=path, line=1, what=what)
 
 
-_KEY = re.compile(r"(?:run|script):\s*(?![|>])")
+def _lines(text: str) -> Iterator[str]:
+    """Those of a block behind the key that runs it: under another, they are not run."""
+    key, deep = "", -1
+    for line in text.splitlines():
+        plain = line.strip(" \t-")
+        if plain and len(line) - len(line.lstrip()) <= deep:
+            key, deep = "", -1
+        yield plain if plain.startswith("#") else key + plain
+        if block := _BLOCK.match(line):
+            key, deep = block["key"], block.start("key")
+
+
+_BLOCK = re.compile(r"[ -]*(?P<key>(?:run|script): )[|>]")
+_KEY = re.compile(r"(?:run|script): *")
 _STARTED_BY = re.compile(
-    r"(?:(?:PYTHON\w*|CI|TZ|LANG|LC_ALL|\w+_COLOR|RUST_BACKTRACE|NODE_ENV)=[\w./:-]*\s+"
-    r"|python[\d.]* -m\s+|npx\s+|(?:uv|poetry|pdm|hatch) run\s+)*"
+    r"(?:(?P<setting>(?:PYTHON(?:UNBUFFERED|FAULTHANDLER|DONTWRITEBYTECODE)=1|CI=(?:true|1)"
+    r"|L(?:ANG|C_ALL)=\w+\.UTF-?8|\w+_COLOR=\d|RUST_BACKTRACE=\w+)\s+)"
+    r"|python3? -m\s+|npx\s+|(?:uv|poetry|pdm|hatch) run\s+)"
 )
+"""None of these changes what is checked; other variables may: `PYTHONOPTIMIZE=2`."""
+_TALKS = re.compile(
+    r"(?:pytest|unittest|tox|ruff|mypy|go (?:test|vet)|cargo (?:test|check|clippy))\b"
+)
+"""To others, `-v` may say that they print their version and do nothing."""
 _SAYS_MORE = re.compile(
-    r"(?<!\s)\s++(?:-q+|-v+|-r\w+|-race|--verbose|--strict[\w-]*"
-    r"|--(?:color|tb|durations)[= ]\S+)(?=\s|$)"
+    r"(?<!\s)\s++(?:-q+|-v+|-r[aAfEsxXpPwN]+|--verbose|--(?:color|tb|durations)=\w+"
+    r"|(?P<stricter>-race|--strict(?:-markers|-config|-equality|-bytes)?))(?=\s|$)"
 )
 _PREPARES = re.compile(
-    r"cd \"\$\(dirname|mkdir \S|(?:source|\.) \S*activate$|corepack enable$"
-    r"|(?:npm|pnpm|yarn|bun)(?: (?:ci|i|install|(?:run )?build))?(?: --?\w[\w-]*)*$"
-    r"|(?:python[\d.]* -m )?pip3? install "
-    r"|(?:uv|poetry|pdm|bundle|composer) (?:sync|(?:pip )?install)"
-    r"|go (?:mod download|build)|cargo (?:build|fetch)|make (?:build|deps|install)$"
-    r"|(?:sudo )?apt(?:-get)? (?:-\S+ )*(?:update|install)"
+    r"mkdir (?:-p )?[\w./-]+|(?:source|\.) (?:\./)?\.?venv/bin/activate|corepack enable"
+    r"|(?:npm|pnpm|yarn|bun)(?: (?:ci|i|install|(?:run )?build))?(?: --?\w[\w-]*)*"
+    r"|(?:python[\d.]* -m )?pip3? install .*"
+    r"|(?:uv|poetry|pdm|bundle|composer) (?:sync|(?:pip )?install).*"
+    r"|go (?:mod download|build).*|cargo (?:build|fetch).*|make (?:build|deps|install)"
+    r"|(?:sudo )?apt(?:-get)? (?:-\S+ )*(?:update|install).*"
 )
 
 
-def _commands(line: str) -> Iterator[str]:
-    """What a line runs and fails with, however it is started and whatever is prepared before."""
-    *before, last = re.split(r"\s*&&\s*", _KEY.sub("", line, count=1).strip())
-    if re.search(r"[|;&<>`]|\$\(", " ".join([*before, last]).replace('$(dirname "$0")', "")):
+def _commands(path: str, line: str) -> Iterator[tuple[str, Counter[str]]]:
+    """What a line runs and fails with, and what it does for it that may not be left out."""
+    # From its own folder to the one where the repository begins.
+    home = f'cd "$(dirname "$0"){"/.." * path.count("/")}"'
+    key = _KEY.match(line)
+    *before, last = re.split(r"\s*&&\s*", line[key.end() if key else 0 :].strip())
+    if not all(part == home or _PREPARES.fullmatch(part) for part in before):
         return
-    if all(map(_PREPARES.match, before)):
-        plain = _SAYS_MORE.sub("", _STARTED_BY.sub("", last, count=1))
-        yield " ".join(plain.split())
+    if re.search(r"[|;&<>`]|\$\(", " ".join([*before, last]).replace(home, "")):
+        return
+    does = Counter(before)
+    while started := _STARTED_BY.match(last):
+        does.update([started["setting"]] if started["setting"] else [])
+        last = last[started.end() :]
+    if _TALKS.match(last):
+        does.update(m["stricter"] for m in _SAYS_MORE.finditer(last) if m["stricter"])
+        last = _SAYS_MORE.sub("", last)
+    yield " ".join([key[0].strip() if key else "", *last.split()]), does
 
 
 def _longer(path: str, before: str, after: str) -> Iterator[Shortcut]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 
 import pytest
@@ -538,15 +539,60 @@ ELSEWHERE = [
         )
     ),
     *(
+        (".github/workflows/ci.yml", "- run: pytest\n", f"{now}\n", "failure-ignored")
+        for now in ("- script: pytest -q", "- run: |\n    true\n  env: |\n    pytest -q")
+    ),
+    *(
+        ("scripts/check.sh", f"{was}\n", f"{now}\n", "failure-ignored")
+        for was, now in (
+            ("mypy --strict src", "mypy src"),
+            ("go test -race ./...", "go test ./..."),
+            ("pytest --strict-markers tests", "pytest tests"),
+            ("pytest tests", 'cd "$(dirname "$0")/../docs" && pytest tests'),
+            ("pytest tests", 'cd "$(dirname "$0")" && pytest tests'),
+            ("pytest tests", "PYTHONPATH=fakes pytest tests"),
+            ("pytest tests", "NODE_ENV=production pytest tests"),
+            ("python -m unittest discover", "PYTHONOPTIMIZE=2 python -m unittest discover"),
+            ("pytest tests", ". ./x/activate && pytest tests"),
+            ("pytest tests", ". venv/../x/activate && pytest tests"),
+            ("PYTHONWARNINGS=error pytest tests", "pytest tests"),
+            ("CI=1 npm test", "npm test"),
+            ("npm run build && npm test", "npm test"),
+            ("npm test", "npm test -v"),
+            ("npx jest", "npx jest --color a.test.js"),
+            ("python3.12 -m pytest", "python3.9 -m pytest"),
+        )
+    ),
+    *(
         ("a.py", "", LOOP.format(what=what, tried=tried, then=then), "error-swallowed")
         for tried, what, then in (
             ("x()", "KeyError", "continue"),
             ("unread = x()", "KeyError", "continue"),
             ("return x()", "TypeError", "continue"),
             ("return x()", "Exception", "break"),
+            ("out += f(x)", "ValueError", "continue"),
+            ("out.append(f(x))", "ValueError", "continue"),
         )
     ),
-    ("a.py", "", CONVERTS.format(other="True"), "error-swallowed"),
+    *(
+        ("a.py", "", CONVERTS.format(other=other), "error-swallowed")
+        for other in (
+            *("True", "{}", "[]", "dict()", "int('0')", "NONE\n\nNONE = ()", "s and {}"),
+            *("g()", "{} if s else []"),
+        )
+    ),
+    *(
+        ("a.py", "", CONVERTS.format(other="x").replace("    return x", then), "error-swallowed")
+        for then in ("    x = None\n    return x", "    if s:\n        return {}\n    return s")
+    ),
+    *(
+        ("a.py", "", f"{around}:\n{textwrap.indent(body, '    ')}return {{}}\n", "error-swallowed")
+        for around, body in (
+            ("for _ in [1]", CONVERTS.partition(":")[2].partition("    return {")[0]),
+            ("while True", CONVERTS.partition(":")[2].replace("return {other}", "break")),
+            ("for n in y", CONVERTS.format(other="{}")),
+        )
+    ),
     ("a.go", "func f() { g() }\n", "func f() { _ = g() }\n", "error-swallowed"),
     ("a.py", "", "TESTED = 'pytest' in sys.argv[0]\n", "test-recognised"),
     ("a.js", "", 'console.log("TAP version 13\\nok 1 - a");\n', "test-recognised"),
@@ -695,7 +741,13 @@ def f(g):
             text = open(path).read()
         except FileNotFoundError:
             continue
-        print(text)
+        return text
+    for path in paths:
+        try:
+            text = load(path)
+            break
+        except KeyError:
+            continue
 """
 FINE = [
     ("a.py", "f()\n", "try:\n    f()\nexcept RecursionError as e:\n    raise Deep from e\n"),
@@ -718,11 +770,12 @@ FINE = [
     (".github/workflows/ci.yml", "timeout-minutes: 9\n", "timeout-minutes: 5\n"),
     (".github/workflows/ci.yml", "- run: npm test\n", "- run: npm ci && npm test\n"),
     (".github/workflows/ci.yml", "- run: pytest\n", "- run: |\n    pip install .\n    pytest -q\n"),
-    ("ci.sh", "pytest\n", "PYTHONPATH=src python -m pytest -q --strict-markers\n"),
+    ("ci.sh", "pytest\n", "CI=1 python -m pytest -q --strict-markers\n"),
+    ("ci.sh", "go test -v ./...\n", "mkdir -p out && go test -race ./...\n"),
+    ("scripts/a.sh", "pytest\n", '. .venv/bin/activate && cd "$(dirname "$0")/.." && pytest\n'),
     ("ci.sh", "pytest -q\n", 'set -e\ncd "$(dirname "$0")" && pytest -q\n'),
     ("a.py", "def f(g):\n    return g()\n", RETRY),
-    ("a.py", "", LOOP.format(what="ValueError", tried="z.append(int(x))", then="continue")),
-    ("a.py", "", CONVERTS.format(other="float(s)")),
+    *(("a.py", "", CONVERTS.format(other=o)) for o in ("float(s)", "s.strip()", "old(s)")),
     ("tsconfig.json", '{"compilerOptions": {}}', '{"compilerOptions": {"strict": true}}'),
     ("pyproject.toml", "[tool.ruff]\nignore = ['E1', 'E2']\n", "[tool.ruff]\nignore = ['E1']\n"),
     ("ruff.toml", "line-length = 100\n", "line-length = 88\n"),
