@@ -281,6 +281,11 @@ PATCHES = "patches what tests are judged by"
 READS = "reads what tests hold"
 ENDS = "ends the process as if all were well"
 RUNS_TESTS = "prints what a runner of tests prints"
+_NO_SETTINGS = (
+    r"(?![^\"'\n]{0,80}\.(?:toml|ini|cfg|env)[\"']"
+    r"|(?:[^\"'\n]{0,80}/)?[\w.-]{0,40}(?:config|settings|compose|\bci)[\w.-]{0,40}\.ya?ml[\"'])"
+)
+"""Of what lies with tests, what is no case of theirs; YAML often is."""
 _LOUD: Mapping[str, re.Pattern[str]] = {
     what: re.compile(pattern)
     for what, pattern in {
@@ -300,9 +305,9 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
         ),
         READS: (
             r"(?i:\bopen|read_?(text|bytes|file\w*)|include_(str|bytes)!|\bload\w*)\([^\n]{0,80}"
-            r"[\"'][^\"'\n]{0,80}(?<!\w)(tests?|__tests__|testdata|__snapshots__)/"
-            r"|[\"'][^\"'\n]{0,80}(?<!\w)(tests?|__tests__|testdata|__snapshots__)/[^\"'\n]{1,80}[\"']\)?"
-            r"\.(read|open)"
+            rf"[\"'][^\"'\n]{{0,80}}(?<!\w)(tests?|__tests__|testdata|__snapshots__)/{_NO_SETTINGS}"
+            rf"|[\"'][^\"'\n]{{0,80}}(?<!\w)(tests?|__tests__|testdata|__snapshots__)/{_NO_SETTINGS}"
+            r"[^\"'\n]{1,80}[\"']\)?\.(read|open)"
         ),
         ENDS: (
             r"(?<!\w)(os\._exit|_exit|_Exit|quick_exit|process\.exit|process\.reallyExit|(os|syscall)\.Exit"

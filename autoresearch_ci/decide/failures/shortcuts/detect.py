@@ -28,8 +28,8 @@ from autoresearch_ci.decide.failures.shortcuts.python_tests import python_suite
 from autoresearch_ci.decide.failures.shortcuts.strictness import lowered
 from autoresearch_ci.decide.failures.shortcuts.subjects import replaced
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut, Suite, loosened
-from autoresearch_ci.decide.failures.shortcuts.swallowed import swallowed
-from autoresearch_ci.decide.gaming import PATCHES, knows_of_tests
+from autoresearch_ci.decide.failures.shortcuts.swallowed import CHECKER, swallowed
+from autoresearch_ci.decide.gaming import PATCHES, RUNS_TESTS, knows_of_tests
 from autoresearch_ci.decide.suppressions import added
 from autoresearch_ci.experiment import Texts
 
@@ -67,7 +67,7 @@ def shortcuts(
     found += [
         Shortcut(rule="test-recognised", path=path, line=line, what=what)
         for path, line, what in knows_of_tests(before, after)
-        if not is_test(path) or what.startswith(PATCHES)
+        if what.startswith(PATCHES) or not (is_test(path) or _says_so(path, what, after[path]))
     ]
     asked = {path: content.decode(errors="replace") for path, content in (tests or {}).items()}
     for path in sorted({*before, *after}):
@@ -126,6 +126,13 @@ _CODE = re.compile(
 _A_FEW = 5
 """Lines of code that may go with a whole file: imports that nothing needs."""
 _COMMENT = re.compile(rb"\s*(#|//|/?\*|--|$)")
+
+
+def _says_so(path: str, what: str, content: bytes | None) -> bool:
+    """Whether a script that runs a checker says at its end that all went well."""
+    checks = content and CHECKER.search(content.decode(errors="replace"))
+    said = re.fullmatch(rf"{RUNS_TESTS}: echo ([\"'])PASS\1", what)
+    return bool(path.endswith((".sh", ".bash")) and checks and said)
 
 
 def _deleted(path: str, old: bytes | None, new: bytes | None, after: Texts) -> Iterator[Shortcut]:
