@@ -15,7 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 LIST = Path(__file__).with_name("slow.txt")
-ALONE = 3.0
+ALONE = 2.5
 """Seconds from which on a function without variants is left out: it is a property of its own."""
 VARIANTS, VARIANT = 0.5, 0.1
 """Seconds of all variants but the first, and of one on average, from which on they are."""
