@@ -1,8 +1,9 @@
 """What a run has learnt while judging: a frozen value, into each judgement and out of it again.
 
-Noise and error budget are session.py's. The rest is what commands did on code that nobody blames,
-the unmodified one and the incumbents since: by the command, or by its role (`metric`, `holdout`,
-`guard 0`). Pure; nothing else learns, so two judgements at the same time cannot disturb each other.
+Noise and error budget are metric/run_statistics.py's. The rest is what commands did on code that
+nobody blames, the unmodified one and the incumbents since: by the command, or by its role
+(`metric`, `holdout`, `guard 0`). Pure; nothing else learns, so two judgements at the same time
+cannot disturb each other.
 """
 
 from __future__ import annotations

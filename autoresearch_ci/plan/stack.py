@@ -1,7 +1,7 @@
 """What a repository is made of: languages, sources, tests, benchmarks, how it is installed.
 
-Pure, as diagnostics/discover.py is, which finds how it is checked: paths and a way to read them go
-in. What is sure is told apart from what is only likely; every answer has its reason.
+Pure, as diagnostics/discovery/targets.py is, which finds how it is checked: paths and a way to
+read them go in. What is sure is told apart from what is only likely; every answer has its reason.
 """
 
 from __future__ import annotations
