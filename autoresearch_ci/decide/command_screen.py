@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from autoresearch_ci.safety.secret_values import is_secret_name
+from autoresearch_ci.safety.secret_values import spells_secret
 from autoresearch_ci.safety.token_forms import tokens_in
 
 _SHELL = r"(?:(?:ba|z|da|k|fi)?sh|python[\d.]*|perl|ruby|node|php)"
@@ -60,8 +60,8 @@ _DANGERS: tuple[tuple[str, str], ...] = (
         rf"(?!{_LOCAL})",
     ),
 )
-_ASSIGNED = re.compile(r"\b([A-Z]\w*)=(?![\"']?(?:\$|[\d.]+(?!\w)|(?:true|false)\b))[^\s;]+")
-"""A variable that is given more than a number or a switch."""
+_ASSIGNED = re.compile(r"\b([A-Za-z_]\w*)=(?!=|[\"']?[$`])[\"']?([^\s;\"']+)")
+"""A variable that is given more than what another one holds."""
 _COMPILED = tuple((what, re.compile(pattern)) for what, pattern in _DANGERS)
 
 _CURE = "say it in a script of the repository that you trust"
@@ -97,7 +97,7 @@ def is_constant(command: str) -> bool:
 def objections(command: str) -> Iterator[Objection]:
     """Everything that speaks against a command of a configuration; nothing: it may be tried."""
     seen = set()
-    if tokens_in(command) or any(map(is_secret_name, _ASSIGNED.findall(command))):
+    if tokens_in(command) or any(spells_secret(*each) for each in _ASSIGNED.findall(command)):
         seen.add(_SECRET)
         yield Objection(what=_SECRET, cure=_CURE)
     for what, pattern in _COMPILED:

@@ -57,6 +57,27 @@ def must_leave(name: str, value: str) -> bool:
     return looks_secret(name, value) and (not pointer or holds_secret(value))
 
 
+def spells_secret(name: str, value: str) -> bool:
+    """Whether an assignment in a command tells a secret. Of a `KEY` of whatever kind the value
+    decides: that of a cache is none."""
+    if not _names_a_value(name) or value.lower() in _SWITCHES:
+        return False
+    plain = _COUNT.fullmatch(value) is not None or _is_path(value)
+    if _ALWAYS.search(name) or (_MOSTLY.search(name) and not plain):
+        return not _LIMIT.match(name)
+    return _is_random(value)
+
+
+_ALWAYS = re.compile(
+    r"(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIALS?)\d*$|(?:^|_|ACCESS|AUTH|API)TOKEN$"
+    r"|(?:API|ACCESS|PRIVATE|SECRET|MASTER|AUTH|ENCRYPTION|SIGNING)_?KEY$"
+)
+_MOSTLY = re.compile(r"PASSW|PASSPHRASE|SECRET|CREDENTIAL|(?:^|_)(?:PASS|AUTH)$|_PWD$")
+_LIMIT = re.compile(r"(?:MAX|MIN|NUM)_")
+_COUNT = re.compile(r"[\d.]+[kKmMgG]?")
+_SWITCHES = ("true", "false", "none", "null", "on", "off", "yes", "no")
+
+
 def points_to_secret(name: str) -> bool:
     """Whether a variable's value is the path of a file with a secret."""
     of_a_file = name.endswith(("_FILE", "_PATH")) and is_secret_name(name)

@@ -38,6 +38,14 @@ FOOLED_ANOTHER = (
         "git push origin +main",
         "git reset --hard HEAD~1",
         "DB_PASSWORD=hunter2 pytest",
+        "PASSWORD=12345 make",
+        "PASSWORD='two words' make",
+        "API_KEY=123456 make",
+        "my_API_KEY=abcd make",
+        "export xAPI_KEY=foo",
+        "HF_TOKEN=abc make",
+        "A=$B DB_PASS=hunter2 make",
+        "CACHE_KEY=aB3dE6gH9jK2mN5pQ8 make",
         "sudo make install",
     ],
 )
@@ -80,6 +88,10 @@ def test_what_hides_a_failure_is_refused(command: str) -> None:
         "git log -1",
         "MAX_TOKENS=4096 TOKENIZERS_PARALLELISM=false API_KEY=$KEY python bench.py",
         "echo 'a | b; c'",
+        "KEYBOARD=us KEY=bench CACHE_KEY=v1-main-linux-x64 make",
+        "TOKENS=1k MAX_TOKENS=4k MAX_TOKEN=5 PASSWORD_LENGTH=12 PASS=2 USE_AUTH=no ./b",
+        "TOKEN_FILE=/x/y SSH_AUTH_SOCK=/tmp/x AUTHOR=me make",
+        'API_KEY="$(cat key)" pip_url=https://x:$TOKEN@host python a.py --sort-key=name',
     ],
 )
 def test_an_honest_command_is_let_through(command: str) -> None:
