@@ -239,11 +239,36 @@ def test_tests_of_c_are_timed_as_users_compile_it() -> None:
     assert "-O2" not in offer.guards[0]["command"]
 
 
-def test_a_target_of_cmake_that_runs_a_script_of_tests_is_a_guard() -> None:
-    files = {"CMakeLists.txt": "ADD_CUSTOM_TARGET(test\n ./run.sh)\n", "a.c": ""}
+@pytest.mark.parametrize(
+    "runs",
+    [
+        "\n ./run.sh",
+        " ALL ./run.sh",
+        " COMMAND ./t",
+        '\n  # all\n  DEPENDS t COMMENT "a" COMMAND "$<TARGET_FILE:t>"',
+        " COMMAND ${CMAKE_COMMAND} -E env A=1 ./t",
+        " COMMAND ${CMAKE_COMMAND} --build . COMMAND ./t",
+    ],
+)
+def test_a_target_of_cmake_that_runs_a_script_of_tests_is_a_guard(runs: str) -> None:
+    only_builds = "add_custom_target(check DEPENDS t)\n"
+    files = {"CMakeLists.txt": f"{only_builds}ADD_CUSTOM_TARGET(test{runs})\n", "a.c": ""}
     (offer,) = offers_for("faster tests", stack(files))
     assert offer.guards[0]["command"].endswith("&& cmake --build build --target test")
     assert offer.metric["command"].endswith("score time -- cmake --build build --target test")
+
+
+@pytest.mark.parametrize(
+    "builds",
+    [
+        *(" DEPENDS t", " ALL DEPENDS t", " ALL", " SOURCES t.c", "\n  # runs it\n  DEPENDS t"),
+        *(' DEPENDS t COMMENT "the COMMAND of all"', " DEPENDS t COMMAND cmake -E echo built"),
+        " COMMAND ${CMAKE_COMMAND} --build . --target t",
+    ],
+)
+def test_a_target_of_cmake_that_only_builds_is_no_guard(builds: str) -> None:
+    files = {"CMakeLists.txt": f"add_custom_target(tests{builds})\n", "a.c": ""}
+    assert not offers_for("faster tests", stack(files))
 
 
 @pytest.mark.parametrize("runner", ["tap test/*.js --100", "xo && ava", "node --test"])
