@@ -170,7 +170,8 @@ def _of_node(
         if away or _NO_RULER.search(f"{line}\n{text}"):
             continue
         once = " -- --run" if re.search(r"\bvitest bench\b(?!.*--run)", line) else ""
-        plain = re.fullmatch(r"node( (?!-)[\w./-]+)+", line)  # npm's start outlasts some
+        around = {f"pre{name}", f"post{name}"} & {*scripts}  # only npm runs these as well
+        plain = not around and re.fullmatch(r"node( (?!-)[\w./-]+)+", line)  # npm's start is long
         yield Benchmark(
             command=line if plain else f"npm run --silent {name}{once}",
             reason=f"package.json: script {name}",
@@ -202,10 +203,13 @@ def _has_own_modules(path: str, known: Set[str], read: ReadBytes) -> bool:
             root = _text(read, "package.json")
             own = _MODULES.findall(_text(read, f"{path}/package.json"))
             names = {name for section in own for name in re.findall(r'"([^"]+)"\s*:', section)}
-            return '"workspaces"' not in root and any(f'"{name}"' not in root for name in names)
+            shared = '"workspaces"' in root or any(each in known for each in _WORKSPACES)
+            return not shared and any(f'"{name}"' not in root for name in names)
     return False
 
 
+_WORKSPACES = ("pnpm-workspace.yaml", "lerna.json", "rush.json")
+"""At the root: what its packages need is installed with it."""
 _MODULES = re.compile(r'"(?:devD|d)ependencies"\s*:\s*\{([^}]*)\}')
 
 

@@ -406,6 +406,25 @@ def test_a_benchmark_comes_before_the_time_of_the_tests() -> None:
             },
             "",
         ),
+        (
+            {
+                "package.json": '{"scripts": {"bench": "node b/run.js", "prebench": "tsc"}}',
+                "b/run.js": "require('benchmark')\n",
+            },
+            "score bench -- 'npm run --silent bench'",
+        ),
+        *(
+            (
+                {
+                    "package.json": "{}",
+                    workspaces: "",
+                    "b/package.json": '{"devDependencies": {"benchmark": "2"}}',
+                    "b/bench.js": "require('benchmark')\n",
+                },
+                "score bench -- 'node b/bench.js'",
+            )
+            for workspaces in ("pnpm-workspace.yaml", "lerna.json", "rush.json")
+        ),
         ({"package.json": "{}", "src/a.bench.ts": ""}, "'npx --no-install vitest bench --run'"),
         ({"Makefile": "bench: a\n\thyperfine ./a\n"}, "score bench -- 'make bench'"),
         (
