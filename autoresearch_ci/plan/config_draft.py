@@ -10,7 +10,7 @@ from typing import Any
 
 from autoresearch_ci.config import reader
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.plan.offers import Offer
+from autoresearch_ci.plan.offers import Offer, without_linters
 from autoresearch_ci.plan.stack import Stack
 from autoresearch_ci.safety.wording import shortened
 
@@ -81,6 +81,16 @@ def draft_of(offer: Offer, stack: Stack, caches: Sequence[str]) -> ConfigDraft:
 
 
 # --- YAML -----------------------------------------------------------------------------------------
+
+
+def of_tests_alone(draft: ConfigDraft, stack: Stack) -> ConfigDraft:
+    """Where its guard is a script `test` that lints as well: a linter that got stricter is no
+    broken test."""
+    script = "npm test --silent"
+    if [guard.get("command") for guard in draft.guards] != [script]:
+        return draft
+    return replace(draft, guards=({**draft.guards[0], "command": without_linters(script, stack)},))
+
 
 _PLAIN = re.compile(r"[A-Za-z_./(](?:[^\s:#]|:(?=\S)|(?<=\S)#| (?! ))*")
 """What YAML takes as it stands behind a key."""

@@ -202,7 +202,9 @@ def test_a_linter_that_fails_beside_the_tests_leaves_them_as_the_guard(here: Rep
     package = '{"name": "a", "scripts": {"test": "exit 1 && uvu"}}'
     here.write("node_modules/.bin/uvu", "#!/bin/sh\nexit 0\n", 0o755)
     commit(here, {"package.json": package, "index.js": "module.exports = 1;\n"})
-    assert init("--metric", "wc -c < index.js", "--set", "metric.extract={last_number: true}") == 0
+    metric = ("--metric", "wc -c < index.js", "--set", "metric.extract={last_number: true}")
+    assert init(*metric, "--guard", "npm test --silent") != 0, "what was typed stays"
+    assert init(*metric) == 0
     assert written(here)["guards"] == [{"command": "npx --no-install uvu"}]
 
 

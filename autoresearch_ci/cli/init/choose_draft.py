@@ -1,6 +1,6 @@
 """Which configuration is written: by rules, answers or a model, and proved before it counts.
 
-`init` finds what there is and writes what comes of it; how a trial goes is trial.py's business.
+`init` finds what there is and writes what comes of it; how a trial goes is try_config.py's part.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from autoresearch_ci.llm.credentials import has_credentials
 from autoresearch_ci.measure.baseline import RedGuard
 from autoresearch_ci.measure.bench import SetupFailed
 from autoresearch_ci.plan.brief import Brief, aimed, brief_of, drafts_of
-from autoresearch_ci.plan.config_draft import ConfigDraft, draft_of, yaml_of
+from autoresearch_ci.plan.config_draft import ConfigDraft, draft_of, of_tests_alone, yaml_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
-from autoresearch_ci.plan.offers import SCORE, without_linters
+from autoresearch_ci.plan.offers import SCORE
 from autoresearch_ci.plan.stack import Stack
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.workspace.build_caches import build_caches
@@ -75,6 +75,7 @@ class _NothingKnown(ConfigError):
 
 def chosen(options: argparse.Namespace, place: Survey) -> tuple[ConfigDraft, Trial | None]:
     """What rules and answers say; a model where they say nothing."""
+    typed = typed_from(options, place.repository.root)
     try:
         if place.questions:
             drafts = place.questions.settled(lambda asks: _drafts(options, place, asks))
@@ -83,8 +84,8 @@ def chosen(options: argparse.Namespace, place: Survey) -> tuple[ConfigDraft, Tri
     except _NothingKnown as error:
         if not error.goal or not has_credentials(place.environment):
             raise
-        return _of_model(error.goal, typed_from(options, place.repository.root), place)
-    return _settled(place, drafts)
+        return _of_model(error.goal, typed, place)
+    return _settled(place, drafts, typed)
 
 
 def _of_model(
@@ -253,10 +254,12 @@ def _nothing_to_measure(goal: str, stack: Stack) -> str:
 # --- Whether it works -----------------------------------------------------------------------------
 
 
-def _settled(place: Survey, drafts: Sequence[ConfigDraft]) -> tuple[ConfigDraft, Trial | None]:
+def _settled(
+    place: Survey, drafts: Sequence[ConfigDraft], typed: Sequence[Setting]
+) -> tuple[ConfigDraft, Trial | None]:
     """The first that works and looks at the scope, else one that works; noise is only told.
 
-    Raises what was wrong with the first when none does.
+    Guards that somebody wrote stay. Raises what was wrong with the first when none works.
     """
     errors: list[AutoresearchError] = []
     worse: list[tuple[ConfigDraft, Trial]] = []
@@ -267,10 +270,13 @@ def _settled(place: Survey, drafts: Sequence[ConfigDraft]) -> tuple[ConfigDraft,
         except SetupFailed:  # before any metric
             raise
         except RedGuard as error:
-            if calmer := _of_tests_alone(draft, place.stack):
+            calmer = [of_tests_alone(each, place.stack) for each in drafts]
+            written = _brief(typed, place).guard or any(each.at[0] == "guards" for each in typed)
+            if not written and of_tests_alone(draft, place.stack) != draft:
                 told = _TREE.sub("", str(error).splitlines()[0])
-                print(defuse(f"warning: of {_SCRIPT} only the tests are the guard: {told}"))
-                return _settled(place, [replace(each, guards=calmer) for each in drafts])
+                script = draft.guards[0]["command"]
+                print(defuse(f"warning: of {script} only the tests are the guard: {told}"))
+                return _settled(place, calmer, typed)
             cure = "do: autoresearch-ci fix repairs it; or name another one: --guard CMD"
             raise BaselineError(f"{error}\n{cure}") from error
         except (ConfigError, BaselineError) as error:
@@ -288,16 +294,6 @@ def _settled(place: Survey, drafts: Sequence[ConfigDraft]) -> tuple[ConfigDraft,
         raise errors[0]
     found, trial = min(worse, key=lambda each: each[1].blind)
     return _explained(found, [], trial), trial
-
-
-_SCRIPT = "npm test --silent"
-
-
-def _of_tests_alone(draft: ConfigDraft, stack: Stack) -> tuple[Mapping[str, object], ...]:
-    """Where a script `test` lints as well: a linter that got stricter is no broken test."""
-    alone = without_linters(_SCRIPT, stack)
-    is_whole = [guard.get("command") for guard in draft.guards] == [_SCRIPT]
-    return ({"command": alone},) if is_whole and alone != _SCRIPT else ()
 
 
 def _against(draft: ConfigDraft, trial: Trial) -> str:

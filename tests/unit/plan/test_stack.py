@@ -6,7 +6,7 @@ import pytest
 
 from autoresearch_ci.config.resolve import load
 from autoresearch_ci.decide.command_screen import objections
-from autoresearch_ci.plan.config_draft import draft_of, yaml_of
+from autoresearch_ci.plan.config_draft import ConfigDraft, draft_of, of_tests_alone, yaml_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
 from autoresearch_ci.plan.offers import benchmark_runs, binary
 from autoresearch_ci.plan.stack import Stack, stack_of
@@ -204,6 +204,17 @@ def test_what_lints_and_counts_lines_is_no_part_of_the_time_of_the_tests(scripts
     (offer,) = offers_for("faster tests", stack(files))
     assert offer.metric["command"].endswith("score time -- npx --no-install ava --serial")
     assert offer.guards[0]["command"] == "npm test --silent"
+
+
+@pytest.mark.parametrize("others", [(), ({"command": "tsc"},)])
+def test_only_a_guard_that_is_the_script_alone_loses_its_linters_and_keeps_its_settings(
+    others: tuple[dict[str, str], ...],
+) -> None:
+    found = stack({"package.json": '{"scripts": {"test": "xo && ava"}}', "index.js": ""})
+    guards = ({"command": "npm test --silent", "timeout": "10m"}, *others)
+    draft = ConfigDraft(goal="", scope=(), metric={}, guards=guards)
+    calm = ({"command": "npx --no-install ava", "timeout": "10m"},)
+    assert of_tests_alone(draft, found).guards == (guards if others else calm)
 
 
 def test_a_script_that_starts_itself_is_followed_no_further() -> None:
