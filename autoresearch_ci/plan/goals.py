@@ -63,6 +63,12 @@ def _smaller(stack: Stack) -> Iterator[Offer]:
 
 _A_BENCHMARK = "a command that measures it and prints `name: value`; say --metric and --metric-name"
 _A_SUITE = "tests whose runner is known"
+_DOCUMENTED = r"\b(public|functions?|class(es)?|methods?|modules?|names?|api)\b"
+_TESTS = (
+    r"(\btests?\b(?! (loss|data|set|image|error|score|accuracy))|\b(py)?test[ -]?(suite|run)"
+    r"|\bpytest\b|\bsuite\b|\bci\b)"
+)
+_NEAR = r"(?:(?!\b(and|pass|passing|green)\b).)*"
 RULES = (
     _rule(
         "val_bpb",
@@ -76,7 +82,7 @@ RULES = (
             r"doc(s|string|umentation)?s?.coverage",
             r"docstring",
             r"undocumented",
-            r"\bdocument\b.*\b(public|functions?|class(es)?|methods?|modules?|names?|api)\b",
+            rf"\bdocument\b(?!.* and (?!(\w+ )?{_DOCUMENTED})).*{_DOCUMENTED}",
         ),
         offers.docstrings,
         "Python sources",
@@ -90,7 +96,8 @@ RULES = (
     _rule(
         "type errors",
         (
-            r"\btyp(e|ing|escript)s?\b.*(error|check|clean|safe)",
+            r"\btyp(e|ing)s?\b.*(error|check|clean|safe)",
+            r"\btypescript (\w+ )?errors?\b|\berrors? (of|in) (the |our )?typescript\b",
             r"\bmypy\b",
             r"pyright",
             r"\btsc\b",
@@ -115,8 +122,8 @@ RULES = (
         (
             r"bundle",
             r"\bdist\b",
-            r"(js|javascript|asset|package|npm).*(size|small)",
-            r"(small|size).*(js|javascript|package)",
+            r"(\bjs\b|javascript|asset|package|npm).*(size|small)",
+            r"(small|size).*(\bjs\b|javascript|package)",
         ),
         offers.bundle,
         "a script `build` in package.json, and its folder in `main` or `files`",
@@ -136,14 +143,15 @@ RULES = (
         (
             r"readab",
             r"easier to read",
-            r"plain (english|language)|simpl.* (language|words|wording)",
+            r"plain (english|language)",
+            r"\bsimpl(e|er|ify) (the |our |its )?(language|words|wording)\b(?! server)",
             r"flesch",
             r"reading (ease|level)",
         ),
         offers.readability,
         "pages in Markdown",
     ),
-    _rule("links", (r"\blinks?\b",), offers.links, "pages in Markdown"),
+    _rule("links", (r"\blinks?\b(?! time)",), offers.links, "pages in Markdown"),
     _rule("spelling", (r"spell", r"typos?\b"), offers.spelling, "pages in Markdown"),
     _rule(
         "complexity",
@@ -192,15 +200,23 @@ RULES = (
     _rule(
         "test time",
         (
-            r"(test|suite|ci\b).*(time|fast|quick|speed|slow|second|minute)",
-            r"(time|long|fast|quick|speed|slow|shorten).*(test|suite|\bci\b)",
+            rf"{_TESTS}{_NEAR}(time|fast|quick|speed|slow|\blong|duration|second|minute)",
+            r"\b(fast|quick|speed|slow|shorten)\w*"
+            rf"( (?!(and|that|so|for|on|in|than|as)\b)\S+){{0,5}} {_TESTS}",
+            r"\b(time|long|duration|seconds|minutes)( (of|for|to|run|running|spent (in|on)|it"
+            rf"|takes?|taken by|that|the|our|all|whole|unit))* {_TESTS}",
         ),
         offers.suite_time,
         _A_SUITE,
     ),
     _rule(
         "speed",
-        (r"fast|speed|slow|quick", r"run ?time", r"performan|optimi[sz]e", r"seconds|\bcpu\b"),
+        (
+            r"\bfast(er|est)?\b|speed|slow|quick",
+            r"run ?time",
+            r"performan|optimi[sz]e",
+            r"seconds|\bcpu\b",
+        ),
         _speed,
         f"a benchmark or {_A_SUITE}",
     ),
@@ -208,8 +224,24 @@ RULES = (
 
 
 def rule_for(goal: str) -> GoalRule | None:
-    """The first whose words stand in it."""
-    return next((rule for rule in RULES if rule.words.search(goal)), None)
+    """The first whose words stand in it; what only must not get worse is not the goal."""
+    parts = _CLAUSES.split(goal)
+    aims = [part for part in parts if not _CONDITION.search(part)] or parts[:1]
+    found = (rule for aim in aims for rule in RULES if rule.words.search(aim))
+    return next(found, None)
+
+
+_CLAUSES = re.compile(
+    r"[,;](?=\s)|[.!](?=\s|$)|\s+(?=without\b|while\b|but\b|yet\b|(?:and )?keep(?:s|ing)?\b)|\n",
+    re.I,
+)
+_CONDITION = re.compile(
+    r"^\s*(?:(?:without (?!spelling|typing)(?:\w+ing|any|new|more|fewer|worse|loss|change)"
+    r"|while|but|yet|(?:and )?keep(?:s|ing)?|no(?! more))\b|$)"
+    r"|\bmust(?! (?:be|become|get) \w+er\b)|\b(?:may|should|shall|can|do|does) ?n(?:o|'?)t\b"
+    r"|\b(?:stays?|remains?|still (?:pass|work|hold|be)|same|never|nothing|unchanged)\b",
+    re.I,
+)
 
 
 def offers_for(goal: str, stack: Stack) -> list[Offer]:

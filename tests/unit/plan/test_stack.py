@@ -540,12 +540,40 @@ def test_what_no_tool_chain_is_needed_for_is_a_configuration_that_is_valid(
         ("make the README easier to read", "readability"),
         ("simplify the language of the docs", "readability"),
         ("make it faster", "speed"),
+        ("reduce test duration", "test time"),
+        ("Make our TypeScript code faster without hiding errors", "speed"),
+        ("Reduce how long the fastest route search takes", "speed"),
+        ("Document the classes and make the API faster", "speed"),
+        ("Shrink the TypeScript check bundle size", "bundle size"),
+        ("Simplify the code of the language server", "complexity"),
+        ("Keep the tests green; use less memory", "memory"),
+        ("In the parser, use less memory", "memory"),
+        ("a README without spelling errors", "spelling"),
+        ("The test suite must be faster, nothing else", "test time"),
     ],
 )
 def test_common_goals_have_a_rule(goal: str, rule: str) -> None:
     found = rule_for(goal)
     assert found
     assert found.name == rule
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        "Reduce import time without breaking tests",
+        "Reduce import time and keep the test suite quick",
+        "Reduce import time and do not break the test suite",
+        "Lower startup time, tests must stay green",
+        "Reduce training time per step, the test loss must not rise",
+        "Reduce the time to find the shortest path",
+        "Lower the build time of the latest image",
+        "Lower the link time",
+        "Make parsing of json use smaller buffers",
+    ],
+)
+def test_a_number_that_no_rule_knows_is_not_taken_for_another(goal: str) -> None:
+    assert rule_for(goal) is None
 
 
 def test_of_a_benchmark_with_several_numbers_the_goal_picks_one_and_memory_may_be_of_another() -> (
