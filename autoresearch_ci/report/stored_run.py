@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError
-from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.experiment import Direction, Experiment, Spent, Status
 from autoresearch_ci.record.foreign_journals import LARGEST, ForeignJournal, read_journal
 from autoresearch_ci.record.journal_tsv import header, parse_rows
 from autoresearch_ci.record.notebook import notebook_ref
@@ -241,6 +241,7 @@ def _reopened(info: RunInfo, rows: Sequence[Experiment]) -> RunInfo:
         suites=(),
         sees_tests=False,
         idle=(),
+        outside_rows=Spent(),  # a row tells of it once the iteration has ended
         failed=False,
         repairs=info.repairs and replace(info.repairs, looked=False, shown=(), left=0, flaky=0),
     )

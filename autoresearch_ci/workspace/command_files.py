@@ -157,7 +157,11 @@ def _may_name(line: str, tracked: frozenset[str]) -> bool:
     all of a table of numbers, have no word of a file's name."""
     words = {*_WORD.findall(line), *_WORD.findall(re.sub(r"""["'\\]""", "", line))}
     words |= {part for word in words for part in word.removeprefix("-m").split(".")}
-    return not words.isdisjoint(_words_of_names(tracked))
+    return bool(_HERE.search(line)) or not words.isdisjoint(_words_of_names(tracked))
+
+
+_HERE = re.compile(r"(?:^|\s)[\"']?\.{1,2}/?[\"']?(?:$|[\s;&|])")
+"""A folder by no name of its own: `python .` runs its `__main__.py`."""
 
 
 @functools.lru_cache(maxsize=8)

@@ -142,6 +142,7 @@ class GitView:
         if not peeled:
             return name, head, ""
         _, _, text = self._git.content(oid, "tag").partition(b"\n")
+        text = re.sub(rb"^type tag\n", b"type commit\n", text)  # of a tag
         return name, made.add("tag", b"object %s\n%s" % (head.encode(), text)), head
 
     def _index(self, changes: Changes, tree: Path) -> bytes:

@@ -96,3 +96,11 @@ def test_a_large_script_that_many_commands_start_is_looked_through_once() -> Non
     for n in range(20):
         command_text([f"python a.py {n}"], ["a.py"], lambda _: script.encode())
     assert time.process_time() - began < 5 * once
+
+
+@pytest.mark.parametrize(
+    "line", ["python .", "python ./", 'python "." --fast', "cd x && python .;"]
+)
+def test_a_folder_that_a_script_runs_where_it_lies_is_read(line: str) -> None:
+    files = {"bench/run.sh": f"set -e\n{line}\n", "bench/__main__.py": "print('deep')\n"}
+    assert "deep" in command_text(["sh bench/run.sh"], files, lambda path: files[path].encode())
