@@ -119,13 +119,12 @@ _OBJECT = re.compile(r"^\{(?=\s*[\"}])", re.MULTILINE)
 def claude_says(output: str) -> AgentReport:
     """Its last word; before there is one, what the messages so far have cost at least."""
     said: AgentReport | None = None
-    answers: dict[str, list[Mapping[str, Any]]] = {}
+    answers: dict[str, dict[str, Mapping[str, Any]]] = {}
     for value in _objects(output):
         if value.get("type") == "assistant":  # one line for each part of a message
             part = _mapping(value.get("message"))
-            parts = answers.setdefault(_text(part.get("id")), [])
-            if part not in parts:
-                parts.append(part)
+            content = json.dumps(part.get("content"))
+            answers.setdefault(_text(part.get("id")) or content, {})[content] = part
         if value.get("type") == "result":
             message = _text(value.get("result"))
             kind = _text(value.get("subtype"))
@@ -151,14 +150,16 @@ def claude_says(output: str) -> AgentReport:
     )
 
 
-def _so_far(answers: Iterable[Sequence[Mapping[str, Any]]], *, broken_off: bool) -> AgentReport:
+def _so_far(answers: Iterable[Mapping[str, Mapping[str, Any]]], *, broken_off: bool) -> AgentReport:
+    """`answers`: their parts, by the content of each."""
     tokens, dollars = 0, 0.0
     for parts in answers:
         # When a part is told, what it took to write it is not counted yet: only the last word is.
-        written = sum(len(json.dumps(part.get("content"))) for part in parts) if broken_off else 0
-        told = {n: c for n, c in _mapping(parts[-1].get("usage")).items() if _is_count(c)}
+        written = sum(map(len, parts)) if broken_off else 0
+        last = list(parts.values())[-1]
+        told = {n: c for n, c in _mapping(last.get("usage")).items() if _is_count(c)}
         told["output_tokens"] = max(told.get("output_tokens", 0), written // _CHARACTERS)
-        cost = spent(told, Claude.model_construct(model=_text(parts[-1].get("model"))))
+        cost = spent(told, Claude.model_construct(model=_text(last.get("model"))))
         tokens, dollars = tokens + cost.tokens, dollars + cost.cost_usd
     return AgentReport(tokens=tokens, cost_usd=dollars)
 

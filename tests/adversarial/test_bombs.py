@@ -562,6 +562,15 @@ def test_an_answer_without_end_is_broken_off(flood: str, path: str, tally: Tally
     tally("bombs tried", 1)
 
 
+def test_a_message_of_many_parts_is_counted_in_bounded_time(tally: Tally) -> None:
+    part = '{"type":"assistant","message":{"id":"m","content":[%d],"usage":{"input_tokens":7}}}'
+    began = time.process_time()
+    report = claude_says("\n".join(part % number for number in range(50_000)))
+    assert report.tokens >= 7
+    assert time.process_time() - began < 10
+    tally("bombs tried", 1)
+
+
 @pytest.mark.parametrize(
     "output",
     [
