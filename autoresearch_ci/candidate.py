@@ -24,7 +24,7 @@ from autoresearch_ci.decide.metric.judged_before import (
 from autoresearch_ci.decide.metric.run_statistics import Policy, RunStatistics
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ProposerError
 from autoresearch_ci.events import Observer, Warning
-from autoresearch_ci.execution.command import last_lines
+from autoresearch_ci.execution.telling_line import last_lines
 from autoresearch_ci.experiment import (
     Decision,
     FileEdit,

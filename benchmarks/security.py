@@ -35,7 +35,7 @@ from pathlib import Path
 from autoresearch_ci.decide.security.weakness import Severity, family_of
 from autoresearch_ci.execution.command import Stop, run_command
 from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
-from autoresearch_ci.measure.scanners.registry import OURS, SCANNERS
+from autoresearch_ci.measure.scanners.available_scanners import OURS, SCANNERS
 from autoresearch_ci.measure.scanners.scanner import ScannedFile, ScannerTask
 
 DATA = Path(__file__).with_name("data") / "weaknesses"

@@ -29,10 +29,10 @@ from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.execution.environment import clean_environment, of_downloads
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.measure.bench import Bench
-from autoresearch_ci.measure.diagnosis import OwnTarget
 from autoresearch_ci.measure.number.extract import report_path
 from autoresearch_ci.measure.number_objective import NumberObjective
 from autoresearch_ci.measure.outcome import Objective
+from autoresearch_ci.measure.run_diagnostics import OwnTarget
 from autoresearch_ci.preflight import Options, RunContext
 from autoresearch_ci.propose.briefing import Briefing
 from autoresearch_ci.publish.forge.choose import make_forge

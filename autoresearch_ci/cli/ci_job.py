@@ -177,6 +177,13 @@ class CIJob:
         return of_job in (None, commit)
 
 
+def run_url(environment: Mapping[str, str]) -> str:
+    """Where the job's log is; empty: this is none of GitHub's."""
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, slug, run = (environment.get(name, "") for name in names)
+    return f"{server}/{slug}/actions/runs/{run}" if server and slug and run else ""
+
+
 def _found(value: object, *keys: str) -> object:
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None

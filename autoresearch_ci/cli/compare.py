@@ -37,13 +37,14 @@ from autoresearch_ci.decide.metric.noise import (
 from autoresearch_ci.errors import BaselineError, ConfigError
 from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.execution.machine import machine
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.preflight import comparison_context
 from autoresearch_ci.publish.forge.git_remote import common_ancestor, merge, merging
 from autoresearch_ci.report.claim import Claim, judged
 from autoresearch_ci.report.console import make_progress
-from autoresearch_ci.report.run_folder import machine, metric_name
+from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.report.terminal_table import aligned
 from autoresearch_ci.workspace.difference import Difference
 from autoresearch_ci.workspace.repository import Changes, Repository

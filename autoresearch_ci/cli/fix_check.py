@@ -21,11 +21,11 @@ from typing import Protocol
 import autoresearch_ci
 from autoresearch_ci.cli.action.runner_io import FileCommands
 from autoresearch_ci.cli.assembly import make_redactor
+from autoresearch_ci.cli.ci_job import run_url
 from autoresearch_ci.cli.gate_commits import Compared, asked
 from autoresearch_ci.cli.gate_files import (
     Gated,
     report_folder,
-    run_url,
     say_to_forge,
     show,
     write_all,

@@ -178,10 +178,3 @@ def say_to_forge(
         return
     if url:
         observe(Note(message=f"comment: {url}"))
-
-
-def run_url(environment: Mapping[str, str]) -> str:
-    """Where the job's log is; empty: this is none of GitHub's."""
-    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-    server, slug, run = (environment.get(name, "") for name in names)
-    return f"{server}/{slug}/actions/runs/{run}" if server and slug and run else ""

@@ -14,12 +14,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from autoresearch_ci.config.error_messages import Source, explain
 from autoresearch_ci.config.fix import for_fix
 from autoresearch_ci.config.proposers import Proposers
 from autoresearch_ci.config.reader import Document, Path, dotted, read
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.config.security import for_security
+from autoresearch_ci.config.validation_errors import Source, explain
 from autoresearch_ci.errors import ConfigError
 
 DEFAULT_PATH = ".github/autoresearch.yml"

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from autoresearch_ci.config.error_messages import Source, explain
 from autoresearch_ci.config.metric import Section
 from autoresearch_ci.config.reader import Document, read, shown
+from autoresearch_ci.config.validation_errors import Source, explain
 from autoresearch_ci.decide.investigation.finding import StatusRequirement
 from autoresearch_ci.decide.investigation.saturation import InvestigationLimits
 from autoresearch_ci.errors import ConfigError

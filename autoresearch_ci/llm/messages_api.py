@@ -1,7 +1,7 @@
 """The Messages API: one request in, one whole answer out, and what each failure means.
 
 A passing failure costs a retry, a lasting one is a `ProposerError`. What is asked is decided
-elsewhere, and sdk_client.py says how the service is reached.
+elsewhere, and http_client.py says how the service is reached.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.llm.conversation import Recorder, Turn
 from autoresearch_ci.llm.credentials import dialect_of, needed_credential
-from autoresearch_ci.llm.sdk_client import make_client
+from autoresearch_ci.llm.http_client import make_client
 from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.safety.redaction import Redactor

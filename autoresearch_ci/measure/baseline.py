@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.metric.calibration import next_calibration_run
 from autoresearch_ci.decide.metric.early_stop import Curve
 from autoresearch_ci.decide.metric.run_statistics import (
     CALIBRATION,
     Policy,
     RunStatistics,
-    next_calibration_run,
 )
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note
-from autoresearch_ci.execution.command import last_lines
+from autoresearch_ci.execution.telling_line import last_lines
 from autoresearch_ci.experiment import GuardRun, MetricRun, Status
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import OutOfTime, Subject

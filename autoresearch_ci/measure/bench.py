@@ -29,8 +29,9 @@ from autoresearch_ci.events import (
     StageStarted,
     Warning,
 )
-from autoresearch_ci.execution.command import Stop, last_lines
+from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.execution.environment import clean_environment
+from autoresearch_ci.execution.telling_line import last_lines
 from autoresearch_ci.experiment import MetricRun, Status
 from autoresearch_ci.measure.commands import (
     EndedCommand,
@@ -39,8 +40,6 @@ from autoresearch_ci.measure.commands import (
     Subject,
 )
 from autoresearch_ci.measure.cures import cures, unseen
-from autoresearch_ci.measure.diagnosis import Diagnostics, OwnTarget
-from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.guards import Guards
 from autoresearch_ci.measure.hooks import Hooks
 from autoresearch_ci.measure.judge import Judge, judged_paths
@@ -49,6 +48,8 @@ from autoresearch_ci.measure.number.streams import Reading, read_number
 from autoresearch_ci.measure.number.xml_reports import junit_suite
 from autoresearch_ci.measure.ruler.absolute_paths import AbsolutePaths
 from autoresearch_ci.measure.ruler.provenance import Provenance
+from autoresearch_ci.measure.run_diagnostics import Diagnostics, OwnTarget
+from autoresearch_ci.measure.second_chance import Measured, with_second_chance
 from autoresearch_ci.measure.suite_observer import SuiteObserver
 from autoresearch_ci.safety.untrusted_values import MetricError
 from autoresearch_ci.workspace.measure_tree import MeasureTree, relocated

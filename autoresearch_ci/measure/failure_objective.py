@@ -30,13 +30,13 @@ from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, Policy, RunStatistics, Side
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import MetricMeasured, Warning
-from autoresearch_ci.execution.command import last_lines
+from autoresearch_ci.execution.telling_line import last_lines
 from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status, Texts
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.measure.diagnosis import Diagnosed, Diagnostics, without
-from autoresearch_ci.measure.flaky import TRIES
 from autoresearch_ci.measure.outcome import Outcome, identity
+from autoresearch_ci.measure.run_diagnostics import Diagnosed, Diagnostics, without
+from autoresearch_ci.measure.second_chance import TRIES
 from autoresearch_ci.record.run_history import Attempt
 from autoresearch_ci.workspace.repository import Changes
 

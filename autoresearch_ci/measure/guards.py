@@ -13,10 +13,10 @@ from autoresearch_ci.decide.metric.printed_lines import PrintedLines
 from autoresearch_ci.events import Note, Stage, Warning
 from autoresearch_ci.experiment import Direction, GuardRun, MetricRun
 from autoresearch_ci.measure.commands import EndedCommand, MeasuredCommands, Subject
-from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.number.extract import mentions
 from autoresearch_ci.measure.number.streams import Reading, read_number
 from autoresearch_ci.measure.number.xml_reports import Reports, junit_suite
+from autoresearch_ci.measure.second_chance import Measured, with_second_chance
 from autoresearch_ci.safety.untrusted_values import MetricError
 
 

@@ -17,7 +17,7 @@ from autoresearch_ci.events import Warning
 from autoresearch_ci.experiment import HOLDOUT_SAYS, HoldoutVerdict, MetricRun
 from autoresearch_ci.measure.bench import Bench, crashed
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.measure.flaky import with_second_chance
+from autoresearch_ci.measure.second_chance import with_second_chance
 
 BASELINE_RUNS = 3
 """Runs that tell the holdout's own noise."""

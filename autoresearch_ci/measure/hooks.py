@@ -16,7 +16,8 @@ from pathlib import Path
 
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note
-from autoresearch_ci.execution.command import CommandResult, last_lines
+from autoresearch_ci.execution.command import CommandResult
+from autoresearch_ci.execution.telling_line import last_lines
 from autoresearch_ci.experiment import GuardRun
 from autoresearch_ci.measure.commands import MeasuredCommands
 from autoresearch_ci.safety.prompt_text import line as plain

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from autoresearch_ci.config.proposers import Agent
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.execution.command import CommandResult, Stop, last_lines, run_command
+from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED, clean_environment
+from autoresearch_ci.execution.telling_line import last_lines
 from autoresearch_ci.experiment import Proposal, Spent, Tree
 from autoresearch_ci.propose.agent_presets import (
     DESCRIPTION_LENGTH,

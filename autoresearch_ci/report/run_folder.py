@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import os
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +20,7 @@ from autoresearch_ci.decide.failures.repair_order import Left
 from autoresearch_ci.decide.metric.taken_back import ideas, standing, stands
 from autoresearch_ci.errors import AutoresearchError
 from autoresearch_ci.events import RunFinished
+from autoresearch_ci.execution.machine import machine
 from autoresearch_ci.experiment import Experiment, Published
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.journal_tsv import format_row
@@ -31,8 +30,13 @@ from autoresearch_ci.record.run_history import is_commit
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.html_page import ReportPage, html_page
 from autoresearch_ci.report.html_table import FILES, RowDetails
+from autoresearch_ci.report.remaining_failures import (
+    BLOCKED_FILE,
+    blocked_markdown,
+    not_ours,
+    still_broken,
+)
 from autoresearch_ci.report.repair_summary import outcome, repaired, repairs_of
-from autoresearch_ci.report.repairs import BLOCKED_FILE, blocked_markdown, not_ours, still_broken
 from autoresearch_ci.report.run_summary import (
     Confirmation,
     PassedTests,
@@ -267,26 +271,6 @@ _COUNTED = {
     "seconds": "seconds of the tests",
 }
 """What a count in a test report is of."""
-
-
-def machine() -> str:
-    """This one in a few words, for whoever compares numbers."""
-    parts = [
-        f"{platform.system()} {platform.machine()}",
-        f"{os.cpu_count()} CPUs",
-        *_gpus(),
-        f"Python {platform.python_version()}",
-    ]
-    return ", ".join(parts)
-
-
-def _gpus() -> list[str]:
-    """Model names of NVIDIA GPUs, as their kernel driver tells."""
-    texts = [
-        path.read_text(errors="replace")
-        for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    ]
-    return [line.partition(":")[2].strip() for text in texts for line in text.splitlines()[:1]]
 
 
 # --- What lies beside the journal -----------------------------------------------------------------

@@ -30,7 +30,7 @@ import autoresearch_ci
 from autoresearch_ci.cli.main import run_program
 from autoresearch_ci.config.metric import ExtractRule
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.llm.sdk_client import bounded_client
+from autoresearch_ci.llm.http_client import bounded_client
 from autoresearch_ci.measure.number.extract import extract
 from autoresearch_ci.propose.agent_presets import claude_says, codex_says
 from autoresearch_ci.safety.untrusted_values import MetricError

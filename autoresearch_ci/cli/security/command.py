@@ -14,9 +14,10 @@ from pathlib import Path
 from autoresearch_ci.cli.action.runner_io import FileCommands
 from autoresearch_ci.cli.action.trigger import ECHO
 from autoresearch_ci.cli.assembly import make_redactor
+from autoresearch_ci.cli.ci_job import run_url
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.gate_commits import Compared, asked, fetched, staged
-from autoresearch_ci.cli.gate_files import report_folder, run_url, say_to_forge, show, write_all
+from autoresearch_ci.cli.gate_files import report_folder, say_to_forge, show, write_all
 from autoresearch_ci.cli.security.history import CommitHistory
 from autoresearch_ci.cli.security.model_layer import audit_commit
 from autoresearch_ci.cli.security.repair import EVERYTHING, fix

@@ -31,7 +31,7 @@ from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError
 from autoresearch_ci.events import Note, Warning
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.investigate.program import bundled
-from autoresearch_ci.measure.diagnosis import OwnTarget
+from autoresearch_ci.measure.run_diagnostics import OwnTarget
 from autoresearch_ci.measure.scanners.run_scanners import ScanResults
 from autoresearch_ci.measure.weakness_target import (
     MODEL,
@@ -45,7 +45,7 @@ from autoresearch_ci.propose.autofix import NAME as AUTOFIX
 from autoresearch_ci.record.investigation_records import peek
 from autoresearch_ci.record.run_names import chosen_tag, run_store
 from autoresearch_ci.record.run_records import peek_base
-from autoresearch_ci.report.repairs import evidence_markdown
+from autoresearch_ci.report.remaining_failures import evidence_markdown
 from autoresearch_ci.report.run_folder import Finished
 from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.workspace.store import Store

@@ -26,6 +26,7 @@ from autoresearch_ci.decide.security.weakness import MODEL, Weakness
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer
 from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.measure.scanners.available_scanners import lookers
 from autoresearch_ci.measure.scanners.exhibit import (
     Contents,
     Exhibit,
@@ -33,7 +34,6 @@ from autoresearch_ci.measure.scanners.exhibit import (
     gathered,
     steering,
 )
-from autoresearch_ci.measure.scanners.registry import lookers
 from autoresearch_ci.measure.scanners.run_scanners import Room, Rules, ScanResults, look
 from autoresearch_ci.record.run_names import run_store
 from autoresearch_ci.report.run_summary import count

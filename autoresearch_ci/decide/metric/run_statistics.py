@@ -286,15 +286,6 @@ class RunStatistics:
         return 1 / (max(0.01, total / weight) / 2 + 1 / (0.8 * count))
 
 
-def next_calibration_run(values: Sequence[float], policy: Policy) -> bool:
-    """Whether the A/A measurement of the baseline needs one more run."""
-    if len(values) < 2:
-        return True
-    if policy.exact and len(set(values)) == 1:
-        return policy.repeats_max > 1 and not noise.exact(values)
-    return len(values) < (2 if policy.repeats_max == 1 else CALIBRATION)
-
-
 def steps(runs: Sequence[Run], size: float) -> tuple[float, ...]:
     """Relative differences between neighbouring runs of the same side."""
     return tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.execution.command import telling_line
+from autoresearch_ci.execution.telling_line import telling_line
 
 
 @pytest.mark.parametrize(

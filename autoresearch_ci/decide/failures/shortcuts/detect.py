@@ -15,9 +15,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from autoresearch_ci.decide.failures.shortcuts.corrected import corrected
 from autoresearch_ci.decide.failures.shortcuts.fallback_values import fallback_values
 from autoresearch_ci.decide.failures.shortcuts.hardcoded import hardcoded
+from autoresearch_ci.decide.failures.shortcuts.hardcoded_arithmetic import corrected
 from autoresearch_ci.decide.failures.shortcuts.other_tests import (
     RUST_TESTS,
     language_of,

@@ -247,7 +247,7 @@ def _cases(text: str) -> list[_Case]:
         after = re.match(r"[ \t]*if\b(?:(?!\belse\b)[^\n])*", text[end:])
         here = text[begin : match.start()] + (after[0] if after else "")
         if (match[0].startswith(":") and "?" not in here) or _ADDED.search(here):
-            continue  # an annotation, a slice, a pair; what is added is corrected.py's business
+            continue  # an annotation, a slice, a pair; what is added is hardcoded_arithmetic.py's
         line = text.count("\n", 0, place) + 1
         alone = begin == starts and not after and not re.search(_PLAIN, here)
         over = _above(lines, line - 1) if alone else []

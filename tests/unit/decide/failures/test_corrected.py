@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from autoresearch_ci.decide.failures.shortcuts.corrected import corrected
 from autoresearch_ci.decide.failures.shortcuts.detect import shortcuts
 from autoresearch_ci.decide.failures.shortcuts.hardcoded import hardcoded
+from autoresearch_ci.decide.failures.shortcuts.hardcoded_arithmetic import corrected
 
 TESTS = {
     "tests/test_x.py": (

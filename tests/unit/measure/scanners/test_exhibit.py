@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.config.security import Security
+from autoresearch_ci.measure.scanners.available_scanners import SCANNERS
 from autoresearch_ci.measure.scanners.exhibit import (
     Kept,
     code_nobody_reads,
@@ -16,7 +17,6 @@ from autoresearch_ci.measure.scanners.exhibit import (
     lay_out,
     steering,
 )
-from autoresearch_ci.measure.scanners.registry import SCANNERS
 from autoresearch_ci.measure.scanners.scanner import ScannedFile
 from autoresearch_ci.workspace.repository import FileVersion, Repository
 from tests.conftest import Repo

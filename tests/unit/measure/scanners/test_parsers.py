@@ -18,8 +18,8 @@ import pytest
 from autoresearch_ci.decide.security.weakness import Confidence, Severity
 from autoresearch_ci.execution.command import CommandResult, Printed
 from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
+from autoresearch_ci.measure.scanners.available_scanners import SCANNERS
 from autoresearch_ci.measure.scanners.code import read_sarif_of
-from autoresearch_ci.measure.scanners.registry import SCANNERS
 from autoresearch_ci.measure.scanners.scanner import (
     LIMIT,
     Scan,

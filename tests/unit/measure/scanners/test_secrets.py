@@ -14,7 +14,7 @@ from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_cla
 
 from autoresearch_ci.execution.command import CommandResult
 from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
-from autoresearch_ci.measure.scanners.registry import SCANNERS
+from autoresearch_ci.measure.scanners.available_scanners import SCANNERS
 from autoresearch_ci.measure.scanners.scanner import ScannerTask
 
 SCANNER = SCANNERS["detect-secrets"]

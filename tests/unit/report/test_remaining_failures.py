@@ -12,7 +12,12 @@ from autoresearch_ci.decide.failures.causes.verdicts import Verdict
 from autoresearch_ci.decide.failures.failure import Category
 from autoresearch_ci.decide.failures.repair_order import Left, left
 from autoresearch_ci.experiment import Experiment, Status
-from autoresearch_ci.report.repairs import REPAIRS_ROOM, blocked_markdown, not_ours, still_broken
+from autoresearch_ci.report.remaining_failures import (
+    REPAIRS_ROOM,
+    blocked_markdown,
+    not_ours,
+    still_broken,
+)
 from tests.unit.decide.failures.test_repair_order import failure, row
 
 EVIL = (

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.experiment import GuardRun
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.measure.flaky import TRIES, Measured, with_second_chance
+from autoresearch_ci.measure.second_chance import TRIES, Measured, with_second_chance
 
 CANDIDATE = Subject(changes={}, iteration=1, incumbent={})
 UNMODIFIED = Subject(changes={}, iteration=0)
