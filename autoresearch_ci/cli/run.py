@@ -12,9 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
-import autoresearch_ci
 from autoresearch_ci.cli.assembly import (
     Besides,
     Collaborators,
@@ -26,6 +24,7 @@ from autoresearch_ci.cli.assembly import (
     make_signing,
     open_bench,
 )
+from autoresearch_ci.cli.begin_or_resume import begin_or_resume, other_version
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.make_proposer import make_proposer, proposer_name
 from autoresearch_ci.cli.publish import tell
@@ -36,10 +35,9 @@ from autoresearch_ci.confirmation import PAIRS, exact_pairs
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.metric.taken_back import standing, stands
 from autoresearch_ci.ending import Ending
-from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted, WorkspaceError
+from autoresearch_ci.errors import AutoresearchError, Interrupted, WorkspaceError
 from autoresearch_ci.events import Observer, RunFinished, RunStarted, Warning, redacted
 from autoresearch_ci.execution.command import Stop
-from autoresearch_ci.experiment import Spent
 from autoresearch_ci.loop import Loop
 from autoresearch_ci.preflight import Options, RunContext, settled, survey
 from autoresearch_ci.propose.proposer import Proposer
@@ -52,10 +50,6 @@ from autoresearch_ci.publish.publisher import (
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.remote_notebooks import ruler_of
 from autoresearch_ci.record.run_history import (
-    CostRecord,
-    History,
-    StartRecord,
-    check_history,
     past_runs,
 )
 from autoresearch_ci.record.run_records import Records
@@ -156,12 +150,12 @@ def run(
         context.run_store.mkdir(parents=True, exist_ok=True, mode=0o700)
         records = Records(context.run_store)
         stack.callback(records.close)
-        history = _begin(records, config, context, redactor, start, resume=options.resume)
+        history = begin_or_resume(records, config, context, redactor, start, resume=options.resume)
         store = stack.enter_context(opened(context.repository, context.run_store / "git"))
         ledger = make_ledger(config, context, store, records, redactor.redact, signing)
         ledger.recover(history)
         observe(_started(config, context, ledger))
-        for warning in (*context.warnings, *_other_version(history)):
+        for warning in (*context.warnings, *other_version(history)):
             observe(Warning(message=warning))
         if history.start:  # of the process that began it
             start = recalled(history.start.publish)
@@ -305,47 +299,6 @@ def _reported(
         collaborators.observe(finished.ended)
 
 
-def _begin(
-    records: Records,
-    config: Config,
-    context: RunContext,
-    redactor: Redactor,
-    start: StartPoint,
-    *,
-    resume: bool,
-) -> History:
-    """What an earlier process left behind, or a fresh start written down."""
-    history = records.read()
-    ruler = redactor.redact_all(ruler_of(config))
-    if resume and history.start:
-        _refuse_other_ruler(history.start.ruler, ruler)
-        check_history(history, base=context.base, scope=context.scope, git=context.repository)
-    else:
-        if history.verdicts:  # by a run that began and ended since this one looked
-            raise WorkspaceError(
-                f"tag {context.tag} was used in the meantime.\n"
-                "do: continue that run with --resume, or choose another --tag."
-            )
-        # What a run without a verdict spent on its baseline is spent all the same.
-        history = History(branch=context.branch, unfinished=history.unfinished)
-        records.reset()
-        records.append(
-            StartRecord(
-                base=context.base,
-                tag=context.tag,
-                branch=context.branch,
-                ruler=ruler,
-                version=autoresearch_ci.__version__,
-                publish=dataclasses.asdict(start),
-            )
-        )
-        if (lost := history.unfinished) != Spent():
-            records.append(CostRecord(iteration=0, tokens=lost.tokens, cost_usd=lost.cost_usd))
-    context.repository.exclude(f"/autoresearch/{'fix' if config.repairs else 'run'}-*/")
-    context.folder.mkdir(parents=True, exist_ok=True)
-    return history
-
-
 def _suites(config: Config, ledger: Ledger, now: Knowledge) -> Iterator[PassedTests]:
     """The tests of each guard that pass, of the baseline and of what was kept last."""
     if not ledger.history.kept:
@@ -358,27 +311,6 @@ def _suites(config: Config, ledger: Ledger, now: Knowledge) -> Iterator[PassedTe
         base, head = before.passing(f"guard {index}"), now.passing(f"guard {index}")
         if base is not None and head is not None:
             yield PassedTests(command=guard.command, base=base, head=head)
-
-
-def _refuse_other_ruler(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    changed = sorted(key for key in now if before.get(key) != now[key])
-    if changed:
-        raise ConfigError(
-            f"--resume: {', '.join(changed)} changed since this run was started, so its numbers "
-            "would not compare with new ones.\n"
-            "do: undo that change, or start a run with another --tag."
-        )
-
-
-def _other_version(history: History) -> list[str]:
-    before = history.start.version if history.start else autoresearch_ci.__version__
-    if before == autoresearch_ci.__version__:
-        return []
-    return [
-        f"this run was started by version {before} of autoresearch-ci and goes on with "
-        f"{autoresearch_ci.__version__}: the numbers compare, but proposers and the keep rule may "
-        "differ. Install that version again, or use another --tag, if that matters."
-    ]
 
 
 def _started(config: Config, context: RunContext, ledger: Ledger) -> RunStarted:
