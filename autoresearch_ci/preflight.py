@@ -26,7 +26,12 @@ from autoresearch_ci.workspace.checkout_files import absent_files, folder_below
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.compared_commits import no_commit
 from autoresearch_ci.workspace.difference import Difference, difference
-from autoresearch_ci.workspace.filters import filtered_paths, only_filtered, worktree_contents
+from autoresearch_ci.workspace.filters import (
+    filter_of_new,
+    filtered_paths,
+    only_filtered,
+    worktree_contents,
+)
 from autoresearch_ci.workspace.repository import FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope, build_scope
 from autoresearch_ci.workspace.scratch import scratch_of
@@ -173,7 +178,11 @@ def _found(
     modules = _modules(repository, files)
     filtered = worktree_contents(repository, files, {p: m[0] for p, m in modules.items()})
     # What is committed of these is a pointer: an edit would be committed in its place.
-    scope = replace(scope, frozen=(*scope.frozen, *filtered))
+    scope = replace(
+        scope,
+        frozen=(*scope.frozen, *filtered),
+        filter_of=filter_of_new(repository, files),
+    )
     return RunContext(
         repository=repository,
         tag=place.tag,

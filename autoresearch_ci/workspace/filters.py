@@ -6,9 +6,10 @@ program is the user's, and the checkout holds what it made.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from autoresearch_ci.errors import WorkspaceError
@@ -22,6 +23,9 @@ _POINTER = re.compile(
 POINTER_BYTES = 1024
 """No pointer is larger, by its specification."""
 _ANNEXED = b"/annex/objects/"
+_NO_DRIVER = ("unspecified", "unset")
+_POINTING = ("lfs", "annex")
+"""What commits pointers wherever it is installed, here or not."""
 _SEVERAL = 3
 """Files that a refusal names."""
 
@@ -102,6 +106,25 @@ def filtered_paths(repository: Repository, files: Mapping[str, FileVersion]) -> 
     return list(_drivers(repository, files))
 
 
+def filter_of_new(repository: Repository, files: Mapping[str, FileVersion]) -> Callable[[str], str]:
+    """Which filter would change what is committed of a file that is not there yet; empty: none.
+
+    No driver is run, so such a file would be committed as it is, in the place of a pointer.
+    """
+
+    @functools.cache
+    def of(path: str) -> str:
+        if not _names_filters(repository, files):
+            return ""
+        driver = repository.attribute("filter", [path])[path]
+        if driver in _NO_DRIVER or driver in _only_cleaning(repository):
+            return ""
+        set_up = user_settings(repository.root, f"^filter[.]{re.escape(driver)}[.]")
+        return driver if set_up or driver in _POINTING else ""
+
+    return of
+
+
 def is_pointer(content: bytes) -> bool:
     """Whether a commit holds no more than where the content lies: Git LFS, git-annex."""
     return bool(_POINTER.fullmatch(content)) or content.startswith(_ANNEXED)
@@ -113,12 +136,16 @@ def _drivers(repository: Repository, files: Mapping[str, FileVersion]) -> dict[s
     Only where a committed one does, as what else a checkout says was never part of the commit, or
     the clone's own, as git-annex writes it.
     """
-    rules = [p for p in files if p.rpartition("/")[2] == ".gitattributes" and files[p].regular]
-    texts = map(repository.read, (files[path] for path in rules))
-    if not any(b"filter" in text for text in (_own_rules(repository), *texts)):
+    if not _names_filters(repository, files):
         return {}
     drivers = repository.attribute("filter", (p for p in files if files[p].regular))
-    return {path: name for path, name in drivers.items() if name not in ("unspecified", "unset")}
+    return {path: name for path, name in drivers.items() if name not in _NO_DRIVER}
+
+
+def _names_filters(repository: Repository, files: Mapping[str, FileVersion]) -> bool:
+    rules = [p for p in files if p.rpartition("/")[2] == ".gitattributes" and files[p].regular]
+    texts = map(repository.read, (files[path] for path in rules))
+    return any(b"filter" in text for text in (_own_rules(repository), *texts))
 
 
 def _own_rules(repository: Repository) -> bytes:

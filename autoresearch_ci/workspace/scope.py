@@ -64,6 +64,9 @@ class Scope:
     tests: Callable[[str], bool] | None = None
     """Where tests are what says whether a repair is one: which paths hold them."""
 
+    filter_of: Callable[[str], str] | None = None
+    """Which filter of git's would change what is committed of a new file; empty: none."""
+
     def __post_init__(self) -> None:
         _ = self._included, self._excluded  # a bad glob is reported now, not at the first edit
 
@@ -73,6 +76,9 @@ class Scope:
         if why is None and path not in self._literal:
             twin = self._twins.refusal(path)
             why = f"{twin}{_CURE}" if twin else None
+        if why is None and self.filter_of and path not in self.tracked:
+            driver = self.filter_of(path)
+            why = f"git's filter {driver} makes it, and is not run here" if driver else None
         if why is None:
             return None
         return f"out-of-scope: {path}" + (f" ({why})" if why else "")

@@ -49,10 +49,17 @@ def test_the_content_of_a_pointer_is_measured(large: Repo, run: Run) -> None:
 def test_no_candidate_puts_content_in_the_place_of_a_pointer(
     large: Repo, run: Run, script: Script
 ) -> None:
-    script({"description": "less data", "files": {"data/m.bin": "1\n"}})
+    """Nor beside it: a new file of that filter would be committed as it is."""
+    script(
+        {"description": "less data", "files": {"data/m.bin": "1\n"}},
+        {"description": "more data", "files": {"data/n.bin": "1\n"}},
+        {"description": "a list", "files": {"data/list": "1\n"}},
+    )
     done = run("--scope", "data/", "value", metric="find . -type f -size +9 | wc -l")
-    assert done.column("status")[1:] == ["discard"], done.told
+    assert done.column("status")[1:] == ["discard"] * 3, done.told
     assert "out-of-scope: data/m.bin (frozen)" in done.column("reason")[1]
+    assert "out-of-scope: data/n.bin (git's filter lfs makes it" in done.column("reason")[2]
+    assert "out-of-scope" not in done.column("reason")[3]
 
 
 def test_a_scope_of_nothing_but_pointers_is_refused_before_anything_is_paid(
