@@ -56,7 +56,7 @@ class ExtractRule(Section):
     ) = None
     """With `junit`: what is counted; without it, failures."""
     coverage: RelativePath | None = None
-    """Cobertura XML report; the number is its line rate in percent."""
+    """Cobertura or JaCoCo XML report; the number is its line rate in percent."""
     last_number: Literal[True] | None = None
     """The last number that is printed."""
     many: Literal["first", "last", "min", "max", "mean", "median"] | None = None

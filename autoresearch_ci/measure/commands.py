@@ -23,7 +23,7 @@ from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED, of_downloads
 from autoresearch_ci.experiment import MetricRun
 from autoresearch_ci.measure.executed_lines import LineObserver
-from autoresearch_ci.measure.number.coverage_reports import CoverageFiles
+from autoresearch_ci.measure.go_node_lines import CoverageFiles
 from autoresearch_ci.measure.number.report_files import ReportFiles
 from autoresearch_ci.measure.number.xml_reports import Reports
 from autoresearch_ci.measure.ruler.provenance import Provenance, Unanswered

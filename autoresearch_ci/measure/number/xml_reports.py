@@ -1,5 +1,5 @@
-"""JUnit, TRX or Cobertura XML -> one number. Which report to read, and whether it is there, is not
-ours.
+"""JUnit, TRX, Cobertura or JaCoCo XML -> one number. Which report to read, and whether it is there,
+is not ours.
 
 defusedxml parses the text, as the XML parser behind junitparser would expand entities. junitparser
 says what the elements of a case mean; what tools write besides, into attributes and elements of
@@ -205,14 +205,18 @@ def _word(text: str) -> str:
 
 
 def coverage_percent(report: bytes, path: str) -> float:
-    """The line rate of a Cobertura report in percent. Raises `MetricError`.
+    """The line rate of a Cobertura or JaCoCo report in percent. Raises `MetricError`.
 
     The counts of lines where they say the same: the rate itself is often rounded to four digits.
     """
     root = _parse(report, path)
+    if root.tag == "report":
+        return _jacoco(root, path)
     text = root.get("line-rate")
     if root.tag != "coverage" or text is None:
-        raise MetricError(f"{path} is not a Cobertura report: no <coverage line-rate>")
+        raise MetricError(
+            f"{path} is not a Cobertura report, nor one of JaCoCo: no <coverage line-rate>"
+        )
     try:
         rate = parse_number(text)
     except MetricError as error:
@@ -227,6 +231,22 @@ def coverage_percent(report: bytes, path: str) -> float:
         if valid and abs(covered / valid - rate) <= _step(text):
             return 100 * covered / valid
     return float(Decimal(text) * 100)  # in decimal, so that 0.8532 is 85.32
+
+
+def _jacoco(root: Element, path: str) -> float:
+    """Of the counter for all, which stands beside the packages (JaCoCo's report.dtd)."""
+    lines = next((c for c in root.findall("counter") if c.get("type") == "LINE"), None)
+    if lines is None:
+        raise MetricError(
+            f"{path} is no JaCoCo report that counts lines: no <counter type=LINE> in <report>"
+        )
+    counts = [lines.get(name, "") for name in ("covered", "missed")]
+    if not all(re.fullmatch("[0-9]{1,15}", count) for count in counts):
+        raise MetricError(f"{path}: {counts} are no counts of lines")
+    covered, missed = map(int, counts)
+    if not covered + missed:
+        raise MetricError(f"{path} covers no line at all")
+    return 100 * covered / (covered + missed)
 
 
 def _step(text: str) -> float:
@@ -249,7 +269,7 @@ def _parse(report: bytes, path: str) -> Element:
     if report.count(b"<") > TAGS_LIMIT:
         raise MetricError(f"{path} has more than {TAGS_LIMIT} tags")
     try:
-        # A bare DOCTYPE stays allowed: Cobertura reports carry one.
+        # A bare DOCTYPE stays allowed: reports of coverage carry one.
         root: Element = defusedxml.ElementTree.fromstring(report)
     except (ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         raise MetricError(f"{path} is not usable XML: {error}") from error

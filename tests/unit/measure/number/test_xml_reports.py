@@ -111,6 +111,16 @@ def test_a_cobertura_report_gives_its_line_rate_in_percent() -> None:
     assert coverage_percent(report, "coverage.xml") == 85.32
 
 
+def test_a_jacoco_report_gives_its_lines_in_percent() -> None:
+    """Of the whole: packages and classes have counters of their own."""
+    report = b"""<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+    <!DOCTYPE report PUBLIC "-//JACOCO//DTD Report 1.1//EN" "report.dtd"><report name="a">
+    <package name="p"><counter type="LINE" missed="9" covered="1"/></package>
+    <counter type="INSTRUCTION" missed="5" covered="5"/>
+    <counter type="LINE" missed="3" covered="5"/></report>"""
+    assert coverage_percent(report, "jacoco.xml") == 62.5
+
+
 @pytest.mark.parametrize(
     ("attributes", "percent"),
     [
@@ -137,6 +147,9 @@ def test_a_rounded_rate_gives_way_to_counts_that_agree(attributes: str, percent:
         b'<coverage line-rate="-0.5"/>',
         b'<coverage line-rate="nan"/>',
         b'<coverage line-rate="1" lines-valid="0"/>',
+        b'<report><package><counter type="LINE" missed="0" covered="1"/></package></report>',
+        b'<report><counter type="LINE" missed="0" covered="0"/></report>',
+        b'<report><counter type="LINE" missed="-1" covered="1"/></report>',
     ],
 )
 def test_a_coverage_report_without_a_rate_is_an_error(report: bytes) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci.decide.failures.changed_lines import LinesOfTest
-from autoresearch_ci.measure.number.coverage_reports import CoverageFiles, go_lines, v8_lines
+from autoresearch_ci.measure.go_node_lines import CoverageFiles, go_lines, v8_lines
 
 GO = """\
 mode: set
