@@ -21,7 +21,7 @@ HARMLESS = {
     "stash": "stash --quiet",
     "switch": "switch --quiet --force --create elsewhere; reset --quiet --hard",
     "amend": "commit --quiet --amend --allow-empty -m amended",
-    "commit": "commit --quiet --all -m more",
+    "commit": "commit --quiet --all --allow-empty -m more",
     "a branch at our branch": f"branch mine {BRANCH}",
     "tag and gc": f"tag mine {BRANCH}; {PRUNE}",
 }
@@ -32,20 +32,28 @@ def do(repo: Repo, commands: str) -> None:
         repo.git(*command.split())
 
 
-@pytest.mark.parametrize("commands", HARMLESS.values(), ids=HARMLESS.keys())
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What is harmless is done one after the other; with --torture, each alone, too."""
+    if "names" in metafunc.fixturenames:
+        given = metafunc.function.__name__.startswith("test_nor_")
+        together = ["stash", "amend", "pack refs", "gc"] if given else list(HARMLESS)
+        alone = [[n] for n in together] if metafunc.config.getoption("--torture") else []
+        metafunc.parametrize("names", [together, *alone], ids=", ".join)
+
+
 def test_what_a_person_does_to_the_rest_of_the_repository_is_no_obstacle(
-    story: Story, commands: str
+    story: Story, names: list[str]
 ) -> None:
     story = story.half_way()
-    do(story.repo, commands)
+    for name in names:
+        do(story.repo, HARMLESS[name])
     story.as_it_is_now().check()
 
 
-@pytest.mark.parametrize("name", ["gc", "stash", "amend", "pack refs"])
-def test_nor_is_it_while_a_candidate_is_measured(story: Story, run: Run, name: str) -> None:
+def test_nor_is_it_while_a_candidate_is_measured(story: Story, run: Run, names: list[str]) -> None:
     """A candidate that no branch knows yet must not be pruned."""
     person = "git -c user.name=A -c user.email=a@b"
-    commands = HARMLESS[name].split("; ")
+    commands = [command for name in names for command in HARMLESS[name].split("; ")]
     lines = " && ".join(f"{person} -C {story.repo.path} {command}" for command in commands)
     once = story.repo.path.parent / "once"
     metric = f"if grep -q 9 value && mkdir {once}; then {lines} || exit 9; fi; {METRIC}"

@@ -189,33 +189,34 @@ def test_what_was_found_is_repaired_in_one_go(model: Model, repo: Repo) -> None:
     assert repo.git("for-each-ref", "--format=%(refname)", "refs/heads/autoresearch")
 
 
-@pytest.mark.parametrize(
-    ("evidence", "why"),
-    [
-        ((quote("return x + 4"),), "does not stand there"),
-        ((quote(path="../../etc/passwd"),), "no such text file"),
-        ((quote(path="/etc/passwd", text="root:x:0:0"),), "no such text file"),
-        ((quote(path=".git/config", text="repositoryformatversion"),), "no such text file"),
-        ((quote(line=500),), "in line 2, not near 500"),
-        ((ran(99),), "no such command was run"),
-        ((ran(1, exit_code=0),), "ended with exit code 1"),
-        (({"kind": "command"},), "no such command was run"),
-        ((), ""),
-    ],
-)
+MADE_UP = [
+    (quote("return x + 4"), "does not stand there"),
+    (quote(path="../../etc/passwd"), "no such text file"),
+    (quote(path="/etc/passwd", text="root:x:0:0"), "no such text file"),
+    (quote(path=".git/config", text="repositoryformatversion"), "no such text file"),
+    (quote(line=500), "in line 2, not near 500"),
+    (ran(99), "no such command was run"),
+    (ran(1, exit_code=0), "ended with exit code 1"),
+    ({"kind": "command"}, "no such command was run"),
+]
+
+
+@pytest.mark.parametrize("made_up", [MADE_UP, []], ids=["all", "none"])
 def test_made_up_evidence_is_dropped_counted_and_confirms_nothing(
-    model: Model, evidence: tuple[Json, ...], why: str
+    model: Model, made_up: list[tuple[Json, str]]
 ) -> None:
+    evidence = [piece for piece, _ in made_up]
     again = [calls(report(*evidence))] if evidence else []
     done = model(calls(hypothesis()), calls(report(*evidence)), *again)
     (item,) = model.items
     assert (item.status, item.claimed) == ("inconclusive", "confirmed")
     assert "needs a failing command or quote" in item.overruled
-    assert [why in told for told in item.dropped] == [True] * len(evidence)
+    dropped = zip(made_up, item.dropped, strict=True)
+    assert [told for (_, why), told in dropped if why not in told] == []
     assert done.handoff["findings"][0]["status"] == "unknown"
     if evidence:
         assert "what does not hold" in results(model.api, 2)[0][1]
-        assert "did not hold and was dropped: 1" in done.page("summary.md")
+        assert f"did not hold and was dropped: {len(evidence)}" in done.page("summary.md")
 
 
 def test_that_the_failing_command_fails_confirms_nothing(model: Model) -> None:
@@ -267,55 +268,44 @@ def test_a_control_of_another_file_than_the_claimed_one_proves_nothing(model: Mo
     assert model.debug.known().runs[5].exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("control", "why"),
-    [
+def test_a_control_that_does_not_fit_is_refused_and_runs_nothing(model: Model) -> None:
+    refused = [
         ({**CONTROL, "path": "none.py"}, "no file of the repository"),
         ({**CONTROL, "path": "../shop.py"}, "no file of the repository"),
         ({**CONTROL, "old": "return x + 4"}, "not 0 times"),
         ({**CONTROL, "old": "return x +"}, "not 2 times"),
-    ],
-)
-def test_a_control_that_does_not_fit_is_refused_and_runs_nothing(
-    model: Model, control: Json, why: str
-) -> None:
+    ]
     model(
         calls(hypothesis()),
-        calls(script(control=control)),
+        *(calls(script(control=control)) for control, _ in refused),
         calls(script(control=CONTROL)),
         calls(report(ran())),
     )
-    assert why in results(model.api, 2)[0][1]
+    for turn, (control, why) in enumerate(refused, start=2):
+        assert why in results(model.api, turn)[0][1], control
     (item,) = model.items
     assert (item.status, item.runs) == ("confirmed", (4,))
     assert model.debug.known().runs[5].mended == "shop.py"
 
 
-@pytest.mark.parametrize(
-    ("text", "language", "control", "why"),
-    [
-        (PROBE, "python", {**CONTROL, "new": "raise SystemExit(0)"}, "ends the process"),
-        (PROBE, "python", {**CONTROL, "new": "__import__('os')._exit(0)"}, "ends the process"),
-        ("raise SystemExit('x + 3' in open('shop.py').read())\n", "python", CONTROL, "reads shop"),
-        (
-            "import inspect, shop\nassert '3' not in inspect.getsource(shop)\n",
-            "python",
-            CONTROL,
-            "r",
-        ),
-        ("! grep -q 'x + 3' shop.py\n", "sh", CONTROL, "reads shop.py"),
-    ],
-)
-def test_a_control_that_would_pass_whatever_the_code_does_is_refused(
-    model: Model, text: str, language: str, control: Json, why: str
-) -> None:
+def test_a_control_that_would_pass_whatever_the_code_does_is_refused(model: Model) -> None:
+    seen = "import inspect, shop\nassert '3' not in inspect.getsource(shop)\n"
+    refused = [
+        (script(control={**CONTROL, "new": "raise SystemExit(0)"}), "ends the process"),
+        (script(control={**CONTROL, "new": "__import__('os')._exit(0)"}), "ends the process"),
+        (script("raise SystemExit('x + 3' in open('shop.py').read())\n", control=CONTROL),
+         "reads shop"),
+        (script(seen, control=CONTROL), "reads"),
+        (script("! grep -q 'x + 3' shop.py\n", "sh", control=CONTROL), "reads shop.py"),
+    ]  # fmt: skip
     model(
         calls(hypothesis()),
-        calls(script(text, language, control=control)),
+        *(calls(call) for call, _ in refused),
         calls(script(control=CONTROL)),
         calls(report(ran())),
     )
-    assert why in results(model.api, 2)[0][1]
+    for turn, (call, why) in enumerate(refused, start=2):
+        assert why in results(model.api, turn)[0][1], call
     (item,) = model.items
     assert (item.status, item.runs) == ("confirmed", (4,))
 
@@ -339,33 +329,31 @@ def test_a_script_that_cannot_even_begin_confirms_nothing(model: Model, text: st
     assert "before it could show anything" in results(model.api, 2)[0][1]
 
 
-@pytest.mark.parametrize(
-    ("call", "why"),
-    [
-        (tool("bash", command="id"), "there is no tool"),
-        (tool("write", path="shop.py", content="x"), "there is no tool"),
-        (tool("run_tests", tests=["../../outside.py"]), "cannot be told which tests"),
-        (tool("run_tests", tests="check.py; id"), "malformed"),
-        (tool("run_script", language="perl", script="x"), "expected one of"),
-        (tool("run_script", language="python", script="def f(:"), "cannot be read"),
-        (tool("run_script", language="python", script="x" * 40_000), "longer than"),
-        (tool("read", path="../../etc/passwd"), "not a plain relative path"),
-        (tool("read", path="/etc/passwd"), "relative to the repository"),
-        (tool("read", path="autoresearch/debug-t/handoff.json"), "no such file"),
-        (tool("grep", pattern="(" * 600), "too long"),
-        (broken_tool("report", '{"status": "conf'), "not a whole JSON object"),
-        (report(status="certain"), "expected one of"),
-        (report(evidence="shop.py"), "expected an array"),
-        (tool("hypothesis", claim="x"), "stated already"),
-    ],
-)
-def test_a_call_beyond_what_is_allowed_is_answered_and_runs_nothing(
-    model: Model, call: Json, why: str
-) -> None:
+BEYOND = [
+    (tool("bash", command="id"), "there is no tool"),
+    (tool("write", path="shop.py", content="x"), "there is no tool"),
+    (tool("run_tests", tests=["../../outside.py"]), "cannot be told which tests"),
+    (tool("run_tests", tests="check.py; id"), "malformed"),
+    (tool("run_script", language="perl", script="x"), "expected one of"),
+    (tool("run_script", language="python", script="def f(:"), "cannot be read"),
+    (tool("run_script", language="python", script="x" * 40_000), "longer than"),
+    (tool("read", path="../../etc/passwd"), "not a plain relative path"),
+    (tool("read", path="/etc/passwd"), "relative to the repository"),
+    (tool("read", path="autoresearch/debug-t/handoff.json"), "no such file"),
+    (tool("grep", pattern="(" * 600), "too long"),
+    (broken_tool("report", '{"status": "conf'), "not a whole JSON object"),
+    (report(status="certain"), "expected one of"),
+    (report(evidence="shop.py"), "expected an array"),
+    (tool("hypothesis", claim="x"), "stated already"),
+]
+
+
+def test_a_call_beyond_what_is_allowed_is_answered_and_runs_nothing(model: Model) -> None:
     end = report(quote(), status="disproven")
-    model(calls(hypothesis()), calls(call), calls(end))
-    failed, told = results(model.api, 2)[0]
-    assert (failed, why in told) == (True, True), told
+    model(calls(hypothesis()), *(calls(call) for call, _ in BEYOND), calls(end))
+    for turn, (call, why) in enumerate(BEYOND, start=2):
+        failed, told = results(model.api, turn)[0]
+        assert (failed, why in told) == (True, True), (call, told)
     assert len(model.debug.known().runs) == 3
     assert model.items[0].status == "disproven"
 
