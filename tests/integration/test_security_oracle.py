@@ -17,7 +17,7 @@ import pytest
 from tests.auditing import APP, LABELS, NOTHING, Label, Oracle, words_of
 from tests.conftest import Repo
 from tests.integration.test_security_model import Scan, Scanned, api, scan
-from tests.messages_api import Json, Reply, calls, ends, error, refuses, text, tool
+from tests.messages_api import Json, Reply, calls, ends, refuses, text, tool
 
 __all__ = ["api", "scan"]
 
@@ -114,12 +114,11 @@ def judged(
 
 
 Judged = Callable[..., Surfaces]
-ASKED = [
-    (worst, asked) for n, worst in enumerate(LEVELS) for asked in {worst, LEVELS[max(0, n - 1)]}
-]
 
 
-@pytest.mark.parametrize(("worst", "fail_on"), [*sorted(ASKED), ("critical", "never")])
+@pytest.mark.parametrize(
+    ("worst", "fail_on"), [("high", "high"), ("high", "critical"), ("critical", "never")]
+)
 def test_a_perfect_model_gives_what_the_labels_say(
     judged: Judged, worst: str, fail_on: str
 ) -> None:
@@ -150,16 +149,18 @@ def test_with_scanners_a_perfect_model_gives_what_the_labels_say(
 # --- noise ----------------------------------------------------------------------------------------
 
 
-def shifted(by: int) -> Oracle:
-    def finding(label: Label) -> Json:
-        quote = {"kind": "quote", "path": label.path, "line": label.line + by, "text": label.quote}
-        return label.finding(line=label.line + by, evidence=[quote])
-
-    return Oracle(finding=finding)
+def moved(label: Label, by: int) -> Json:
+    quote = {"kind": "quote", "path": label.path, "line": label.line + by, "text": label.quote}
+    return label.finding(line=label.line + by, evidence=[quote])
 
 
-def renamed(path: str) -> Oracle:
-    return Oracle(finding=lambda label: replace(label, path=path).finding())
+def each(**by_severity: Callable[[Label], Json]) -> Oracle:
+    """Each finding has a noise of its own."""
+    return Oracle(finding=lambda label: by_severity[label.severity](label))
+
+
+def renamed(path: str) -> Callable[[Label], Json]:
+    return lambda label: replace(label, path=path).finding()
 
 
 def with_more(*more: Json) -> Oracle:
@@ -170,42 +171,41 @@ MADE_UP = [
     replace(WORLD[0], path=path, line=n, quote=f"eval(request.args['x{n}'])", cwe=95).finding(
         severity="critical"
     )
-    for n, path in enumerate(["web.js", "gone.js", "/proc/self/environ", "../../etc/passwd"] * 1250)
+    for n, path in enumerate(["web.js", "gone.js", "/proc/self/environ", "../../etc/passwd"] * 125)
 ]
 WORDS = {"critical": "Blocker", "high": "ERROR", "medium": "moderate", "low": "Minor"}
 NOISE = {
-    "lines too low": shifted(5),
-    "lines too high": shifted(-5),
-    "another case": renamed("WEB.js"),
-    "as in a diff": renamed("b/web.js"),
-    "an absolute path": renamed("/home/runner/work/shop/shop/web.js"),
-    "a path of a container": renamed("/github/workspace/web.js"),
-    "backslashes": renamed(".\\web.js"),
-    "words of another scale": Oracle(
-        finding=lambda label: label.finding(severity=WORDS[label.severity], stride="Tampering")
+    "other lines, another case, as in a diff": each(
+        critical=lambda label: moved(label, 5),
+        high=lambda label: moved(label, -5),
+        medium=renamed("WEB.js"),
+        low=renamed("b/web.js"),
     ),
-    "numbers as texts": Oracle(
-        finding=lambda label: label.finding(line=f"L{label.line}", cwe=str(label.cwe))
+    "paths of elsewhere, numbers as texts": each(
+        critical=renamed("/home/runner/work/shop/shop/web.js"),
+        high=renamed("/github/workspace/web.js"),
+        medium=renamed(".\\web.js"),
+        low=lambda label: label.finding(line=f"L{label.line}", cwe=str(label.cwe)),
     ),
-    "ten duplicates": Oracle(
+    "words of another scale, each ten times": Oracle(
+        finding=lambda label: label.finding(severity=WORDS[label.severity], stride="Tampering"),
         report=lambda found: calls(
             tool("report", findings=[one for one in found for _ in range(10)])
+        ),
+    ),
+    "five hundred that are made up, and malformed ones": with_more(
+        {"title": "x"}, {**NOTHING, "cwe": -1}, *MADE_UP
+    ),
+    "words before several calls": Oracle(
+        report=lambda found: calls(
+            text("I found this:"), *(tool("report", findings=[one]) for one in found)
         )
-    ),
-    "a deleted file": with_more(*MADE_UP[1:3]),
-    "five thousand findings": with_more(*MADE_UP),
-    "split in calls": Oracle(
-        report=lambda found: calls(*(tool("report", findings=[one]) for one in found))
-    ),
-    "words before calls": Oracle(
-        report=lambda found: calls(text("I found this:"), tool("report", findings=found))
     ),
     "JSON in prose": Oracle(
         report=lambda found: ends(
             text("So {it} is:\n```json\n" + json.dumps({"findings": found}) + "\n```\nAll of it.")
         )
     ),
-    "malformed ones among them": with_more({"title": "x"}, {**NOTHING, "cwe": -1}),
 }
 
 
@@ -248,15 +248,11 @@ def test_who_finds_nothing_is_not_clean_when_scanners_disagree(judged: Judged, r
 
 BROKEN: dict[str, tuple[Callable[[Json], Reply], Sequence[str]]] = {
     "refuses": (lambda body: refuses("cyber"), ()),
-    "is cut off": (
-        lambda body: calls(tool("read", path="app.py"), stop="max_tokens"),
-        ("--set", "claude.turns=5"),
-    ),
     "reads nothing": (Oracle(labels=(), reads=False), ()),
-    "a key that expired": (lambda body: error(401, "authentication_error"), ()),
-    "a rate limit": (lambda body: error(429, "rate_limit_error"), ()),
     "a spent budget": (Oracle(labels=WORLD), ("--set", "budget.tokens=1500")),
 }
+"""Of those in test_model_audit.py the ways that differ here: asked nothing, looked at nothing, and
+came not to the end."""
 
 
 @pytest.mark.parametrize("how", BROKEN)
