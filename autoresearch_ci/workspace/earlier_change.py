@@ -24,12 +24,6 @@ FileSides = Mapping[str, tuple[str | None, str | None]]
 """Text before and after, by path; `None`: there was no such file."""
 
 
-def resolve(git: GitDirectory, name: str) -> str | None:
-    """The commit's full name; `None`: unknown here, or several begin like this."""
-    code, out, _ = git.attempt("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-    return out.decode().strip() if code == 0 else None
-
-
 def files(git: GitDirectory, commit: str, since: str = "") -> FileSides | None:
     """What it did to its only parent, or to `since`; `None`: it is no small change of text."""
     sides = _sides(git, commit, since)

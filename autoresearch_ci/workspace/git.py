@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -129,6 +130,8 @@ _CANNOT_WRITE = re.compile(
     re.IGNORECASE,
 )
 
+_COMMIT = re.compile(rb"([0-9a-f]{40,64}) commit [0-9]+\n")
+
 
 class GitDirectory:
     """One git directory, called with our configuration; raises `WorkspaceError`."""
@@ -137,6 +140,8 @@ class GitDirectory:
         self._git = git.Git(str(cwd))
         self._environment = {**_ENVIRONMENT, "GIT_DIR": str(git_dir), **environment}
         self._readers: dict[str, git.Git.AutoInterrupt] = {}
+        self._turn = threading.Lock()
+        """Who asks what a name means: the answer is the next line."""
         self._writer: tuple[git.Git.AutoInterrupt, Mapping[str, str]] | None = None
         """Moves refs, and the settings that it was started with."""
 
@@ -257,21 +262,32 @@ class GitDirectory:
 
     def blob_size(self, name: str) -> int:
         """Bytes of a blob, without reading it."""
-        return self._asked("--batch-check", name)[2]
+        with self._turn:
+            return self._asked("--batch-check", name)[2]
+
+    def commit(self, name: str) -> str | None:
+        """The commit that a name of any kind means, through the same process; `None`: none."""
+        asked = f"{name}^{{commit}}"
+        if name.startswith("-") or "\n" in name or "\0" in name:
+            return None
+        with self._turn:
+            reader = self._reader("--batch-check")
+            try:
+                reader.stdin.write(os.fsencode(f"{asked}\n"))
+                reader.stdin.flush()
+                told = reader.stdout.readline()
+            except BrokenPipeError:
+                told = b""
+            if not told:  # somebody has killed it
+                del self._readers["--batch-check"]
+                code, told, _ = self.attempt("rev-parse", "--verify", "--quiet", asked)
+                return None if code else told.decode().strip()
+        found = _COMMIT.fullmatch(told)
+        return found[1].decode() if found else None
 
     def _asked(self, mode: str, name: str) -> tuple[git.Git.AutoInterrupt, str, int]:
         """The process that answers, the object's kind and its size."""
-        # GitPython's own reader understands SHA-1 names only.
-        if mode not in self._readers:
-            with _signals_held():
-                environment = {**self._environment, **_configuration({})}
-                self._readers[mode] = self._git.execute(
-                    [*_program(environment), "cat-file", mode],
-                    istream=subprocess.PIPE,
-                    as_process=True,
-                    env=environment,
-                )
-        reader = self._readers[mode]
+        reader = self._reader(mode)
         reader.stdin.write(name.encode() + b"\n")
         reader.stdin.flush()
         header = reader.stdout.readline().split()
@@ -282,6 +298,19 @@ class GitDirectory:
                 "do: clone in full, or git fetch --refetch --no-filter."
             )
         return reader, header[1].decode(), int(header[2])
+
+    def _reader(self, mode: str) -> git.Git.AutoInterrupt:
+        # GitPython's own reader understands SHA-1 names only.
+        if mode not in self._readers:
+            with _signals_held():
+                environment = {**self._environment, **_configuration({})}
+                self._readers[mode] = self._git.execute(
+                    [*_program(environment), "cat-file", mode],
+                    istream=subprocess.PIPE,
+                    as_process=True,
+                    env=environment,
+                )
+        return self._readers[mode]
 
     def close(self) -> None:
         for reader in self._readers.values():

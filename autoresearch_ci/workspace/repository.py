@@ -92,13 +92,13 @@ class Repository:
 
     def head(self) -> str:
         """The commit that HEAD names. Raises `WorkspaceError` when there is none yet."""
-        code, out, _ = self._git.attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-        if code:
+        commit = self._git.commit("HEAD")
+        if commit is None:
             raise WorkspaceError(
                 "the repository has no commit yet (unborn HEAD), so there is nothing to start "
                 "from.\ndo: git add -A && git commit -m 'first commit'"
             )
-        return out.decode().strip()
+        return commit
 
     def object_format(self) -> str:
         """`sha1` or `sha256`."""
@@ -191,10 +191,7 @@ class Repository:
 
     def ref(self, name: str) -> str | None:
         """The commit a full ref name points at, or `None`."""
-        if name.startswith("-"):
-            return None
-        code, out, _ = self._git.attempt("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-        return None if code else out.decode().strip()
+        return self._git.commit(name)
 
     def contains(self, commit: str) -> bool:
         """Whether HEAD is `commit` or builds upon it, as far as this clone's history goes."""

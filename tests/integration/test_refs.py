@@ -53,18 +53,48 @@ def test_a_symbolic_ref_in_the_place_of_ours_is_not_followed(
     assert repo.git("rev-parse", "theirs", "refs/autoresearch/x").split() == [first, second]
 
 
+def kill_our(word: bytes) -> None:
+    """The process of git's that was started with that word."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    words = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in children}
+    (process,) = (int(pid) for pid in children if word in words[pid])
+    os.kill(process, signal.SIGKILL)
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+
+
 def test_a_process_that_was_killed_while_it_waited_is_replaced(
     repo: Repo, moved: tuple[Repository, str, str]
 ) -> None:
     repository, first, second = moved
     repository.set_ref("refs/autoresearch/x", first)
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    words = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in children}
-    (process,) = (int(pid) for pid in children if b"update-ref" in words[pid])
-    os.kill(process, signal.SIGKILL)
-    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+    kill_our(b"update-ref")
     repository.set_ref("refs/autoresearch/x", second)
     assert repo.git("rev-parse", "refs/autoresearch/x") == second
+    assert repository.head() == second
+    kill_our(b"--batch-check")
+    assert (repository.head(), repository.ref(REF)) == (second, None)
+
+
+def test_a_name_means_what_it_means_to_git_at_that_moment(
+    repo: Repo, moved: tuple[Repository, str, str]
+) -> None:
+    """Also of what was packed or committed since the process that answers began."""
+    repository, first, second = moved
+    repo.git("tag", "-a", "-m", "a tag", "known", first)
+    blob = repo.git("rev-parse", "HEAD:value")
+    for name, meant in (
+        *(("HEAD", second), ("HEAD~1", first), ("HEAD^1", first), ("known", first)),
+        *((first[:9], first), (f"{second}^{{commit}}", second), ("HEAD^2", None)),
+        *((blob, None), ("none", None), ("origin/", None), ("", None), ("a b 5", None)),
+        *(("--all", None), ("HEAD\nHEAD", None), ("HEAD\0", None), ("f" * 40, None)),
+    ):
+        assert repository.ref(name) == meant, name
+    repo.git("pack-refs", "--all")
+    third = repo.commit("third")
+    repo.git("update-ref", "-d", "refs/tags/known")
+    repo.git("gc", "--quiet")
+    found = [repository.ref(name) for name in ("HEAD", "main", "known")]
+    assert found == [third, third, None]
 
 
 def test_a_hook_that_is_configured_meanwhile_is_not_run(

@@ -29,7 +29,7 @@ from autoresearch_ci.publish.forge.forge_refusals import (
     classify,
     explain,
 )
-from autoresearch_ci.workspace.earlier_change import FileSides, files, resolve
+from autoresearch_ci.workspace.earlier_change import FileSides, files
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.signing import Signing
@@ -256,7 +256,7 @@ class Remote:
 
     def resolve(self, name: str) -> str | None:
         """The full name of a commit that is here; `None`: none, or several."""
-        return resolve(self._git, name)
+        return self._git.commit(name)
 
     def change(self, commit: str, since: str = "") -> FileSides | None:
         """What a commit that is here did, or all since another; `None`: no small change of text."""
