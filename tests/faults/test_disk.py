@@ -47,25 +47,46 @@ def stopped_clearly(done: Result, meaning: str) -> None:
     assert "--resume" in done.err
 
 
+FAULTS = [
+    ("records", "fsync", "EIO", 5),
+    ("journal", "write", "ENOSPC", 2),
+    ("new journal", "rename", "EIO", 1),
+    ("page", "openat", "ENOSPC", 1),
+]
+"""What each place is for, and each call, once."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With --torture all that there may be, else a sample."""
+    torture = metafunc.config.getoption("--torture")
+    if "fault" in metafunc.fixturenames:
+        every = [(p, c, e, n) for p in PLACES for c in CALLS for e in MEANING for n in (1, 2, 5)]
+        faults = every if torture else FAULTS
+        metafunc.parametrize("fault", faults, ids=lambda fault: "-".join(map(str, fault)))
+    elif "kib" in metafunc.fixturenames:
+        metafunc.parametrize("kib", [0, 8, 20, 40, 64, 96] if torture else [0, 20, 64])
+    elif "names" in metafunc.fixturenames:
+        metafunc.parametrize("names", [0, 1, 2, 5, 9, 14, 20] if torture else [0, 2, 9])
+    elif "cut" in metafunc.fixturenames:
+        every = [(where, cut) for where in ("records", "journal") for cut in (1, 30, 200)]
+        metafunc.parametrize(("where", "cut"), every if torture else every[:3:2] + every[4:5])
+
+
 @needs_strace
-@pytest.mark.parametrize("place", PLACES)
 def test_a_file_of_ours_that_cannot_be_written_stops_the_run_and_loses_nothing(
-    story: Story, torture: bool, place: str
+    story: Story, torture: bool, fault: tuple[str, str, str, int]
 ) -> None:
+    place, call, error, number = fault
     path = story.repo.path / PLACES[place]
-    faults = [(c, e, n) for c in CALLS for e in MEANING for n in (1, 2, 5)]
-    hit = 0
-    for call, error, number in faults if torture else random.Random(place).sample(faults, 1):
-        inject = f"inject={call}:error={error}:when={number}"
-        under = ["strace", "-qq", "-o", "/dev/null", "-P", str(path), "-e", f"trace={call}"]
-        process = story.run.start("--guard", GUARD, under=[*under, "-e", inject], metric=METRIC)
-        done = story.run.finish(process)
-        if done.code:  # else that call was not made so often
-            hit += 1
-            stopped_clearly(done, MEANING[error])
-        story.check()
-        story.start_over()
-    assert hit or not torture
+    inject = f"inject={call}:error={error}:when={number}"
+    under = ["strace", "-qq", "-o", "/dev/null", "-P", str(path), "-e", f"trace={call}"]
+    process = story.run.start("--guard", GUARD, under=[*under, "-e", inject], metric=METRIC)
+    done = story.run.finish(process)
+    if done.code:
+        stopped_clearly(done, MEANING[error])
+    else:
+        assert torture, "that call was not made so often"
+    story.check()
 
 
 @needs_strace
@@ -102,28 +123,26 @@ def test_git_that_cannot_write_stops_the_run_and_loses_nothing(
         story.start_over()
 
 
-@pytest.mark.parametrize("room", [0, 8, 20, 40, 64, 96])
 def test_a_full_disk_stops_the_run_and_loses_nothing(
-    run: Run, script: Script, repo: Repo, on_small_disk: OnSmallDisk, room: int
+    run: Run, script: Script, repo: Repo, on_small_disk: OnSmallDisk, kib: int
 ) -> None:
-    """The disk is full `room` KiB after the baseline; with room made, the run goes on."""
+    """The disk is full `kib` KiB after the baseline; with room made, the run goes on."""
 
     def fill(ballast: Path) -> None:
         status = os.statvfs(ballast)
-        size = status.f_bavail * status.f_frsize - room * 1024
+        size = status.f_bavail * status.f_frsize - kib * 1024
         (ballast / "big").write_bytes(bytes(max(0, size)))
 
     on_small_disk(SMALL, lambda disk: stops_and_goes_on(disk, run, script, repo, fill))
 
 
-@pytest.mark.parametrize("room", [0, 1, 2, 5, 9, 14, 20])
 def test_a_disk_with_no_room_for_files_stops_the_run_and_loses_nothing(
-    run: Run, script: Script, repo: Repo, on_small_disk: OnSmallDisk, room: int
+    run: Run, script: Script, repo: Repo, on_small_disk: OnSmallDisk, names: int
 ) -> None:
-    """The same with room for bytes, and for `room` more names."""
+    """The same with room for bytes, and for so many more names."""
 
     def fill(ballast: Path) -> None:
-        for n in range(os.statvfs(ballast).f_favail - room):
+        for n in range(os.statvfs(ballast).f_favail - names):
             (ballast / str(n)).touch()
 
     on_small_disk(FEW_FILES, lambda disk: stops_and_goes_on(disk, run, script, repo, fill))
@@ -203,8 +222,6 @@ def test_measured_code_that_fills_the_disk_is_no_number_and_the_run_goes_on(
     on_small_disk(options, body)
 
 
-@pytest.mark.parametrize("where", ["records", "journal"])
-@pytest.mark.parametrize("cut", [1, 30, 200])
 def test_a_torn_last_line_is_written_again(story: Story, where: str, cut: int) -> None:
     """The power went while the last row was on its way to the disk."""
     story = story.half_way()

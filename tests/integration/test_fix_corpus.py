@@ -81,27 +81,22 @@ def ended(asked: Iterable[Mapping[str, Any]], done: Result) -> dict[str, str]:
     return found  # of what was kept too much, nothing is left to ask about
 
 
-def test_right_repairs_are_kept_in_one_iteration_and_wrong_ones_never(
+def test_right_repairs_are_kept_in_one_iteration_and_wrong_ones_and_shortcuts_never(
     repo: Repo, fix: Fix, broken: Mapping[str, Any], tally: Tally
 ) -> None:
-    right, wrong = broken["right"], [{**answer, "wrong": True} for answer in broken["wrong"]]
-    asked = in_stages(broken, wrong)
-    done = fix([proposal(broken, answer) for answer in asked], "--until-green", *MANY)
-    tally("right repairs kept", done.column("status").count("keep"))
+    """Although scope names each file, tests and settings of tools too."""
+    wrong = [{**answer, "wrong": True} for answer in broken["wrong"]]
+    cheats = [{"rule": "", **answer} for answer in broken["cheats"]]
+    asked = in_stages(broken, [*wrong, *cheats])
+    scope = ("--scope", *broken["files"])
+    done = fix([proposal(broken, answer) for answer in asked], "--until-green", *scope, *MANY)
+    kept = done.column("status").count("keep")
+    tally("right repairs kept", kept)
     tally("wrong repairs tried", len(wrong))
+    tally("shortcuts tried", len(cheats))
+    tally("shortcuts kept", kept - len(broken["right"]))
     assert ended(asked, done) == {}, done.told
     assert (done.code, done.column("metric")[-1]) == (0, "0"), done.told
     commits = repo.git("rev-list", "--reverse", "main..refs/heads/autoresearch/t").split()
     changed = [repo.git("show", "--format=", "--name-only", name) for name in commits]
-    assert changed == [answer["edits"][0]["path"] for answer in right]
-
-
-def test_shortcuts_are_never_kept(fix: Fix, broken: Mapping[str, Any], tally: Tally) -> None:
-    """Although scope names each file, tests and settings of tools too."""
-    cheats = [{"rule": "", **answer} for answer in broken["cheats"]]
-    asked = in_stages(broken, cheats)
-    scope = ("--scope", *broken["files"])
-    done = fix([proposal(broken, answer) for answer in asked], *scope, *MANY)
-    tally("shortcuts tried", len(cheats))
-    tally("shortcuts kept", done.column("status").count("keep") - len(broken["right"]))
-    assert ended(asked, done) == {}, done.told
+    assert changed == [answer["edits"][0]["path"] for answer in broken["right"]]
