@@ -440,22 +440,24 @@ DISGUISES: dict[str, Callable[[str], Any]] = {
 }
 
 
-@pytest.mark.parametrize("disguise", DISGUISES)
 def test_a_secret_that_a_model_writes_goes_nowhere(
-    disguise: str,
     api: MessagesApi,
     run: Run,
     canary: str,
     nothing_leaked: Callable[..., None],
     tally: Tally,
 ) -> None:
-    api.answer(DISGUISES[disguise](canary))
-    done = run_claude(run)
+    api.answer(*(answer(canary) for answer in DISGUISES.values()))
+    done = run_claude(run, "--iterations", str(len(DISGUISES)))
     assert done.code == 0, done.told
-    assert done.column("status") == ["baseline", "discard"], done.told
-    assert done.column("reason")[1] == "contains a secret"
-    assert done.column("description")[1] == "withheld"
-    tally("secrets written by models", 1)
+    rows = zip(DISGUISES, done.rows[1:], strict=True)
+    told = ("discard", "contains a secret", "withheld")
+    assert {
+        name: found
+        for name, row in rows
+        if (found := (row["status"], row["reason"], row["description"])) != told
+    } == {}, done.told
+    tally("secrets written by models", len(DISGUISES))
     nothing_leaked([canary], json.dumps(api.requests), done.out, done.err)
 
 
@@ -551,9 +553,7 @@ def test_a_secret_that_the_repository_already_has_does_not_stop_work_beside_it(
 # --- what commands print --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["cat", "rev", "base64", "xxd -p", "fold -w20", "sed s/^/key:/"])
 def test_what_a_metric_prints_of_its_secret_is_not_repeated(
-    how: str,
     run: Run,
     script: Script,
     canary: str,
@@ -565,14 +565,15 @@ def test_what_a_metric_prints_of_its_secret_is_not_repeated(
         {"description": "breaks", "files": {"value": "crash"}},
         {"description": "better", "files": {"value": "9\n"}},
     )
-    say = f"echo $DEPLOY_TOKEN | {how}; echo $DEPLOY_TOKEN >&2"
+    ways = ("cat", "rev", "base64", "xxd -p", "fold -w20", "sed s/^/key:/")
+    say = "".join(f"echo $DEPLOY_TOKEN | {way}; " for way in ways) + "echo $DEPLOY_TOKEN >&2"
     done = run(
         *("--set", "pass_env=[DEPLOY_TOKEN]", "--metric-name", "score", "--json"),
         metric=f"{say}; grep -q crash value && exit 3; echo score: $(cat value)",
         guard=f"{say}; test $(cat value) = 10",
     )
     assert done.column("status") == ["baseline", "crash", "discard"], done.told
-    assert "***" in (done.folder / "logs" / "0.log").read_text()
+    assert (done.folder / "logs" / "0.log").read_text().count("***") > len(ways)
     nothing_leaked([canary], done.out, done.err)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import random
 import time
@@ -61,15 +62,14 @@ def test_a_variable_of_any_name_that_holds_it_is_withheld() -> None:
 
 
 def test_what_a_variable_of_any_name_holds_is_redacted() -> None:
-    for token in TOKENS:
-        for value in ("{}", "Bearer {}", "endpoint=x;{}"):
-            redactor = Redactor(secret_values({"PLAIN": value.format(token)}))
-            for text in (token, token[::-1], base64.b64encode(token.encode()).decode()):
-                shown = redactor.redact(f"before {text} after endpoint=x; Bearer")
-                assert shown.startswith("before "), value
-                assert shown.endswith(" after endpoint=x; Bearer"), value
-                assert not [part for part in secrets_of(token) if part in shown], shown
-                assert not redactor.found_in(shown), shown
+    for token, value in zip(TOKENS, itertools.cycle(("{}", "Bearer {}", "endpoint=x;{}"))):
+        redactor = Redactor(secret_values({"PLAIN": value.format(token)}))
+        for text in (token, token[::-1], base64.b64encode(token.encode()).decode()):
+            shown = redactor.redact(f"before {text} after endpoint=x; Bearer")
+            assert shown.startswith("before "), value
+            assert shown.endswith(" after endpoint=x; Bearer"), value
+            assert not [part for part in secrets_of(token) if part in shown], shown
+            assert not redactor.found_in(shown), shown
 
 
 def test_a_command_that_holds_it_is_refused() -> None:
@@ -151,14 +151,14 @@ HEADS = sorted({head for form in TOKEN_FORMS for head in form.heads})
 def test_no_text_takes_long(joint: str) -> None:
     """Every head, over and over: what begins a token and goes on for ever."""
     for text in (
-        joint.join(HEADS * 300),
-        *((head + joint) * (200_000 // len(head + joint)) for head in HEADS[::7]),
-        *(f"{begin}{joint}" * 20_000 for begin in ("eyJ", "ghs_", "ghs_1_eyJ", ".eyJaaaaaaaaaaa")),
-        f"-----BEGIN PRIVATE KEY-----{joint}" * 5_000,
+        joint.join(HEADS * 60),
+        *((head + joint) * (40_000 // len(head + joint)) for head in HEADS[::7]),
+        *(f"{begin}{joint}" * 5_000 for begin in ("eyJ", "ghs_", "ghs_1_eyJ", ".eyJaaaaaaaaaaa")),
+        f"-----BEGIN PRIVATE KEY-----{joint}" * 1_500,
     ):
         begun = time.process_time()
         tokens_in(text)
-        assert time.process_time() - begun < 2, text[:100]
+        assert time.process_time() - begun < 1, text[:100]
 
 
 def test_a_secret_is_what_comes_after_the_part_that_everybody_knows() -> None:

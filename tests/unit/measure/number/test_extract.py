@@ -247,13 +247,13 @@ def test_the_metric_at_the_end_of_a_huge_output_is_found() -> None:
     assert extract(output, *at(regex=r"^x: (\d)$")) == 2
 
 
-@pytest.mark.parametrize("line", [" " * 2_000_000, "a" + " " * 2_000_000, "METRIC " * 300_000])
+@pytest.mark.parametrize("line", [" " * 400_000, "a" + " " * 400_000, "METRIC " * 60_000])
 def test_one_endless_line_takes_linear_time(line: str) -> None:
     start = time.process_time()
     for where in (VAL_BPB, at(), at(last_number=True)):
         with pytest.raises(MetricError):
             extract(line, *where)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(

@@ -114,12 +114,12 @@ def test_an_error_that_says_nothing_or_is_a_number_is_none(error: str) -> None:
 def test_much_that_begins_like_json_costs_little() -> None:
     began = time.process_time()
     for text in (
-        "[1,[" * 500_000,
-        '{"a":1,' * 300_000 + "\n",
-        "[x\n" * 1_000_000,
-        "[[],\n" * 300_000,
+        "[1,[" * 100_000,
+        '{"a":1,' * 60_000 + "\n",
+        "[x\n" * 200_000,
+        "[[],\n" * 60_000,
     ):
         with pytest.raises(MetricError):
             json_number(f"log\n{text}", "$.a")
         mentions(f"log\n{text}", "$.a")
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 5
