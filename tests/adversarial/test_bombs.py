@@ -567,25 +567,25 @@ def test_a_message_of_many_parts_is_counted_in_bounded_time(tally: Tally) -> Non
     began = time.process_time()
     report = claude_says("\n".join(part % number for number in range(50_000)))
     assert report.tokens >= 7
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 4
     tally("bombs tried", 1)
 
 
 @pytest.mark.parametrize(
     "output",
     [
-        '{"a":\n' * 300_000,
-        '{"a"\n' * 250_000,
-        "{\n" * 250_000,
-        '{"a":' * 100_000,
-        '{"a": [' * 200_000,
+        '{"a":\n' * 60_000,
+        '{"a"\n' * 50_000,
+        "{\n" * 50_000,
+        '{"a":' * 20_000,
+        '{"a": [' * 40_000,
     ],
 )
 def test_an_agents_output_is_read_in_bounded_time(output: str, tally: Tally) -> None:
     began = time.process_time()
     assert claude_says(output).tokens == 0
     assert codex_says(output).message == ""
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 4
     tally("bombs tried", 1)
 
 

@@ -501,8 +501,13 @@ def test_a_failure_that_stays_ends_the_run_after_bounded_tries(bench: Bench) -> 
 WHOLE = change()
 
 
-@pytest.mark.parametrize("ending", ["quiet", "reset"])
-@pytest.mark.parametrize("count", range(len(WHOLE.events)))
+@pytest.mark.parametrize(
+    ("count", "ending"),
+    [
+        *((n, "quiet") for n in range(len(WHOLE.events))),
+        *((n, "reset") for n in range(0, len(WHOLE.events), 4)),
+    ],
+)
 def test_an_answer_cut_at_any_event_edits_nothing_and_is_asked_for_again(
     bench: Bench, count: int, ending: str
 ) -> None:

@@ -554,18 +554,22 @@ VANDALISM = {
 }
 
 
-@pytest.mark.parametrize("harm", VANDALISM.values(), ids=VANDALISM.keys())
 def test_what_a_measurement_does_does_not_reach_the_next(
-    run: Run, script: Script, repo: Repo, harm: str
+    run: Run, script: Script, repo: Repo
 ) -> None:
+    """Each candidate does another harm, the unmodified code the first."""
+    last = 10 + len(VANDALISM)
+    harms = "".join(f"{n})\n{harm}\n;;\n" for n, harm in enumerate(VANDALISM.values(), start=10))
+    census = f"box=$(dirname $PWD)\n(set -- $box; {CENSUS})\n"
     repo.write("folder/file", "content\n")
-    repo.write("bench.sh", f"box=$(dirname $PWD)\n(set -- $box; {CENSUS})\n{harm}\n")
+    repo.write("bench.sh", f"{census}case $(cat value) in\n{harms}esac\n")
     repo.commit("benchmark")
-    script(value(9), value(8), value(7))
-    done = run(metric="bash bench.sh")
+    script(*map(value, range(11, last + 1)))
+    done = run("--iterations", str(len(VANDALISM)), metric="bash bench.sh")
     assert done.code == 0, done.told
-    assert done.column("status") == ["baseline", *["discard"] * 3], done.told
-    assert len(set(done.column("metric"))) == 1, done.told
+    found = dict(zip(["none yet", *VANDALISM], done.column("metric"), strict=True))
+    assert len(set(found.values())) == 1, found
+    assert done.column("status") == ["baseline", *["discard"] * len(VANDALISM)], done.told
     assert "this metric is deterministic" in done.out  # the baseline's own runs saw no difference
     assert run.leftovers() == []
 
@@ -693,19 +697,25 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
-def test_any_name_can_be_edited_measured_and_kept(
-    run: Run, script: Script, repo: Repo, name: str
-) -> None:
-    repo.write(f"src/{name}", "10\n")
+def test_any_name_can_be_edited_measured_and_kept(run: Run, script: Script, repo: Repo) -> None:
+    names = [f"src/{name}" for name in NAMES.values()]
+    for name in names:
+        repo.write(name, "10\n")
     repo.write("src/back\\slash", "x\n")
     repo.commit("names")
-    metric = "find src -type f ! -name 'back*' -exec cat {} +; rm -rf src"
-    script(change(f"edit {name}", f"src/{name}", "9\n"), change("add", f"src/{name}2", "8\n"))
-    done = run(scope="src/", metric=metric)
-    assert done.column("status") == ["baseline", "keep", "metric-error"], done.told
-    assert repo.show(BRANCH, f"src/{name}") == b"9\n"
-    assert repo.git("diff", "--name-only", "-z", "main", BRANCH) == f"src/{name}\0"
+    metric = "find src -type f ! -name 'back*' -exec cat {} + | awk '{n += $1} END {print n}'"
+    edits = [change(f"edit {name}", name, "9\n") for name in names]
+    script(*edits, *(change(f"add {name}2", f"{name}2", "8\n") for name in names))
+    done = run("--iterations", "99", scope="src/", metric=f"{metric}; rm -rf src")
+    total = 10 * len(names)
+    assert done.column("status")[1:] == [*["keep"] * len(names), *["discard"] * len(names)]
+    assert done.column("metric")[1:] == [
+        *(str(total - n - 1) for n in range(len(names))),
+        *[str(total - len(names) + 8)] * len(names),
+    ]
+    assert {repo.show(BRANCH, name) for name in names} == {b"9\n"}
+    changed = repo.git("diff", "--name-only", "-z", "main", BRANCH).split("\0")[:-1]
+    assert set(changed) == set(names)
 
 
 def test_names_that_are_no_text_are_carried_along(run: Run, script: Script, repo: Repo) -> None:
@@ -760,23 +770,24 @@ BYTES = {
 
 
 @pytest.mark.parametrize("attributes", ["", "* text=auto eol=crlf\n"], ids=["plain", "crlf"])
-@pytest.mark.parametrize("content", BYTES.values(), ids=BYTES.keys())
 def test_bytes_outside_the_edit_stay_as_they_are(
-    run: Run, script: Script, repo: Repo, content: bytes, attributes: str
+    run: Run, script: Script, repo: Repo, attributes: str
 ) -> None:
-    repo.write("file", content)
+    for name, content in BYTES.items():
+        repo.write(f"files/{name}", content)
     repo.commit("as it is")
     if attributes:
         repo.write(".gitattributes", attributes)
         repo.git("add", ".gitattributes")
         repo.git("commit", "--quiet", "-m", "attributes")
-    base = repo.show("main", "file")
-    edit = {"path": "file", "old": "value = 10", "new": "value = 9"}
-    script({"description": "edit", "edits": [edit]})
-    metric = "grep -ao 'value = [0-9]*' file | cut -c9-"
-    done = run(scope="file", metric=metric)
+    edit = {"old": "value = 10", "new": "value = 9"}
+    script({"description": "edit", "edits": [{"path": f"files/{n}", **edit} for n in BYTES]})
+    metric = "grep -aoh 'value = [0-9]*' files/* | cut -c9- | sort -u"
+    done = run(scope="files/", metric=metric)
     assert done.column("status") == ["baseline", "keep"], done.told
-    assert repo.show(BRANCH, "file") == base.replace(b"10", b"9")
+    for name in BYTES:
+        base = repo.show("main", f"files/{name}")
+        assert repo.show(BRANCH, f"files/{name}") == base.replace(b"10", b"9")
 
 
 def test_a_candidate_is_measured_with_the_line_ends_of_the_base(

@@ -6,12 +6,14 @@ import html
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
+from autoresearch_ci.workspace.compared_commits import compared_commits
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Result, Run, Script
@@ -264,24 +266,27 @@ def test_what_a_hook_puts_in_order_and_refuses_is_asked_about_once_more(
     assert "the pre-commit hook changed value" in done.out
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [
-        "echo cheat > other; git add other",
-        "ln -sf other value; git add value",
-        "echo 1 > new; git add new",
-        "git rm -q --cached other",
-    ],
-)
+def by_value(commands: Mapping[int, str]) -> str:
+    """A hook that does another thing for each candidate."""
+    cases = "".join(f"{number}) {command};;\n" for number, command in commands.items())
+    return f"case $(cat value) in\n{cases}esac 2>/dev/null\nexit 0"
+
+
 def test_what_a_hook_stages_out_of_scope_is_ignored_and_said(
-    run: Run, script: Script, repo: Repo, stage: str
+    run: Run, script: Script, repo: Repo
 ) -> None:
-    hook(repo, "pre-commit", stage)
-    script(value(9))
+    stages = {
+        9: "echo cheat > other; git add other",
+        8: "ln -sf other value; git add value",
+        7: "echo 1 > new; git add new",
+        6: "git rm -q --cached other",
+    }
+    hook(repo, "pre-commit", by_value(stages))
+    script(*map(value, stages))
     done = run("--set", "hooks=true")
-    assert done.column("metric") == ["10", "9"], done.told
+    assert done.column("metric") == ["10", "9", "8", "7", "6"], done.told
     assert repo.git("diff", "--name-only", "HEAD", BRANCH) == "value"
-    assert "is ignored" in done.out
+    assert done.out.count("is ignored") == len(stages), done.told
 
 
 def test_a_hook_that_takes_the_change_back_leaves_nothing_to_measure(
@@ -293,23 +298,20 @@ def test_a_hook_that_takes_the_change_back_leaves_nothing_to_measure(
     assert done.column("status")[1:] == ["no-op"], done.told
 
 
-@pytest.mark.parametrize(
-    "mess",
-    [
-        "echo rubbish > .git/index",
-        "rm -rf .git",
-        "rm -rf .git/objects; echo 8 > value; git init -q; git add value",
-        "ln -sf /etc/passwd .git/index",
-        "echo 8 > value; git add value; printf x > .git/objects/4*/5*",
-    ],
-)
 def test_whatever_a_hook_does_to_its_repository_is_harmless(
-    run: Run, script: Script, repo: Repo, mess: str
+    run: Run, script: Script, repo: Repo
 ) -> None:
-    hook(repo, "pre-commit", f"({mess}) 2>/dev/null; exit 0")
-    script(value(9))
+    messes = {
+        9: "echo rubbish > .git/index",
+        8: "rm -rf .git",
+        7: "rm -rf .git/objects; echo 4 > value; git init -q; git add value",
+        3: "ln -sf /etc/passwd .git/index",
+        2: "echo 1 > value; git add value; printf x > .git/objects/4*/5*",
+    }
+    hook(repo, "pre-commit", by_value(messes))
+    script(*map(value, messes))
     done = run("--set", "hooks=true")
-    assert done.column("status")[1:] == ["keep"], done.told
+    assert done.column("status")[1:] == ["keep"] * len(messes), done.told
     assert repo.git("fsck", "--no-dangling") == ""
 
 
@@ -513,16 +515,16 @@ def facts_of(done: Result) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(("asked", "runs"), [("true", 7), ("auto", 7), ("auto", 1)])
+@pytest.mark.parametrize(("asked", "runs"), [("auto", 7), ("auto", 1)])
 def test_a_kept_commit_that_does_nothing_leaves_the_diff_again(
     run: Run, script: Script, two_files: Repo, asked: str, runs: int
 ) -> None:
-    """Unasked, too, where the search itself took more runs than that takes."""
+    """Unasked, where the search itself took more runs than that takes."""
     script(*IDLE)
     flags = ("--set", f"confirm.ablate={asked}", "--set", f"metric.repeats.max={runs}")
     flags = (*flags, "--guard", "true", f"--set=holdout.command={SUPERSEDED}")
     done = run("--scope", "other", *flags, metric=SUPERSEDED)
-    looked = asked == "true" or runs > 1
+    looked = runs > 1
     changed = two_files.git("diff", "--name-only", f"HEAD..{BRANCH}").split()
     if not looked:
         assert changed == ["other", "value"]
@@ -675,21 +677,21 @@ def test_compare_is_a_gate(two_commits: Repo, run: Run, words: tuple[str, ...], 
     assert compare(two_commits, *words) == code
 
 
-@pytest.mark.parametrize(
-    "words",
-    [(), ("0" * 40,), ("0" * 40, "topic"), ("main...HEAD",), ("main...topic",), ("main...",)],
-    ids=" ".join,
-)
 def test_compare_begins_where_a_branch_left_the_default_one(
-    two_commits: Repo, run: Run, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+    two_commits: Repo, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     two_commits.git("branch", "topic")
     two_commits.git("reset", "--quiet", "--hard", "before")
     two_commits.write("value", "5\n")
     two_commits.commit("the default branch goes on")
     two_commits.git("switch", "--quiet", "topic")
-    assert compare(two_commits, *words, "--fail-on", "regression") == 1
+    assert compare(two_commits, "--fail-on", "regression") == 1
     assert "metric 10 -> 12" in capsys.readouterr().err
+    before = two_commits.git("rev-parse", "before")
+    for words in ("", "0" * 40, "main...HEAD", "main...topic", "main..."):
+        base, head = compared_commits(two_commits.path, words, "", {})
+        assert (base, two_commits.git("rev-parse", head)) == (before, two_commits.ref("topic"))
+    assert compared_commits(two_commits.path, "0" * 40, "topic", {}) == (before, "topic")
 
 
 def test_compare_takes_gitlabs_word_for_the_default_branch(
