@@ -9,11 +9,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-BACKENDS = ("setuptools", "setuptools finder", "hatchling", "pdm", "poetry", "flit", "egg-link")
 FORMS = ("setuptools finder", "poetry", "egg-link")
 """One of each kind: a finder that is imported, a line of a `.pth`, and its forerunner.
 
-The others are lines of a `.pth`, too, in a file of another name."""
+The others write a line of a `.pth`, too; flit's has no end."""
 
 _FINDER = """\
 from __future__ import annotations
@@ -61,8 +60,6 @@ def make_environment(folder: Path, checkout: Path, backend: str) -> Path:
             "__editable___lib0_0_1_finder.install()",
             "__editable___lib0_0_1_finder.py": _FINDER % (source / "lib0"),
         },
-        "hatchling": {"_editable_impl_lib0.pth": str(source)},
-        "pdm": {"_editable_impl_lib0.pth": f"{source}\n"},
         "poetry": {"lib0.pth": f"{source}\n"},
         "flit": {"lib0.pth": str(source)},
         "egg-link": {"lib0.egg-link": f"{source}\n.", "easy-install.pth": f"{source}\n"},

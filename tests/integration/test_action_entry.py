@@ -776,8 +776,7 @@ def slow(job: Job) -> tuple[dict[str, str], Path]:
     return {"args": job.arguments(metric=metric, **writable)}, began
 
 
-@pytest.mark.parametrize("stuck", [False, True])
-@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize(("first", "stuck"), [(False, False), (True, True)])
 def test_a_cancelled_run_has_said_everything_within_six_seconds(
     job: Job, first: bool, stuck: bool
 ) -> None:

@@ -24,7 +24,7 @@ def broken(repo: Repo) -> None:
         ".github/autoresearch.yml",
         f"fix:\n  test_timeout: 1s\n  targets: [{{tool: pytest, command: '{target}'}}]\n",
     )
-    repo.commit("ten bugs")
+    repo.commit("bugs")
 
 
 def test_each_bug_is_told_and_mended_by_its_right_line_and_by_no_plausible_one(

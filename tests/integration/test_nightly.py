@@ -406,7 +406,7 @@ def test_two_nights_end_in_one_pull_request_that_knows_both(world: World, mode: 
     assert used == ({WRITES} if mode == "github" else {WRITES, READS})
 
 
-@pytest.mark.parametrize("door", ["github", "bundle", "composite"])
+@pytest.mark.parametrize("door", ["composite", "bundle"])
 def test_five_nights_tell_one_story(world: World, door: str) -> None:
     """A person pushes to our branch, the base moves, a person says no, and the base conflicts.
 
@@ -643,14 +643,13 @@ def keyless(world: World, mode: str, iterations: int) -> Night:
     return night.go()
 
 
-@MODES
 def test_a_second_night_without_a_key_repeats_nothing_and_builds_on_the_first(
-    world: World, mode: str
+    world: World,
 ) -> None:
     files = {"knobs.py": KNOB, ".github/autoresearch.yml": KEYLESS}
     world.bare.commit("main", "knobs", **files)
-    first = keyless(world, mode, 2)
-    second = keyless(world, mode, 9)
+    first = keyless(world, "bundle", 2)
+    second = keyless(world, "bundle", 9)
     assert first.measured
     assert second.measured
     assert second.measured.outputs["best"] == first.measured.outputs["best"]
@@ -742,28 +741,26 @@ def bundled(path: Path, repo: Repo, manifest: dict[str, Any]) -> Path:
     return written(path, manifest, data)
 
 
-@MODES
-def test_a_person_stops_the_nights_and_lets_them_go_on(world: World, mode: str) -> None:
-    world.night(mode, 10, 9).go()
+def test_a_person_stops_the_nights_and_lets_them_go_on(world: World) -> None:
+    world.night("bundle", 10, 9).go()
     world.api.comment(1, "writer", "/autoresearch stop")
-    stopped = world.night(mode, 9, claude=True).measure()
+    stopped = world.night("bundle", 9, claude=True).measure()
     assert stopped.code == 0, stopped.log
     assert stopped.outputs["iterations"] == ""  # so the second job is skipped
     assert "writer asked to stop" in stopped.summary
     assert world.model.requests == []
     world.api.comment(1, "writer", "/autoresearch retry")
-    world.night(mode, 9, 8).go()
+    world.night("bundle", 9, 8).go()
     assert len(world.api.pulls) == 1
 
 
-@MODES
-def test_a_person_has_a_change_measured_again_and_another_ignored(world: World, mode: str) -> None:
-    world.night(mode, 10, 9, 12, 13).go()
+def test_a_person_has_a_change_measured_again_and_another_ignored(world: World) -> None:
+    world.night("bundle", 10, 9, 12, 13).go()
     (book,) = world.bare.refs("refs/autoresearch/notebook")
     commits = {row["description"]: row["commit"] for row in rows(world, book)}
     world.api.comment(1, "writer", f"/autoresearch retry {commits['try 12'][:8]}")
     world.api.comment(1, "writer", f"/autoresearch ignore {commits['try 13'][:8]}")
-    world.night(mode, 9, 13, 13).go()  # the person's wish takes the first line's turn
+    world.night("bundle", 9, 13, 13).go()  # the person's wish takes the first line's turn
     second = rows(world, world.bare.refs("refs/autoresearch/notebook")[-1])
     assert [row["proposer"] for row in second] == ["-", "retry", "script"]
     assert second[1]["metric"] == "12"

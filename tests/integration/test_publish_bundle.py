@@ -234,28 +234,15 @@ def test_a_commit_by_somebody_else_is_refused(jobs: Jobs, tmp_path: Path) -> Non
 TRAILERS = "Autoresearch-Run: t\nAutoresearch-Iteration: 4\n"
 
 
-MESSAGES = [
-    "experiment: try 7\n",
-    f"experiment: try 7 [skip ci]\n\n{TRAILERS}",
-    f"experiment: try 7\n\n\nskip-checks: true\n\n{TRAILERS}",
-    f"experiment: try 7\n\n{TRAILERS}skip-checks: true\n",
-    f"experiment: fixes #1\n\n{TRAILERS}",
-    f"experiment: try 7\n\nFixes #1, closes #2 @owner\n\n{TRAILERS}",
-    f"experiment: try 7\n\n{TRAILERS}Co-authored-by: Boss <boss@example.org>\n",
-    f"experiment: try 7\n\n{TRAILERS}Autoresearch-Repaired: closes #1\n",
-    f"experiment: try 7\n\n{TRAILERS}Autoresearch-Metric: 7.0 [skip ci]\n",
-    f"experiment: try 7\n\n{TRAILERS}".replace("Run: t", "Run: u"),
-]
+CLOSES = f"experiment: fixes #1\n\n{TRAILERS}"
 
 
-@pytest.mark.parametrize(
-    ("where", "message"),
-    [*(("kept", text) for text in MESSAGES), ("attempt", MESSAGES[4]), ("page", MESSAGES[4])],
-)
+@pytest.mark.parametrize("where", ["kept", "attempt", "page"])
 def test_a_message_that_no_run_of_ours_writes_is_refused(
-    jobs: Jobs, tmp_path: Path, where: str, message: str
+    jobs: Jobs, tmp_path: Path, where: str
 ) -> None:
     """It would skip the checks of its own pull request, close issues, or name an author."""
+    message = CLOSES
 
     def change(repo: Repo, manifest: dict[str, Any]) -> None:
         if where == "kept":

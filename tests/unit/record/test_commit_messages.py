@@ -49,3 +49,26 @@ def test_whatever_is_changed_in_a_message_is_seen(old: str, new: str) -> None:
     changed = MESSAGE.replace(old, new, 1)
     assert changed != MESSAGE
     assert not is_ours(changed, "t", PLAIN)
+
+
+TRAILERS = "Autoresearch-Run: t\nAutoresearch-Iteration: 4\n"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "experiment: try 7\n",
+        f"experiment: try 7 [skip ci]\n\n{TRAILERS}",
+        f"experiment: try 7\n\n\nskip-checks: true\n\n{TRAILERS}",
+        f"experiment: try 7\n\n{TRAILERS}skip-checks: true\n",
+        f"experiment: fixes #1\n\n{TRAILERS}",
+        f"experiment: try 7\n\nFixes #1, closes #2 @owner\n\n{TRAILERS}",
+        f"experiment: try 7\n\n{TRAILERS}Co-authored-by: Boss <boss@example.org>\n",
+        f"experiment: try 7\n\n{TRAILERS}Autoresearch-Repaired: closes #1\n",
+        f"experiment: try 7\n\n{TRAILERS}Autoresearch-Metric: 7.0 [skip ci]\n",
+        f"experiment: try 7\n\n{TRAILERS}".replace("Run: t", "Run: u"),
+    ],
+)
+def test_what_would_skip_checks_close_issues_or_name_an_author_is_not_ours(message: str) -> None:
+    assert is_ours(f"experiment: try 7\n\n{TRAILERS}", "t", PLAIN)
+    assert not is_ours(message, "t", PLAIN)
