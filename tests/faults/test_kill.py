@@ -63,7 +63,7 @@ def test_killed_just_before_a_call_of_git_a_run_ends_in_the_same_state(
     assert len(kinds) > 10
     dice = random.Random(1)
     moments = (
-        range(1, len(calls) + 1) if torture else dice.sample([*map(dice.choice, kinds.values())], 4)
+        range(1, len(calls) + 1) if torture else dice.sample([*map(dice.choice, kinds.values())], 3)
     )
     for moment in moments:
         with monkeypatch.context() as patch:

@@ -68,7 +68,7 @@ def test_killed_at_a_system_call_of_ours_a_run_ends_in_the_same_state(
     story.start_over()
     everything = sorted(set(moments(log, (".git/autoresearch/t", "run-t", "tmpwork-"))))
     assert len(everything) > 100
-    chosen = everything if torture else random.Random(3).sample(everything, 3)
+    chosen = everything if torture else random.Random(3).sample(everything, 2)
     for call, number in chosen[part]:
         process = story.run.start("--guard", GUARD, under=traced(call, number), metric=METRIC)
         died = story.run.finish(process)
@@ -101,7 +101,7 @@ def test_killed_at_a_system_call_of_git_a_run_ends_in_the_same_state(
     ]
     assert len(everything) > 100
     dice = random.Random(4 + alone)
-    chosen = dice.sample(everything, min(len(everything), 400 if torture else 3))
+    chosen = dice.sample(everything, min(len(everything), 400 if torture else 2))
     for n, (call, number) in chosen[part]:
         death = f'{" ".join(traced(call, number))} "$git" "$@"'
         then = f"{death}; exit $?" if alone else f"{death}; kill -9 0"

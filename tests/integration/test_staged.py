@@ -140,20 +140,21 @@ def test_where_nothing_can_be_committed_it_says_so(project: Repo) -> None:
     assert check() == 3
 
 
-@pytest.mark.parametrize("words", [["-a"], ["a.py"]])  # index.lock, an index of its own
 def test_a_hook_sees_what_git_commits_also_when_that_is_not_in_the_index_yet(
-    project: Repo, words: list[str]
+    project: Repo,
 ) -> None:
+    """Of what is named or all, git makes an index.lock or an index of its own."""
     project.write(
         ".git/hooks/pre-commit",
         f"#!/bin/sh\nexec {sys.executable} -m autoresearch_ci fix --check --staged\n",
         0o755,
     )
     head = project.git("rev-parse", "HEAD")
-    for content, commits in ((BAD, False), (GOOD + GOOD, True)):
+    for words, content in (("-a", BAD), ("a.py", BAD), ("a.py", GOOD + GOOD)):
         project.write("a.py", content)
+        commits = content is not BAD
         done = subprocess.run(
-            ["git", "commit", "-qm", "change", *words],
+            ["git", "commit", "-qm", "change", words],
             cwd=project.path,
             env={**GIT_ENVIRONMENT, "PYTHONPATH": str(ROOT), "HOME": os.environ["HOME"]},
             check=False,
