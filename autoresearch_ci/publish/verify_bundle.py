@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,11 +83,13 @@ def verified(
     parent.mkdir(exist_ok=True, mode=0o700)
     folder = Path(tempfile.mkdtemp(prefix=".bundle-", dir=parent))
     try:
-        git = _quarantine(folder, repository, manifest, commits)
-        check = _Check(git=git, scopes=scopes, base=manifest.base, tag=manifest.tag, style=style)
-        chain = check.kept(manifest.head)
-        check.notebook(manifest.notebook, set(chain))
-        rows = check.journal(manifest.notebook, chain, direction)
+        with closing(_quarantine(folder, repository, manifest, commits)) as git:
+            check = _Check(
+                git=git, scopes=scopes, base=manifest.base, tag=manifest.tag, style=style
+            )
+            chain = check.kept(manifest.head)
+            check.notebook(manifest.notebook, set(chain))
+            rows = check.journal(manifest.notebook, chain, direction)
         verdicts = tuple(DecisionRecord(experiment=row) for row in rows)
         yield BundledRecord(
             facts=RunFacts(
@@ -250,11 +252,11 @@ class _Check:
 
     def _is_pointer(self, blob: str) -> bool:
         """Whatever a checkout says of filters: this one may know nothing of any."""
-        return self._size(blob) <= POINTER_BYTES and is_pointer(self.git("cat-file", "blob", blob))
+        return self._size(blob) <= POINTER_BYTES and is_pointer(self.git.blob(blob))
 
     def _message(self, commit: str, *styles: CommitStyle) -> bytes:
         """Forges obey messages: they close issues, skip checks, name people. The header."""
-        header, _, raw = self.git("cat-file", "commit", commit).partition(b"\n\n")
+        header, _, raw = self.git.content(commit, "commit").partition(b"\n\n")
         text = raw.decode(errors="replace")
         recoded = b"\nencoding " in header  # bytes that read otherwise for whoever heeds it
         if recoded or not any(is_ours(text, self.tag, style) for style in styles):
@@ -273,7 +275,7 @@ class _Check:
                 raise _refused(f"{os.fsdecode(name)} of its notebook is too large")
 
     def _size(self, blob: str) -> int:
-        return int(self.git("cat-file", "-s", blob))
+        return self.git.blob_size(blob)
 
 
 def _refused(why: str) -> WorkspaceError:

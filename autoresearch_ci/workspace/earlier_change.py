@@ -32,7 +32,7 @@ def files(git: GitDirectory, commit: str, since: str = "") -> FileSides | None:
         return None
     left = MAX_BYTES
     for _, blob in versions:
-        if (left := left - int(git("cat-file", "-s", blob))) < 0:
+        if (left := left - git.blob_size(blob)) < 0:
             return None
     try:
         return {
@@ -65,7 +65,7 @@ def _sides(
 
 
 def _text(git: GitDirectory, version: _Version) -> str | None:
-    return None if version is None else git("cat-file", "blob", version[1]).decode()
+    return None if version is None else git.blob(version[1]).decode()
 
 
 _CONTEXT = (0, 1, 3)
