@@ -284,6 +284,7 @@ def test_what_lies_in_a_candidates_way_in_the_cache_ends_no_run(
     assert done.column("status") == ["baseline", "keep"], done.told
 
 
+@pytest.mark.parametrize("place", ["full", "container as another user"], indirect=True)
 def test_thousands_of_folders_in_each_other_are_gone(
     attack: Attack, script: Script, place: str
 ) -> None:
