@@ -35,6 +35,8 @@ _DENIED = "The gain did not hold"
 _REPAIRED = re.compile(r"\d failures? repaired[^.\n]{0,200} left\b", re.ASCII)
 _ROUNDING = 0.0005
 """A headline has one decimal of a percentage."""
+_BRACKETS = 4_000
+"""Each may begin a link, for which the parser of Markdown looks to the end of the text."""
 
 
 ClaimRow: TypeAlias = tuple[str, str, str, str, str]
@@ -117,6 +119,11 @@ def _headline(text: str, name: str) -> Claim:
             "claimed.\n"
             "usually: somebody quoted an earlier result beside the report, or hid another one.\n"
             "do: leave one headline in the text, or name the run.json."
+        )
+    if text.count("[") > _BRACKETS:
+        raise ConfigError(
+            f"--claim {name}: more than {_BRACKETS:,} opening brackets, which no report has.\n"
+            "do: name the run.json, or leave the report alone in the text."
         )
     title, text = _shown(text)
     match = _HEADLINE.search(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, replace
 
 import pytest
@@ -162,6 +163,17 @@ def test_what_no_page_shows_is_no_claim(hidden: str, shown: str) -> None:
     for written in (text, text.replace("\n", "\r\n")):
         with pytest.raises(ConfigError, match=r"headlines that disagree|no confirmed headline"):
             read_claim(written, "FILE", 1_000_000)
+
+
+def test_brackets_without_end_are_refused_before_they_are_read() -> None:
+    began = time.process_time()
+    for text, told in (
+        ("[" * 200_000, "opening brackets"),
+        ("![" * 4_000, "no confirmed headline"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            read_claim(text, "report.md", 1 << 20)
+    assert time.process_time() - began < 2
 
 
 def test_of_two_headlines_neither_is_the_claim() -> None:
