@@ -91,7 +91,7 @@ def _of_cmake(known: frozenset[str], read: ReadBytes) -> Iterator[Builder]:
         (kind.lower(), path, name, rest)
         for path in sorted(known, key=lambda path: (path.count("/"), path))
         if posixpath.basename(path) == "CMakeLists.txt" and not _AROUND.search(path)
-        for kind, name, rest in _TARGET.findall(_text(read, path))
+        for kind, name, rest in _targets(_text(read, path))
     ]
     for kind, path, name, rest in sorted(found, key=_rank):
         around = any(map(_AROUND.search, (f"{name}/", *rest.split())))
@@ -102,6 +102,17 @@ def _of_cmake(known: frozenset[str], read: ReadBytes) -> Iterator[Builder]:
         library = f"'build/**/lib*.{'so' if 'SHARED' in rest.split() else 'a'}'"
         made = f"'build/**/{name}'" if kind == "executable" else library
         yield built, made, f"{path}: add_{kind}({name})"
+
+
+_SET = re.compile(r"(?im)^\s*set\s*\(\s*(\w+)\s+\"?([\w.-]+)\"?\s*\)")
+
+
+def _targets(text: str) -> Iterator[tuple[str, str, str]]:
+    """Kind, name and the rest of each; of a name that is set there what it is set to, as all else
+    is built for one that is not known."""
+    known = dict(_SET.findall(text))
+    for kind, name, rest in _TARGET.findall(text):
+        yield kind, known.get(name[2:-1], name) if name.startswith("${") else name, rest
 
 
 def _rank(target: tuple[str, str, str, str]) -> int:

@@ -11,7 +11,9 @@ from typing import Any
 from autoresearch_ci.config import reader
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.plan.offers import Offer, without_linters
+from autoresearch_ci.plan.package_managers import in_the_checkout
 from autoresearch_ci.plan.stack import Stack
+from autoresearch_ci.plan.suite_guards import failure_counts
 from autoresearch_ci.safety.wording import shortened
 
 
@@ -80,7 +82,16 @@ def draft_of(offer: Offer, stack: Stack, caches: Sequence[str]) -> ConfigDraft:
     )
 
 
-# --- YAML -----------------------------------------------------------------------------------------
+# --- Where it does not work as it stands ----------------------------------------------------------
+
+
+def installing(draft: ConfigDraft, stack: Stack) -> ConfigDraft:
+    """With a `setup` that installs what a bare runner would be given. Go has it anyway."""
+    commands = [str(each["command"]) for each in (draft.metric, *draft.guards) if "command" in each]
+    lines = in_the_checkout(stack.install, commands)
+    if "setup" in draft.more or not lines:
+        return draft
+    return replace(draft, more={**draft.more, "setup": lines})
 
 
 def of_tests_alone(draft: ConfigDraft, stack: Stack) -> ConfigDraft:
@@ -90,6 +101,25 @@ def of_tests_alone(draft: ConfigDraft, stack: Stack) -> ConfigDraft:
     if [guard.get("command") for guard in draft.guards] != [script]:
         return draft
     return replace(draft, guards=({**draft.guards[0], "command": without_linters(script, stack)},))
+
+
+def of_fewer_failures(draft: ConfigDraft, stack: Stack) -> ConfigDraft:
+    """Its guard is that no more tests fail than now: some of them are red already."""
+    guards = tuple(failure_counts(stack))
+    if not guards or draft.guards == guards:
+        return draft
+    why = {"guards": "some fail already: no more of them may; autoresearch-ci fix mends them"}
+    return replace(draft, guards=guards, reasons={**draft.reasons, **why})
+
+
+def of_nothing(draft: ConfigDraft, stack: Stack) -> ConfigDraft:
+    """Without a guard, which the file says."""
+    why = "warning: no guard, as the tests fail on the unmodified code: nothing says what breaks"
+    told = f"{draft.reasons.get('metric', '')}\n{why}".strip()
+    return replace(draft, guards=(), reasons={**draft.reasons, "metric": told})
+
+
+# --- YAML -----------------------------------------------------------------------------------------
 
 
 _PLAIN = re.compile(r"[A-Za-z_./(](?:[^\s:#]|:(?=\S)|(?<=\S)#| (?! ))*")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator, Sequence
+from configparser import ConfigParser
+from configparser import Error as NotRead
 from typing import Any
 
 from autoresearch_ci.experiment import ReadBytes
@@ -49,20 +52,56 @@ def _install_of_python(
     known: frozenset[str], read: ReadBytes, targets: Sequence[Target]
 ) -> Iterator[str]:
     pip = "python -m pip install --quiet"
-    data = _toml(read, "pyproject.toml")
+    data, setup = _toml(read, "pyproject.toml"), _ini(read, "setup.cfg")
     project = _mapping(data.get("project"))
-    extras = [x for x in _EXTRAS if x in _mapping(project.get("optional-dependencies"))]
+    offered = {*_mapping(project.get("optional-dependencies")), *_of(setup, _EXTRAS_REQUIRE)}
+    extras = [x for x in _EXTRAS if x in offered]
     groups = [x for x in _EXTRAS if x in _mapping(data.get("dependency-groups"))]
     if project or {"setup.py", "setup.cfg"} & known or "build-system" in data:
         named = f"[{','.join(extras)}]" if extras else ""
         yield f"{pip} -e '.{named}'"
     names = [n for n in known if _REQUIREMENTS.fullmatch(n)]
     yield from (f"{pip} -r {name}" for name in sorted(names))
+    if groups:  # of which pip knows since 25.1
+        yield f"{pip} --upgrade pip"
     yield from (f"{pip} --group {name}" for name in groups[:2])
     told = " ".join((*extras, *groups, *names))
-    suite = next((target for target in targets if target.tool == "pytest"), None)
-    if suite and not re.search(r"test|dev", told):
-        yield f"{pip} pytest"
+    if not re.search(r"test|dev", told):
+        listed = [*dict.fromkeys(_of_tools(data, _ini(read, "tox.ini"), setup))]
+        if any(target.tool == "pytest" for target in targets):
+            listed += [] if any(re.match(r"pytest\b(?!-)", each) for each in listed) else ["pytest"]
+        if listed:
+            yield f"{pip} {' '.join(map(shlex.quote, listed))}"
+
+
+_EXTRAS_REQUIRE = "options.extras_require"
+_NAME = re.compile(r"[A-Za-z][\w.-]*(?:\[[\w,.-]+\])?(?:\s*[<>=!~]=?[\w.*, <>=!~-]+)?")
+"""A requirement as a list of them has it, without a marker or anything to be filled in."""
+
+
+def _of_tools(data: dict[str, Any], tox: ConfigParser, setup: ConfigParser) -> Iterator[str]:
+    """What tox, hatch, pdm or poetry would install to run the tests."""
+    told = [*tox.get("testenv", "deps", fallback="").splitlines()]
+    told += setup.get("options", "tests_require", fallback="").splitlines()
+    tool = _mapping(data.get("tool"))
+    envs = _mapping(_mapping(tool.get("hatch")).get("envs"))
+    for env in (_mapping(envs.get(name)) for name in ("default", "hatch-test", "test")):
+        told += _strings(env.get("dependencies")) + _strings(env.get("extra-dependencies"))
+    pdm, poetry = (_mapping(tool.get(name)) for name in ("pdm", "poetry"))
+    for listed in _mapping(pdm.get("dev-dependencies")).values():
+        told += _strings(listed)
+    for group in (poetry, *map(_mapping, _mapping(poetry.get("group")).values())):
+        told += _mapping(group.get("dev-dependencies"))
+        told += [] if group is poetry else _mapping(group.get("dependencies"))
+    yield from (line.strip() for line in told if _NAME.fullmatch(line.strip()))
+
+
+def in_the_checkout(install: Sequence[str], commands: Sequence[str]) -> list[str]:
+    """The same as commands of `setup`, which may write nowhere else, with the tools of `commands`
+    in Python; empty: nothing is to be installed."""
+    lines = [*install, *(tool_commands(commands) if install else ())]
+    own = [line.replace("python -m pip", ".venv/bin/python -m pip", 1) for line in lines]
+    return ["python -m venv .venv", *own] if own != lines else lines
 
 
 _NEEDED = {
@@ -88,6 +127,23 @@ def _toml(read: ReadBytes, path: str) -> dict[str, Any]:
         return tomllib.loads(read(path).decode("utf-8", errors="replace"))
     except (KeyError, ValueError, RecursionError):
         return {}
+
+
+def _ini(read: ReadBytes, path: str) -> ConfigParser:
+    parser = ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(read(path).decode("utf-8", errors="replace"))
+    except (KeyError, NotRead):
+        return ConfigParser()
+    return parser
+
+
+def _of(parser: ConfigParser, section: str) -> Sequence[str]:
+    return parser.options(section) if parser.has_section(section) else ()
+
+
+def _strings(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -47,7 +47,7 @@ _NOT_SOURCE = re.compile(
     r"(^|/)(tests?|testing|specs?|__tests__|__mocks__|e2e|docs?|documentation|examples?|demos?"
     r"|samples?|bench(mark)?[\w-]*|perf(ormance)?([_-][\w-]+)?|(oss-?)?fuzz(ing|er|ers)?|scripts?|tools?|ci|contrib|third_party|thirdparty|vendor|ext"
     r"|external|deps|node_modules|dist|build|out|target|fixtures|testdata|data|website|site|www"
-    r"|migrations|stubs|typings|tasks|misc|\.[^/]+|_examples?|\w+[_-]tests?_*|tests?[_-][\w-]+)/",
+    r"|migrations|stubs|typings|tasks|misc|dev|\.[^/]+|_examples?|\w+[_-]tests?_*|tests?[_-][\w-]+)/",
     re.IGNORECASE,
 )
 _NO_SOURCE_FILE = re.compile(

@@ -88,6 +88,17 @@ def guard_of(target: Target) -> dict[str, Any]:
     return {"command": command, **({"junit": report} if report else {})}
 
 
+def failure_counts(stack: Stack) -> Iterator[dict[str, Any]]:
+    """Of suites whose failures can be counted: that there are no more of them."""
+    for target in suites(stack):
+        if target.tool in _ASKED:
+            count = f"autoresearch-ci score problems --tool {shlex.quote(target.tool)}"
+            command = f"{count} -- {shlex.quote(target.command)}"
+            if target.folder:
+                command = f"cd {shlex.quote(target.folder)} && {command}"
+            yield {"command": command, "metric": "problems"}
+
+
 def guards_of(stack: Stack) -> list[dict[str, Any]]:
     """Of all suites that are taken."""
     return [guard_of(target) for target in suites(stack)]

@@ -187,13 +187,56 @@ def test_what_workflows_are_written_keeps_the_rules_of_our_own(here: Repo) -> No
         assert "host: true" in text
 
 
-def test_a_guard_that_is_red_is_said_and_nothing_is_written(
+def test_of_tests_that_are_red_already_no_more_may_fail_which_is_told(
+    here: Repo, run: Run, script: Script, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tests = "import work\n\n\ndef test_red():\n    assert False\n\n\n"
+    tests += "def test_work():\n    assert work.work() > 8\n"
+    commit(here, {**BENCH, "test_work.py": tests})
+    assert init("--guard", "python -m pytest -q") == 4, "what was typed stays"
+    assert not (here.path / CONFIG).exists()
+    assert init() == 0
+    assert "warning: the guard is that no more tests fail than now" in capsys.readouterr().out
+    (guard,) = written(here)["guards"]
+    assert guard["metric"] == "problems"
+    assert "# some fail already" in (here.path / CONFIG).read_text()
+    edits = [[{"path": "work.py", "old": "10", "new": new}] for new in ("8", "9")]
+    script(*({"description": "less", "edits": each} for each in edits))
+    none: dict[str, str | None] = {"scope": None, "metric": None, "sandbox-write": None}
+    result = run("--iterations", "2", "--set", "confirm=never", **none)
+    assert result.column("status") == ["baseline", "discard", "keep"], result.told
+    assert result.column("guard")[1] == "fail"
+
+
+def test_tests_that_nothing_can_count_leave_no_guard_which_is_told_and_written(
     here: Repo, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    commit(here, {**BENCH, "test_work.py": "def test_work():\n    assert False\n"})
-    assert init() == 4
-    assert "a guard fails on the unmodified code" in capsys.readouterr().err
-    assert not (here.path / CONFIG).exists()
+    commit(here, {**BENCH, "Makefile": "check:\n\tfalse\n"})
+    assert init() == 0
+    assert "warning: no guard, so nothing says what a change breaks" in capsys.readouterr().out
+    assert "guards" not in written(here)
+    assert "# warning: no guard" in (here.path / CONFIG).read_text()
+
+
+def test_what_nobody_installed_is_installed_by_the_setup(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not shutil.which("npm"):
+        pytest.skip("no npm here")
+    package = '{"name": "a", "type": "module", "scripts": {"test": "node --test"}, '
+    package += '"devDependencies": {"summed": "file:summed"}}'
+    files = {
+        "package.json": package,
+        "summed/package.json": '{"name": "summed", "type": "module", "main": "index.js"}',
+        "summed/index.js": "export const three = 3;\n",
+        ".gitignore": "node_modules\n",
+    }
+    tests = NODE["test/add.test.js"].replace("3)", "three)")
+    commit(here, {**NODE, **files, "test/add.test.js": f"import {{three}} from 'summed';\n{tests}"})
+    assert init() == 0
+    assert "installing first: npm install" in capsys.readouterr().out
+    assert written(here)["setup"] == ["npm install"]
+    assert "npm install" not in (here.path / WORKFLOW).read_text()
 
 
 def test_a_linter_that_fails_beside_the_tests_leaves_them_as_the_guard(here: Repo) -> None:
@@ -393,12 +436,17 @@ def test_a_model_without_a_plan_is_said(
 
 
 def test_noise_is_told_and_does_not_decide_what_gets_better(
-    here: Repo, capsys: pytest.CaptureFixture[str]
+    here: Repo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    noisy = "import random\nimport work\n\nif __name__ == '__main__':\n"
-    noisy += "    number = random.uniform(1, 30)\n    print(f'steps: {number}')\n"
+    runs = tmp_path / "runs"  # three that chance picks are alike now and then
+    runs.mkdir(mode=0o777)
+    runs.chmod(0o777)
+    noisy = "import tempfile\nfrom pathlib import Path\nimport work\n\n"
+    noisy += f"if __name__ == '__main__':\n    runs = Path({str(runs)!r})\n"
+    noisy += "    number = (1, 30, 10)[len([*runs.iterdir()]) % 3]\n"
+    noisy += "    tempfile.mkstemp(dir=runs)\n    print(f'steps: {number}')\n"
     commit(here, {"bench.py": noisy, "work.py": BENCH["work.py"]})
-    assert init() == 0
+    assert init("--set", f"sandbox.write=[{runs}]") == 0
     assert written(here)["metric"]["name"] == "steps"
     assert "warning: gains near" in capsys.readouterr().out
     assert "were not seen in its noise" in (here.path / CONFIG).read_text()
@@ -455,9 +503,10 @@ def test_a_version_that_a_build_wrote_beside_the_sources_is_there_when_it_is_mea
         ".gitignore": "_version.py\n",
     }
     commit(here, {**PYTHON, **files})
-    assert init() == 4  # nobody built it: the tests cannot be collected
+    assert init("--set", "setup=[]") == 0
+    assert "guards" not in written(here), "nobody built it: the tests cannot be collected"
     here.write("adding/_version.py", "version = '1.0'\n")
-    assert init() == 0
+    assert init("--force") == 0
     assert written(here)["guards"][0]["junit"]
 
 

@@ -31,7 +31,7 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.command_screen import is_constant
 from autoresearch_ci.errors import AutoresearchError, ConfigError, ProposerError, PublishError
 from autoresearch_ci.plan.config_draft import yaml_of
-from autoresearch_ci.plan.package_managers import tool_commands
+from autoresearch_ci.plan.package_managers import in_the_checkout, tool_commands
 from autoresearch_ci.plan.stack import Stack, stack_of
 from autoresearch_ci.plan.workflow_file import OURS, USES, schema_line, workflow_text
 from autoresearch_ci.safety import untrusted_files
@@ -102,18 +102,17 @@ def _init(options: argparse.Namespace, place: Survey) -> dict[str, Any]:
     new: dict[str, str] = {}
     trial = None
     idle: list[str] = []
-    commands: Sequence[str] = ()
+    config = None
     if "nightly" in uses:
         print("\n".join(map(defuse, told)))
         told = []
         draft, trial = chosen(options, place)
         new[place.path] = yaml_of(draft, (schema_line(_source(options)), _HEADER))
         config = load(text=new[place.path], path=place.path).config
-        commands = config.commands
         told += trial.lines(config.iterations) if trial else ()
         told += _constants(config)
         idle = list(_idle(config, place))
-    new |= _workflows(uses, place.stack, options, commands)
+    new |= _workflows(uses, place.stack, options, config)
     print("\n".join(map(defuse, told)))
     if options.dry_run:
         print("\n".join(f"\n--- {path}\n{text}" for path, text in new.items()))
@@ -212,13 +211,18 @@ def _not_installed(place: Survey) -> Iterator[str]:
 
 
 def _workflows(
-    uses: Sequence[str], stack: Stack, options: argparse.Namespace, commands: Sequence[str]
+    uses: Sequence[str], stack: Stack, options: argparse.Namespace, config: Config | None
 ) -> dict[str, str]:
-    """`commands`: of the configuration, which only the nightly run has."""
+    """`config`: that of the nightly run, the only one that has one."""
+    install = {use: [*stack.install] for use in uses}
+    if config:
+        by_setup = in_the_checkout(stack.install, config.commands)
+        twice = by_setup and {*by_setup} <= {*config.setup}
+        install["nightly"] = [] if twice else [*stack.install, *tool_commands(config.commands)]
     return {
         USES[use][1]: workflow_text(
             example(USES[use][0]),
-            install=[*stack.install, *(tool_commands(commands) if use == "nightly" else ())],
+            install=install[use],
             host=stack.main not in ("Python", "docs", "prompts", "notebooks", "SQL", ""),
             source=_source(options),
             header="Written by autoresearch-ci init.",

@@ -6,9 +6,15 @@ import pytest
 
 from autoresearch_ci.config.resolve import load
 from autoresearch_ci.decide.command_screen import objections
-from autoresearch_ci.plan.config_draft import ConfigDraft, draft_of, of_tests_alone, yaml_of
+from autoresearch_ci.plan.config_draft import (
+    ConfigDraft,
+    draft_of,
+    installing,
+    of_tests_alone,
+    yaml_of,
+)
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
-from autoresearch_ci.plan.offers import benchmark_runs, binary
+from autoresearch_ci.plan.offers import benchmark_runs, binary, complexity
 from autoresearch_ci.plan.stack import Stack, stack_of
 from autoresearch_ci.plan.suite_guards import guards_of
 
@@ -93,6 +99,50 @@ def test_what_is_installed_is_for_tests_and_not_for_pages_or_another_python() ->
     assert [line.rpartition(" ")[2] for line in found] == sorted({*names} - {*names[1:3]})
 
 
+@pytest.mark.parametrize(
+    ("files", "installed"),
+    [
+        (
+            {
+                "setup.py": "",
+                "tox.ini": "[testenv]\ndeps =\n  pytest>=6\n  pytest-mock\n  {x}: no\n",
+            },
+            ["-e '.'", "'pytest>=6' pytest-mock"],
+        ),
+        ({"setup.cfg": "[options.extras_require]\ntest = pytest\n"}, ["-e '.[test]'"]),
+        (
+            {"setup.py": "", "setup.cfg": "[options]\ntests_require = nose\n"},
+            ["-e '.'", "nose pytest"],
+        ),
+        (
+            {"pyproject.toml": "[tool.hatch.envs.test]\ndependencies = ['pytest', 'a @ x']\n"},
+            ["pytest"],
+        ),
+        (
+            {"pyproject.toml": "[tool.poetry.group.t.dependencies]\npytest = '^8'\nfaker = '*'\n"},
+            ["pytest faker"],
+        ),
+        (
+            {"pyproject.toml": "[tool.pdm.dev-dependencies]\nt = ['pytest-xdist']\n"},
+            ["pytest-xdist pytest"],
+        ),
+        (
+            {"pyproject.toml": "[dependency-groups]\ndev = ['pytest']\n"},
+            ["--upgrade pip", "--group dev"],
+        ),
+    ],
+    ids=["tox", "extra", "setuptools", "hatch", "poetry", "pdm", "group"],
+)
+def test_what_tests_need_is_read_where_python_says_it(
+    files: dict[str, str], installed: list[str]
+) -> None:
+    found = stack({**files, "a.py": "", "tests/test_a.py": "def test_a(): 1"})
+    pip = "python -m pip install --quiet "
+    assert [line.removeprefix(pip) for line in found.install] == installed
+    draft = installing(draft_of(next(complexity(found)), found, ()), found)
+    assert draft.more["setup"][:2] == ["python -m venv .venv", f".venv/bin/{found.install[0]}"]
+
+
 def test_tests_among_the_sources_are_not_in_scope() -> None:
     assert "!src/pkg/tests/" in stack(PYTHON).scope
     assert "!*.test.ts" in stack(NODE).scope
@@ -157,7 +207,8 @@ def test_of_a_workspace_all_members_are_in_scope_or_the_one_that_it_is_about() -
 
 
 def test_what_is_named_for_tests_and_tasks_is_no_source() -> None:
-    more = ("typing_tests/a.py", "tasks/a.py", "perf-testing/a.py", "benchmarking/b.py")
+    more = ["typing_tests/a.py", "tasks/a.py", "perf-testing/a.py", "benchmarking/b.py"]
+    more += ["dev/bump.py"]
     files = {**PYTHON, **dict.fromkeys(more, "")}
     assert stack(files).scope == stack(PYTHON).scope
 
@@ -332,6 +383,11 @@ def test_tests_that_cmake_leaves_out_unless_it_is_asked_are_asked_for() -> None:
             "score size 'build/**/lib*.a'",
         ),
         (
+            {"CMakeLists.txt": "SET(LIB a)\nadd_library(${LIB} a.c)\nadd_library(${N} b.c)\n"},
+            "cmake --build build --target a && ",
+            "score size 'build/**/lib*.a'",
+        ),
+        (
             {"CMakeLists.txt": "add_library(a a.c)\nadd_executable(tool main.c)\n"},
             "cmake --build build --target tool && ",
             "score size 'build/**/tool'",
@@ -349,7 +405,7 @@ def test_tests_that_cmake_leaves_out_unless_it_is_asked_are_asked_for() -> None:
         ),
         ({"Makefile": "liba.a: a.o\n\tar rcs $@ a.o\n"}, "make liba.a && ", "score size liba.a"),
     ],
-    ids=["cmake", "below", "program", "apps", "automake", "make"],
+    ids=["cmake", "below", "named", "program", "apps", "automake", "make"],
 )
 def test_a_library_without_a_program_has_a_size_too(
     files: dict[str, str], built: str, measured: str
