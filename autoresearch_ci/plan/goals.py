@@ -32,8 +32,9 @@ def _rule(name: str, words: tuple[str, ...], make: Make, needs: str) -> GoalRule
     return GoalRule(name=name, words=re.compile("|".join(words), re.I), make=make, needs=needs)
 
 
-def _printed(words: str) -> Callable[[Stack], Iterator[Offer]]:
-    """What benchmarks print by such a name; a percentile is in no result of a tool."""
+def _printed(words: str, *, tools: bool = True) -> Callable[[Stack], Iterator[Offer]]:
+    """What benchmarks print by such a name. `tools`: else what a tool says of an operation, whose
+    time is the inverse of how many there are in a second."""
 
     def make(stack: Stack) -> Iterator[Offer]:
         named = tuple(
@@ -42,7 +43,8 @@ def _printed(words: str) -> Callable[[Stack], Iterator[Offer]]:
             for name in each.names
             if re.search(words, name, re.I)
         )
-        yield from offers.benchmark_runs(replace(stack, benchmarks=named))
+        timed = tuple(each for each in stack.benchmarks if tools and each.is_tool)
+        yield from offers.benchmark_runs(replace(stack, benchmarks=named or timed))
 
     return make
 
@@ -59,6 +61,11 @@ def _speed(stack: Stack) -> Iterator[Offer]:
 def _smaller(stack: Stack) -> Iterator[Offer]:
     yield from offers.binary(stack)
     yield from offers.bundle(stack)
+
+
+def _warnings(stack: Stack) -> Iterator[Offer]:
+    yield from offers.lint(stack)
+    yield from offers.compiler_warnings(stack)
 
 
 _A_BENCHMARK = "a command that measures it and prints `name: value`; say --metric and --metric-name"
@@ -83,6 +90,7 @@ RULES = (
             r"docstring",
             r"undocumented",
             rf"\bdocument\b(?!.* and (?!(\w+ )?{_DOCUMENTED})).*{_DOCUMENTED}",
+            rf"{_DOCUMENTED}.*\b(un)?documented\b",
         ),
         offers.docstrings,
         "Python sources",
@@ -114,13 +122,15 @@ RULES = (
     _rule(
         "lint",
         (r"\blint", r"\bruff\b", r"eslint", r"clippy", r"warnings?\b"),
-        offers.lint,
-        "settings of a linter that is known",
+        _warnings,
+        "settings of a linter that is known, or CMake",
     ),
     _rule(
         "bundle size",
         (
             r"bundle",
+            r"\bless (js\b|javascript)",
+            r"download size|smaller download",
             r"\bdist\b",
             r"(\bjs\b|javascript|asset|package|npm).*(size|small)",
             r"(small|size).*(\bjs\b|javascript|package)",
@@ -143,6 +153,7 @@ RULES = (
         (
             r"readab",
             r"easier to read",
+            r"\b(readme|docs|documentation|pages?|guides?|manual)\b.*\b(easier|clearer|understand)",
             r"plain (english|language)",
             r"\bsimpl(e|er|ify) (the |our |its )?(language|words|wording)\b(?! server)",
             r"flesch",
@@ -179,14 +190,20 @@ RULES = (
     ),
     _rule("notebooks", (r"notebooks?\b",), offers.notebooks, "notebooks"),
     _rule(
+        "percentile",
+        (r"\bp\d\d\b", r"percentile"),
+        _printed(r"p\d\d|latency|ms$", tools=False),
+        _A_BENCHMARK,
+    ),
+    _rule(
         "latency",
-        (r"latency", r"\bp\d\d\b", r"percentile", r"response time"),
-        _printed(r"p\d\d|latency|ms$"),
+        (r"latency", r"response time"),
+        _printed(r"latency|ms$"),
         _A_BENCHMARK,
     ),
     _rule(
         "throughput",
-        (r"throughput", r"per second", r"requests?/s", r"\b[rq]ps\b", r"ops/s"),
+        (r"throughput", r"(per|a|each) second", r"requests?/s", r"\b[rq]ps\b", r"ops/s"),
         _printed(r"per_sec|throughput|rps|qps|ops|/s"),
         _A_BENCHMARK,
     ),

@@ -465,6 +465,29 @@ def test_tests_that_take_no_time_and_a_finding_or_two_are_not_the_first_choice(
     assert written(here)["metric"]["name"] == "complexity"
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"seconds": 150.0}, "one run takes 2 minutes"),
+        ({"blind": True}, "the metric stays"),
+        ({}, ""),
+    ],
+)
+def test_what_takes_minutes_or_sees_nothing_is_not_the_first_choice(
+    change: dict[str, Any], told: str
+) -> None:
+    from autoresearch_ci.cli.init.choose_draft import _against
+    from autoresearch_ci.cli.init.try_config import Trial
+    from autoresearch_ci.plan.config_draft import ConfigDraft
+
+    facts: dict[str, Any] = dict.fromkeys(("scope", "values"), (3.0,))
+    facts |= dict.fromkeys(("detectable", "guard_seconds", "guards", "minutes", "results"), 1)
+    facts |= {"noise": "", "dollars": None, "blind": False, "seconds": 1.0, **change}
+    draft = ConfigDraft(goal="", scope=(), metric={"command": "x"}, guards=())
+    assert _against(draft, Trial(**facts)).startswith(told)
+    assert bool(_against(draft, Trial(**facts))) == bool(told)
+
+
 def test_a_benchmark_that_ends_before_it_has_begun_is_not_the_first_choice(here: Repo) -> None:
     commit(here, {"bench.py": "import work\n", "work.py": BENCH["work.py"]})
     assert init() == 0

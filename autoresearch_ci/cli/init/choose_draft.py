@@ -15,7 +15,14 @@ from pathlib import Path
 
 from autoresearch_ci.cli.config import typed_from
 from autoresearch_ci.cli.init.questions import Asks, Questions
-from autoresearch_ci.cli.init.try_config import Trial, refuse_dangerous, surveyed, tried
+from autoresearch_ci.cli.init.try_config import (
+    LONGEST,
+    SLOW,
+    Trial,
+    refuse_dangerous,
+    surveyed,
+    tried,
+)
 from autoresearch_ci.config.resolve import Setting, load
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError
@@ -277,7 +284,7 @@ def _settled(
     why: list[str] = []
     for number, draft in enumerate(drafts[:_TRIES]):
         try:
-            found, trial = _proved(draft, place)
+            found, trial = _proved(draft, place, LONGEST if len(drafts) == 1 else 2 * SLOW)
         except SetupFailed as error:  # before any metric
             if not place.bare or drafts is place.bare[0]:
                 raise
@@ -302,7 +309,7 @@ def _settled(
             print(defuse(why[-1]))
     if not worse:
         raise errors[0]
-    found, trial = min(worse, key=lambda each: each[1].blind)
+    found, trial = min(worse, key=lambda each: (each[1].blind, each[1].seconds > SLOW))
     return _explained(found, [], trial), trial
 
 
@@ -364,6 +371,8 @@ def _against(draft: ConfigDraft, trial: Trial) -> str:
     """
     if trial.blind:
         return trial.blindness
+    if trial.seconds > SLOW:
+        return f"one run takes {trial.seconds / 60:.0f} minutes, of which a night has few"
     if _is_mostly_start(draft, trial):
         value = statistics.median(trial.values)
         return f"{value:.2g} seconds are mostly the start of what is run, not the code in scope"
@@ -402,7 +411,10 @@ def _explained(draft: ConfigDraft, why: Sequence[str], trial: Trial | None) -> C
     return replace(draft, reasons={**draft.reasons, "metric": "\n".join(told).strip()})
 
 
-def _proved(draft: ConfigDraft, place: Survey) -> tuple[ConfigDraft, Trial | None]:
+def _proved(
+    draft: ConfigDraft, place: Survey, longest: float = LONGEST
+) -> tuple[ConfigDraft, Trial | None]:
+    """`longest`: seconds that one run of the metric may take."""
     config = _loaded(draft, place)
     refuse_dangerous(config)
     with surveyed(config, Path.cwd(), place.path) as context:
@@ -414,13 +426,13 @@ def _proved(draft: ConfigDraft, place: Survey) -> tuple[ConfigDraft, Trial | Non
             return draft, None
         print(defuse(f"trying: {config.metric.command}"))
         try:
-            trial = tried(config, context, place.environment, place.stop)
+            trial = tried(config, context, place.environment, place.stop, longest)
             return _with_all_results(draft, trial), trial
         except BaselineError as error:
             if _LOOPBACK not in str(error) or "network" in draft.more.get("sandbox", {}):
                 raise
     box = {**draft.more.get("sandbox", {}), "network": "loopback"}
-    return _proved(replace(draft, more={**draft.more, "sandbox": box}), place)
+    return _proved(replace(draft, more={**draft.more, "sandbox": box}), place, longest)
 
 
 def _with_all_results(draft: ConfigDraft, trial: Trial) -> ConfigDraft:

@@ -29,8 +29,8 @@ _DRIFT, _FAR = 0.2, 0.5
 """What a machine may make of three runs' noise a moment later, and what it does not."""
 MANY_FILES = 50
 """More than that in scope make it hard to say what a change is about."""
-_SLOW = 120.0
-_LONGEST = 600.0
+SLOW = 120.0
+LONGEST = 600.0
 """Seconds of one run, where `metric.timeout` says nothing."""
 _PATIENCE = 90.0
 """Seconds after which no third measurement is begun."""
@@ -81,7 +81,7 @@ class Trial:
         yield f"{iterations} iterations: about {max(1, round(self.minutes))} min{cost}"
         if len(self.scope) > MANY_FILES:
             yield f"warning: {len(self.scope)} files in scope; fewer are searched better"
-        if self.seconds > _SLOW:
+        if self.seconds > SLOW:
             yield "warning: the metric takes minutes; a smaller workload tries more ideas a night"
 
     @property
@@ -108,12 +108,18 @@ def surveyed(config: Config, start: Path, path: str) -> Iterator[RunContext]:
         context.repository.close()
 
 
-def tried(config: Config, context: RunContext, environment: Mapping[str, str], stop: Stop) -> Trial:
+def tried(
+    config: Config,
+    context: RunContext,
+    environment: Mapping[str, str],
+    stop: Stop,
+    longest: float = LONGEST,
+) -> Trial:
     """Measures the unmodified code. Raises `BaselineError`, also when a guard is red.
 
     And `ConfigError` when the target is reached already.
     """
-    config = _impatient(config)
+    config = _impatient(config, longest)
     with apart_from_runs(config, context, environment, stop) as apart:
         bench = open_bench(apart.collaborators, apart.stack)
         policy = make_policy(config)
@@ -139,9 +145,9 @@ def tried(config: Config, context: RunContext, environment: Mapping[str, str], s
     )
 
 
-def _impatient(config: Config) -> Config:
+def _impatient(config: Config, longest: float) -> Config:
     """What waits for something that never comes is no metric, and nobody waits an hour for it."""
-    limit = {"timeout": config.metric.timeout or _LONGEST}
+    limit = {"timeout": config.metric.timeout or longest}
     return config.model_copy(update={"metric": config.metric.model_copy(update=limit)})
 
 

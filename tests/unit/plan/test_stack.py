@@ -581,7 +581,12 @@ def test_what_no_tool_chain_is_needed_for_is_a_configuration_that_is_valid(
         ("fix all type errors", "type errors"),
         ("fewer TypeScript errors", "type errors"),
         ("no more lint warnings", "lint"),
-        ("lower p95 latency", "latency"),
+        ("lower p95 latency", "percentile"),
+        ("a shorter response time", "latency"),
+        ("convert more documents per second", "throughput"),
+        ("every public function should be documented", "docs coverage"),
+        ("README should be easier to understand", "readability"),
+        ("ship less javascript to the browser", "bundle size"),
         ("higher throughput", "throughput"),
         ("use less memory", "memory"),
         ("shrink the binary size", "binary size"),
@@ -642,6 +647,22 @@ def test_of_a_benchmark_with_several_numbers_the_goal_picks_one_and_memory_may_b
     told = [(metric["name"], metric["direction"]) for metric in named]
     assert told == [("p95_ms", "minimize"), ("ops_per_sec", "maximize")]
     assert len(offers_for("use less memory", found)) == 3
+    (offer,) = offers_for("more operations per second", stack({**GO, "a_test.go": _GO_BENCHMARK}))
+    assert offer.metric["name"] == "nanoseconds"
+    assert not offers_for("lower p99", stack({**GO, "a_test.go": _GO_BENCHMARK}))
+
+
+_GO_BENCHMARK = "func BenchmarkA(b *testing.B) {}\n"
+
+
+def test_what_builds_the_tests_is_no_part_of_their_memory_and_warns_when_it_is_asked() -> None:
+    files = {"CMakeLists.txt": "enable_testing()\nproject(a C)\nadd_library(a a.c)\n", "a.c": ""}
+    (offer,) = offers_for("use less memory", stack(files))
+    assert "cmake --build build && autoresearch-ci score time -- " in offer.metric["command"]
+    (offer,) = offers_for("fix the compiler's warnings", stack(files))
+    assert "score problems --tool 'gcc' -- 'cmake -S . -B build -DCMAKE_C_FLAGS=-Wall " in str(
+        offer.metric
+    )
 
 
 def test_a_percentage_to_reach_is_the_target() -> None:
