@@ -406,8 +406,8 @@ def _doctor(to: _Flags) -> None:
 def _completion(to: _Flags) -> None:
     to.add(
         "shell",
-        choices=("bash", "zsh"),
-        help="whose: source <(autoresearch-ci completion bash)",
+        choices=("bash", "zsh", "fish"),
+        help="whose: source <(autoresearch-ci completion bash), or fish: ... fish | source",
     )
 
 

@@ -1,4 +1,4 @@
-"""`completion`: what bash and zsh complete with the printed script."""
+"""`completion`: what bash, zsh and fish complete with the printed script."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_commands_flags_and_words_are_completed(bash: Path) -> None:
     assert offered(bash, "report", "--s") == ["--serve"]
     assert offered(bash, "evals", "--direction", "m") == ["minimize", "maximize"]
     assert offered(bash, "run", "--metric-n") == ["--metric-name"]
-    assert offered(bash, "completion", "") == ["bash", "zsh"]
+    assert offered(bash, "completion", "") == ["bash", "zsh", "fish"]
 
 
 def test_where_a_file_is_meant_files_are_completed(bash: Path) -> None:
@@ -51,6 +51,32 @@ def test_where_a_file_is_meant_files_are_completed(bash: Path) -> None:
     assert offered(bash, "run", "--config", "res") == ["results.tsv"]
     assert offered(bash, "run", "--output", "fo") == ["folder"]
     assert offered(bash, "run", "--output", "res") == []
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="there is no fish here")
+@pytest.mark.parametrize(
+    ("line", "answers"),
+    [
+        ("rep", ["report"]),
+        ("init --use ", ["fix", "gate", "nightly"]),
+        ("score comp", ["complexity"]),
+        ("score time --vers", []),
+        ("run --metric-n", ["--metric-name"]),
+        ("run --config ", ["folder/", "results.tsv"]),
+        ("run --output ", ["folder/"]),
+    ],
+)
+def test_fish_completes_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, answers: list[str]
+) -> None:
+    assert run_cli(["completion", "fish"]) == 0
+    (tmp_path / ".script").write_text(capsys.readouterr().out)
+    (tmp_path / "results.tsv").touch()
+    (tmp_path / "folder").mkdir()
+    asked = f"source .script; complete -C 'autoresearch-ci {line}'"
+    argv = ["fish", "--no-config", "-c", asked]
+    done = subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert [each.split("\t")[0] for each in done.stdout.splitlines()] == answers
 
 
 @pytest.mark.skipif(not shutil.which("zsh"), reason="there is no zsh here")
