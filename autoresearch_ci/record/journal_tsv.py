@@ -198,8 +198,16 @@ def _text(cell: str) -> str:
     return "" if cell == _MISSING else cell
 
 
+_OF_REPAIRS = {
+    "fixed": Status.KEEP,
+    **dict.fromkeys(("rework", "recover", "blocked"), Status.DISCARD),
+}
+"""What the peer writes where errors are repaired."""
+
+
 def _status(cell: str) -> Status:
-    return Status(cell.partition(" ")[0])  # the peer also writes `keep (reworked)`
+    word = cell.partition(" ")[0]  # the peer also writes `keep (reworked)`
+    return _OF_REPAIRS.get(word) or Status(word)
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,16 @@ def test_the_peers_older_name_of_the_metric_is_known() -> None:
     assert [row.metric for row in read_journal(text, "x").rows] == [12, 9]
 
 
+def test_what_the_peer_repaired_is_kept_and_what_it_gave_up_is_not() -> None:
+    text = "iteration\terror_type\tcommit\tmetric\tdelta\tstatus\tdescription\n"
+    text += "0\t-\ta\t9\t0\tbaseline\tb\n"
+    words = ("fixed", "rework", "recover", "blocked")
+    rows = (f"{n}\ttest\tb\t{9 - n}\t-1\t{word}\tx\n" for n, word in enumerate(words, start=1))
+    found = read_journal("".join((text, *rows)).encode(), "fix-results.tsv")
+    assert [row.status for row in found.rows[1:]] == [Status.KEEP, *[Status.DISCARD] * 3]
+    assert found.direction is Direction.MINIMIZE
+
+
 def test_pis_runs_are_rows_with_its_first_as_the_baseline() -> None:
     content = lines(
         HEAD,
