@@ -33,7 +33,7 @@ from autoresearch_ci.workspace.filters import (
     worktree_contents,
 )
 from autoresearch_ci.workspace.repository import FileVersion, Repository
-from autoresearch_ci.workspace.scope import Scope, build_scope
+from autoresearch_ci.workspace.scope import Scope, build_scope, matched
 from autoresearch_ci.workspace.scratch import scratch_of
 
 DEPENDENCIES = ("node_modules", "vendor", ".venv", "venv")
@@ -61,8 +61,10 @@ class RunContext:
     """Where the measure tree goes: outside the repository, the same path for every resume."""
     folder: Path
     """The run folder."""
-    hidden: tuple[str, ...]
+    hidden: frozenset[str]
     """Files that no proposer may read."""
+    withheld: tuple[str, ...] = ()
+    """Globs of those of them that the holdout alone reads."""
     warnings: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     """Where the keys lie that sign commits, and who signs with them: nothing that we start may use
@@ -161,6 +163,11 @@ def _context(
             "usually: large or encrypted files.\n"
             "do: name other files with --scope."
         )
+    if unknown := [g for g in found.withheld if scope_of is _scope and not matched([g], files)]:
+        raise ConfigError(
+            f"holdout.read: {unknown[0]} matches no file of the base commit.\n"
+            "do: commit it, or name what lies elsewhere by its absolute path."
+        )
     warnings = _warnings(repository, files, found.modules, options.resume)
     return replace(found, warnings=(*warnings, *absent), absent=absent)
 
@@ -177,10 +184,12 @@ def _found(
 ) -> RunContext:
     modules = _modules(repository, files)
     filtered = worktree_contents(repository, files, {p: m[0] for p, m in modules.items()})
+    withheld = config.holdout.globs if config.holdout else ()
+    held = _held(config, repository, files, scope)
     # What is committed of these is a pointer: an edit would be committed in its place.
     scope = replace(
         scope,
-        frozen=(*scope.frozen, *filtered),
+        frozen=(*scope.frozen, *filtered, *held),
         filter_of=filter_of_new(repository, files),
     )
     return RunContext(
@@ -196,7 +205,8 @@ def _found(
         run_store=place.store,
         scratch=scratch_of(place.store),
         folder=folder,
-        hidden=_hidden(config, config_path, files),
+        hidden=frozenset((*_hidden(config, config_path, files), *held)),
+        withheld=withheld,
     )
 
 
@@ -270,7 +280,14 @@ def at_commit(context: RunContext, commit: str) -> RunContext:
     files = repository.files(commit)
     modules = _modules(repository, files)
     filtered = worktree_contents(repository, files, {p: m[0] for p, m in modules.items()})
-    return replace(context, base=commit, files=files, modules=modules, filtered=filtered)
+    return replace(
+        context,
+        base=commit,
+        files=files,
+        modules=modules,
+        filtered=filtered,
+        hidden=context.hidden.union(matched(context.withheld, files)),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -349,6 +366,43 @@ def _built_scope(
         return build_scope(config.scope, frozen, rulers, files, read, tests, judges)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def _held(
+    config: Config, repository: Repository, files: Mapping[str, FileVersion], scope: Scope
+) -> list[str]:
+    """What the holdout alone reads of the commit. Raises `ConfigError` where others would, too."""
+    if not config.holdout:
+        return []
+    shown = (*config.sandbox.read, *config.sandbox.write)
+    found, places = matched(config.holdout.globs, files), [*map(Path, config.holdout.places)]
+    for place in (*places, *(repository.root / path for path in found)):
+        if around := next((path for path in shown if place.is_relative_to(path)), ""):
+            raise ConfigError(
+                f"holdout.read: {place} is for the holdout alone, and every command sees {around}, "
+                "as `sandbox` lists it.\ndo: take it off either list, or move it."
+            )
+    for place in places:
+        inside = [path for path in files if (repository.root / path).is_relative_to(place)]
+        if inside or Path.home().is_relative_to(place):
+            raise ConfigError(
+                f"holdout.read: {place} holds {inside[0] if inside else 'your home'}.\n"
+                "do: name committed files by a glob that begins at the repository's root, and "
+                "elsewhere a file or folder of the holdout's own."
+            )
+    *others, _ = config.commands
+    named = {path for line in others for path in command_files(line, files)}
+    for why, wrong in (
+        ("is in scope, so proposers see it", scope.select(found)),
+        ("is named by another command", [path for path in found if path in named]),
+        ("is no regular file", [path for path in found if not files[path].regular]),
+    ):
+        if wrong:
+            raise ConfigError(
+                f"holdout.read: {wrong[0]} {why}.\ndo: keep what the holdout alone reads in files "
+                "of its own."
+            )
+    return found
 
 
 def _hidden(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 import autoresearch_ci
+from autoresearch_ci.config.metric import Holdout
 from autoresearch_ci.config.schema import Config, Protections, Sandbox
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.environment import clean_environment, downloads
@@ -174,10 +175,12 @@ def _places(
     needed: Sequence[str],
     secrets: Sequence[str],
 ) -> Places:
+    apart = config.holdout.places if config.holdout else ()
     hidden = [
         *places.secrets(os.environ, Path.home()),
         *secrets,
         *context.keys,
+        *apart,
         str(context.run_store.parent),
         str(context.folder),
     ]
@@ -189,6 +192,7 @@ def _places(
         read=config.sandbox.read,
         write=config.sandbox.write,
         hidden=tuple(hidden),
+        apart=apart,
         shown=(*(path for path in shown if path not in hidden), str(scratch)),
         needed=tuple(needed),
         services=(*places.services(os.environ), *_agents(context.keys)),
@@ -235,6 +239,18 @@ def refuse_weaker(asked: Sandbox, jail: Jail) -> None:
         f"sandbox.require is {wanted}{whose}, and this machine keeps {found.holds}:\n{missing}"
         f"do: mend that, or accept it as it is: --set sandbox.require={found.holds}"
     )
+
+
+def refuse_unreached(holdout: Holdout | None, jail: Jail) -> None:
+    """Raises `ConfigError` where the holdout would not find what it alone reads."""
+    for place in map(Path, holdout.places if holdout else ()):
+        if not place.exists():
+            raise ConfigError(f"holdout.read: {place} does not exist.\ndo: correct it.")
+        if not (jail.full or jail.reaches(place.parent)):
+            raise ConfigError(
+                f"holdout.read: {place} lies where the commands' user cannot go.\n"
+                f"do: chmod o+x the folders above it, or let it run as you (sandbox.user: keep)."
+            )
 
 
 def refuse_signers(jail: Jail, keys: Sequence[str]) -> None:

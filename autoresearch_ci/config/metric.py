@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +15,7 @@ from autoresearch_ci.config.value_types import (
     DirectionWord,
     Duration,
     Fraction,
+    HeldOut,
     JsonPath,
     Name,
     RelativePath,
@@ -240,7 +242,20 @@ class Holdout(Section):
     """Per run; without it, three times its duration on the baseline."""
     must: Literal["gain", "hold"] = "gain"
     """Of a candidate that would be kept: be better by it, too, or be no worse."""
+    read: Annotated[tuple[HeldOut, ...], Field(strict=False)] = ()
+    """What no other command sees: globs of committed files, absolute or `~` paths elsewhere."""
 
     def direction_beside(self, metric: Metric) -> Direction:
         """Which way the number is better."""
         return self.direction or metric.direction
+
+    @property
+    def globs(self) -> tuple[str, ...]:
+        """Of what it alone reads in the repository."""
+        return tuple(entry for entry in self.read if entry[0] not in "/~")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The same elsewhere, absolute."""
+        found = (entry for entry in self.read if entry[0] in "/~")
+        return tuple(os.path.normpath(os.path.expanduser(entry)) for entry in found)  # noqa: PTH111

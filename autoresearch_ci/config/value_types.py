@@ -108,6 +108,21 @@ def _inside(value: str) -> str:
     return value
 
 
+def _held_out(value: str) -> str:
+    """A glob of the repository, or an absolute path."""
+    if re.match("/|~(/|$)", value):
+        return value
+    from autoresearch_ci.safety.gitignore_globs import gitignore_spec  # takes a while
+
+    try:
+        globs = gitignore_spec([value]).patterns
+    except ValueError:
+        globs = []
+    if not any(glob.include for glob in globs):
+        raise refusal("selects nothing", "a glob, or an absolute path")
+    return _inside(value)
+
+
 def _variable(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
         raise refusal("is not a variable name", "letters, digits and _")
@@ -200,6 +215,7 @@ Text = Annotated[str, AfterValidator(_passable)]
 Name = Annotated[Text, AfterValidator(_some)]
 Command = Annotated[Text, AfterValidator(_command)]
 RelativePath = Annotated[Text, AfterValidator(_some), AfterValidator(_inside)]
+HeldOut = Annotated[Text, AfterValidator(_some), AfterValidator(_held_out)]
 Variable = Annotated[str, AfterValidator(_variable)]
 ValueRegex = Annotated[Text, AfterValidator(_value_regex)]
 JsonPath = Annotated[Text, AfterValidator(_json_path)]

@@ -68,6 +68,12 @@ _FLAKY = (
 )
 
 
+_NOT_WITHHELD = (
+    "holdout.read keeps nothing from the other commands here, as the sandbox holds nothing: they "
+    "can read it where it lies. See sandbox.require"
+)
+
+
 class SetupFailed(BaselineError):
     """Before anything was measured: no other metric helps."""
 
@@ -199,6 +205,8 @@ class Bench:
             self.observe(Warning(message=_NOT_PUT_BACK.format(tracked[0])))
         for missing in found.off:
             self.observe(Warning(message=str(missing)))
+        if self.tree.withholds and found.holds == "none":
+            self.observe(Warning(message=_NOT_WITHHELD))
 
     def hints(self, output: str, *, setup: bool = False) -> str:
         """What a command that fails may have missed, and its cure: lines, or nothing."""

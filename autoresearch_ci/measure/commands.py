@@ -217,10 +217,10 @@ class MeasuredCommands:
         self.observe(Note(message=supply.told))
 
     @contextlib.contextmanager
-    def placed(self, changes: Changes) -> Iterator[None]:
+    def placed(self, changes: Changes, *, whole: bool = False) -> Iterator[None]:
         """Within the block the tree holds this state of the code, see `MeasureTree.placed`."""
         try:
-            with self.tree.placed(changes):
+            with self.tree.placed(changes, whole=whole):
                 yield
         finally:
             # Only now is there room for a log, if it was the command that filled the disk.
@@ -256,10 +256,12 @@ class MeasuredCommands:
             line=line,
             shown=shown,
         )
-        if self.tree.layout.cache and subject.changes and command not in self._built:
+        whole = stage == "holdout"
+        builds = self.tree.layout.cache and not (whole and self.tree.withholds)
+        if builds and subject.changes and command not in self._built:
             self._build(stage, command, timeout or BASELINE_TIMEOUT, shown)
         self._built.add(command)
-        with self.placed(subject.changes):
+        with self.placed(subject.changes, whole=whole):
             reports = ReportFiles(self.tree.seen.tree, report, self.tree.layout.tree)
             result, suite = self._watched(run, command, knowledge, longest_test)
             if subject.iteration == 0 and command not in knowledge.blind and hides_plugin(result):
@@ -345,11 +347,11 @@ class MeasuredCommands:
             timeout=timeout,
             stop=self._stop,
             on_line=on_line,
-            enter=self.tree.sandbox.enter(network=stage == "setup"),
+            enter=self.tree.within.enter(network=stage == "setup"),
             apart=True,
         ).redacted(self.redact)
         self.tree.reopen()
-        self.tree.sandbox.sweep()
+        self.tree.within.sweep()
         self.logs.add(iteration, stage, result)
         return result
 

@@ -7,7 +7,7 @@ run tells its proposer what an uninterrupted one would.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.budget import Limits, stuck_level
@@ -31,7 +31,7 @@ class Briefing:
     """The metric's name."""
     program: str
     """The human's brief, from the base commit."""
-    hidden: tuple[str, ...]
+    hidden: Collection[str]
     """Files that no proposer may read: the holdout's."""
     seed: int
     limits: Limits

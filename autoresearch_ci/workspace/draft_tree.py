@@ -21,7 +21,7 @@ from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.measure_tree import copy_folder
 from autoresearch_ci.workspace.relocate import relocate
 from autoresearch_ci.workspace.repository import Changes, FileVersion
-from autoresearch_ci.workspace.scope import Scope
+from autoresearch_ci.workspace.scope import Scope, is_hidden_path
 from autoresearch_ci.workspace.snapshot import Snapshot, remove, undisturbed
 
 MAX_FILE_BYTES = 2 << 20
@@ -193,8 +193,7 @@ class DraftTree:
     def _expected(self, path: str) -> FileVersion | bytes | None:
         if path in self._placed:
             return self._placed[path]
-        hidden = self._material.hidden
-        if hidden and not hidden.isdisjoint((path, *map(str, PurePosixPath(path).parents))):
+        if is_hidden_path(path, self._material.hidden):
             return None
         return self._material.files.get(path)
 

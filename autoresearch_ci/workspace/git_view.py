@@ -14,7 +14,7 @@ import re
 import shutil
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from autoresearch_ci.workspace.git import GitDirectory
@@ -61,11 +61,13 @@ class GitView:
         base: str,
         tree: Path,
         filtered: Iterable[str],
+        held: Mapping[str, FileVersion],
     ) -> None:
         """`git`: to read with. `index`: of the base commit, as it is checked out now.
 
         `objects`: a folder that holds what the base commit and the tags lead to. `shallow`: of the
-        user's repository. `filtered`: files of another content than the commit's.
+        user's repository. `filtered`: files of another content than the commit's. `held`: those
+        that lack in the tree.
         """
         self._git = git
         self._base = base
@@ -89,22 +91,21 @@ class GitView:
         if shallow:
             self.files[".git/shallow"] = shallow
         self._unchanged = frozenset(map(os.fsencode, filtered))
+        self._held = held
         self._entries = _entries(index, len(base) // 2)
         self.files |= self._of({}, tree)
 
     def differing(self, changes: Changes, tree: Path) -> dict[str, bytes]:
         """What has another content where `changes` lie above the base commit, in `tree`.
 
-        Git finds the objects of that from now on, until `forget`.
+        Git finds the objects of that from now on, and no more those of what was measured before.
         """
-        files = self._of(changes, tree)
+        self._forget()
+        files = self._of(changes, tree) if changes or self._held else {}
         return {path: text for path, text in files.items() if self.files.get(path) != text}
 
-    def forget(self) -> None:
-        """Git finds nothing of what was measured before, and all that it should.
-
-        A command that runs as we do can close what it may not write.
-        """
+    def _forget(self) -> None:
+        """A command that runs as we do can close what it may not write."""
         for folder in (self._objects, self._objects / "pack", self._own):
             folder.chmod(0o755)
         for pack in (self._objects / "pack").iterdir():
@@ -115,7 +116,11 @@ class GitView:
 
     def _of(self, changes: Changes, tree: Path) -> dict[str, bytes]:
         made = _Loose(self._git, len(self._base), self._own)
-        head = self._amended(made, changes) if changes else self._base
+        for version in filter(None, changes.values()):
+            made.add("blob", self._git.blob(version.blob))
+        differs = {**dict.fromkeys(self._held), **changes}
+        differs = {path: v for path, v in differs.items() if v != self._held.get(path, ...)}
+        head = self._amended(made, differs) if differs else self._base
         tags = [self._moved(made, tag, head) for tag in self._tags]
         return {
             ".git/packed-refs": os.fsencode(_PEELED + "".join(map(_packed, tags))),
@@ -129,8 +134,6 @@ class GitView:
         root, _, rest = commit.partition(b"\n")
         if self._is_root:
             rest = re.sub(rb"^(parent .*\n)+", b"", rest)
-        for version in filter(None, changes.values()):
-            made.add("blob", self._git.blob(version.blob))
         tree = made.tree(root.split()[1].decode(), changes)
         return made.add("commit", b"tree %s\n%s" % (tree.encode(), rest))
 

@@ -25,6 +25,7 @@ from autoresearch_ci.workspace.git_view import GitView
 from autoresearch_ci.workspace.measured_state import Overlay, is_attributes, make_folders
 from autoresearch_ci.workspace.relocate import relocate
 from autoresearch_ci.workspace.repository import Changes, FileVersion
+from autoresearch_ci.workspace.scope import matched
 from autoresearch_ci.workspace.scratch import refuse_foreign
 from autoresearch_ci.workspace.snapshot import Snapshot, remove, settle, undisturbed
 from autoresearch_ci.workspace.store import Edits, Store
@@ -46,6 +47,10 @@ class Layout:
     """Files that the commit holds in another form (Git LFS), and where their content lies."""
     cache: tuple[str, ...] = ()
     """Folders of build outputs: what the unmodified code leaves there is found by all others."""
+    withheld: tuple[str, ...] = ()
+    """Globs of files of the commit that are there only where they are asked for."""
+    elsewhere: tuple[str, ...] = ()
+    """Files and folders outside that are read only then."""
 
     @property
     def tree(self) -> Path:
@@ -94,9 +99,12 @@ class MeasureTree:
         """Where we find what commands find in `layout`: other paths, while something is placed."""
         self.sandbox = sandbox or unconfined(layout.scratch)
         """Of every command that runs here."""
+        self.within = self.sandbox
+        """Of those that run now."""
         self._store = store
         self._base = base
         self._files = files
+        self._held = {path: files[path] for path in matched(layout.withheld, files)}
         self._view: GitView | None = None
         self._converts = any(map(is_attributes, files))
         self._overlay = Overlay(
@@ -130,11 +138,18 @@ class MeasureTree:
             copy_folder(layout.checkout / name, layout.tree / name)
             relocate(layout.tree, name, layout.checkout)
         # Above them: what git tracks in there is the commit's, not the checkout's.
-        self._store.check_out(self._base, layout.tree, modules)
-        for path in layout.filtered:
-            beneath.remove(layout.tree, path)
-            self._fill(path)
-        self._view = self._store.view(self._base, layout.tree, layout.filtered, bool(modules))
+        self._store.check_out(self._base, layout.tree, modules, self._held)
+        for path in layout.filtered.keys() - self._held.keys():
+            self._fill(layout.tree, path)
+        self._view = self._store.view(
+            self._base,
+            layout.tree,
+            layout.filtered,
+            bool(modules),
+            self._files,
+            self._held,
+            layout.withheld,
+        )
         for path, content in self._view.files.items():
             target = layout.tree / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -178,7 +193,7 @@ class MeasureTree:
     ) -> dict[str, bytes]:
         """The chosen files of a state, from git's object store: no link can redirect a read."""
         now = {p: v for p, v in {**self._files, **changes}.items() if v and v.regular}
-        return {path: self._store.read(now[path]) for path in choose(now)}
+        return {path: self._store.read(now[path]) for path in choose(now.keys() - self._held)}
 
     def texts(self, changes: Changes, paths: Iterable[str], largest: int) -> Iterator[bytes]:
         """The same of these files, where they are there and have at most `largest` bytes."""
@@ -188,30 +203,45 @@ class MeasureTree:
                 yield self._store.read(version)
 
     @contextlib.contextmanager
-    def placed(self, changes: Changes) -> Iterator[None]:
+    def placed(self, changes: Changes, *, whole: bool = False) -> Iterator[None]:
         """One measurement: within the block the tree is the base commit with `changes`.
 
         What it writes is read from `seen`, and gone after the block; but for what is built of the
-        base commit itself, which nobody has proposed.
+        base commit itself, which nobody has proposed. `whole`: with what is withheld from others,
+        and then all of it is gone.
         """
+        whole = whole and self.withholds
+        built = not (changes or whole)
         with contextlib.ExitStack() as stack:
+            if whole:
+                self.within = stack.enter_context(self.sandbox.beside(self.layout.elsewhere))
+                changes = {**self._held, **changes}
             if self.sandbox.layers:
-                fresh = self.sandbox.fresh(self.layout.temporary, keep=not changes)
+                fresh = self.within.fresh(self.layout.temporary, keep=built)
                 self.seen = replace(self.layout, scratch=stack.enter_context(fresh))
             else:
                 settle(self.layout.scratch, [folder.root for folder in self._below])
-                stack.callback(self._restore, built=not changes)
+                stack.callback(self._restore, built=built)
             try:
                 with undisturbed(self.layout.tree):
                     self._overlay.write(self.seen.tree, changes, self._view)
+                    for path in self.layout.filtered.keys() & self._held if whole else ():
+                        self._fill(self.seen.tree, path)
+                        self.sandbox.own(self.seen.tree, path)
                 yield
             finally:
-                self.seen = self.layout
+                self.seen, self.within = self.layout, self.sandbox
+
+    @property
+    def withholds(self) -> bool:
+        """Whether anything is there only where it is asked for."""
+        return bool(self._held or self.layout.elsewhere)
 
     def pretend_repository(self, head: str, staged: str) -> None:
         """In `placed`, git in the tree sees `staged` as what is to be committed on `head`."""
         made = self.layout.pristine.with_name("stage")
         remove(made)
+        head, staged = self._shown(head), self._shown(staged)
         objects = self.layout.scratch / "objects"
         self._store.pretend(made, objects, base=self._base, head=head, staged=staged)
         # Setup's has a configuration that is not ours, or is a link to a real one.
@@ -222,7 +252,15 @@ class MeasureTree:
 
     def staged(self, commit: str) -> Edits:
         """What git would commit there instead of what `commit` holds; see `pretend_repository`."""
-        return self._store.staged(self.seen.tree, commit)
+        return self._store.staged(self.seen.tree, self._shown(commit))
+
+    def _shown(self, commit: str) -> str:
+        """Another one, with the same tree but for what is withheld."""
+        if not self._held:
+            return commit
+        lacks = dict.fromkeys(self._held)
+        made, _ = self._store.commit(parents=[commit], edits=lacks, message="", timestamp=0)
+        return made
 
     def pretend_parent(self, base: str, paths: Sequence[str]) -> str:
         """A commit that is `base` but for the last line of these files, which it lacks."""
@@ -290,16 +328,17 @@ class MeasureTree:
         built = {path: was for path, was in now.folders.items() if path.startswith(places)}
         known.folders = mine | built
 
-    def _fill(self, path: str) -> None:
+    def _fill(self, tree: Path, path: str) -> None:
         """Copy what a filter made of the commit's form."""
         source = self.layout.filtered[path]
-        make_folders(self.layout.tree, path.rpartition("/")[0], lambda root, path: None)
-        if beneath.copy((source.parent, source.name), (self.layout.tree, path)):
+        beneath.remove(tree, path)
+        make_folders(tree, path.rpartition("/")[0], lambda root, path: None)
+        if beneath.copy((source.parent, source.name), (tree, path)):
             known = self._files.get(path)  # else a submodule's
             there = self.layout.checkout / path
             executable = known.mode == "100755" if known else os.access(there, os.X_OK)
             mode = 0o755 if executable else 0o644
-            with beneath.place(self.layout.tree, path) as (at, name):
+            with beneath.place(tree, path) as (at, name):
                 os.chmod(name, mode, dir_fd=at)
 
     def _content(self, path: str, version: FileVersion, filters: Path | None = None) -> bytes:

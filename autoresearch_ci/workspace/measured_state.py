@@ -58,8 +58,6 @@ class Overlay:
                 with beneath.place(tree, path) as (at, name):
                     os.utime(name, ns=(times[path], times[path]), dir_fd=at, follow_symlinks=False)
         if view:
-            view.forget()
-        if view and changes:
             for path, content in view.differing(changes, tree).items():
                 beneath.remove(tree, path)
                 self._put(tree, path, content, 0o644)

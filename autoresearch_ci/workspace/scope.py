@@ -238,6 +238,12 @@ def _is_git_name(part: str) -> bool:
     return name in _GIT_NAMES or _SHORT_GIT_NAME.fullmatch(name) is not None
 
 
+def matched(globs: Iterable[str], paths: Iterable[str]) -> list[str]:
+    """Those of `paths` that globs like the scope's select."""
+    spec = gitignore_spec(map(_pattern, globs))
+    return [path for path in paths if spec.match_file(path.replace("\n", "\0x"))]
+
+
 def is_hidden_path(path: str, hidden: Collection[str]) -> bool:
     """Whether `path` is one of `hidden`, or lies in a folder that is."""
-    return any(path == name or path.startswith(f"{name.rstrip('/')}/") for name in hidden)
+    return path in hidden or any(folder in hidden for folder in _ancestors(path))

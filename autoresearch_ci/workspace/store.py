@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import zlib
@@ -80,9 +81,20 @@ _SMALL = 64 << 10
 """Bytes of an object that is not asked for again while it is among the last so many."""
 _RECENT = 64
 _PACK = ("pack-objects", "--quiet", "--non-empty")
+_RAW = re.compile(rb":\d{6} \d{6} ([0-9a-f]+) ([0-9a-f]+) [A-Z]")
+"""Of a change, the objects before and after it."""
 _FOREIGN = ("commondir", "config.worktree", "hooks", "info", "shallow")
 """What would give git other configuration, attributes or history; we never make any of it."""
 IDENTITY = "autoresearch-ci <autoresearch-ci@users.noreply.github.com>"
+
+
+def _pathspecs(glob: str) -> Iterator[str]:
+    """What git calls a pattern of .gitignore (`man 7 gitglossary`)."""
+    body = glob.removeprefix("./").strip("/")
+    anywhere = "" if "/" in glob.removeprefix("./").rstrip("/") else "**/"
+    yield f":(top,glob){anywhere}{body}/**"
+    if not glob.endswith("/"):
+        yield f":(top,glob){anywhere}{body}"
 
 
 def _quoted(path: Path) -> str:
@@ -218,8 +230,17 @@ class Store:
         if not code:
             self._git.attempt("prune-packed", "--quiet")
 
-    def extract(self, objects: Path, tips: Iterable[str], known: Iterable[str] = ()) -> None:
-        """Fill a folder with what leads to `tips` and not to `known`, for anybody to read."""
+    def extract(
+        self,
+        objects: Path,
+        tips: Iterable[str],
+        known: Iterable[str] = (),
+        without: frozenset[str] = frozenset(),
+    ) -> None:
+        """Fill a folder with what leads to `tips` and not to `known`, for anybody to read.
+
+        But for the objects `without`.
+        """
         packs = objects / "pack"
         packs.mkdir(parents=True, exist_ok=True)
         wanted = "".join(f"{line}\n" for line in (*tips, *(f"^{name}" for name in known))).encode()
@@ -230,15 +251,31 @@ class Store:
             "GIT_OBJECT_DIRECTORY": str(objects),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self._objects),
         }
-        code, _, _ = self._git.attempt(
-            *(*_PACK, "--revs", to), stdin=wanted, env=there, settings=quick
-        )
+        code = 1
+        if not without:
+            code, _, _ = self._git.attempt(
+                *(*_PACK, "--revs", to), stdin=wanted, env=there, settings=quick
+            )
         if code:  # a partial clone: with what it has
             listing = ("rev-list", "--objects", "--missing=allow-any", "--stdin")
             found = self._git(*listing, stdin=wanted)
+            if without:
+                left_out = {name.encode() for name in without}
+                lines = found.splitlines(keepends=True)
+                found = b"".join(ln for ln in lines if ln.split(maxsplit=1)[0] not in left_out)
             self._git(*_PACK, to, stdin=found, env=there, settings=quick)
         for path in (objects, packs, *packs.iterdir()):
             path.chmod(0o755 if path.is_dir() else 0o444)
+
+    def _ever_at(self, globs: Iterable[str], tips: Iterable[str]) -> frozenset[str]:
+        """Objects that lay at a path of these, as gitignore reads them, in what leads to `tips`."""
+        specs = [spec for glob in globs for spec in _pathspecs(glob)]
+        if not specs:
+            return frozenset()
+        shown = ("--format=", "--raw", "-z", "--no-abbrev", "--no-renames", "--root", "-m")
+        stdin = "\n".join([*tips, "--", *specs, ""]).encode()
+        told = self._git("log", *shown, "--full-history", "--stdin", stdin=stdin)
+        return frozenset(name.decode() for facts in _RAW.findall(told) for name in facts)
 
     def read(self, version: FileVersion) -> bytes:
         """Content of a file version."""
@@ -282,30 +319,57 @@ class Store:
         )
 
     def check_out(
-        self, commit: str, tree: Path, submodules: Mapping[str, tuple[str, Path]]
+        self,
+        commit: str,
+        tree: Path,
+        submodules: Mapping[str, tuple[str, Path]],
+        held: Iterable[str] = (),
     ) -> None:
-        """Write `commit` into the folder `tree`, over what lies there.
+        """Write `commit` into the folder `tree`, over what lies there, but for the files `held`.
 
         `submodules`: path to (commit, object folder) of those to be filled in; others stay empty.
         """
         environment = self._measuring(tree, [objects for _, objects in submodules.values()])
         self._git("read-tree", "--empty", env=environment)
-        self._git("read-tree", commit, env=environment)
+        self._read_tree(commit, held, environment)
         for path, (module_commit, _) in submodules.items():
             self._git("update-index", "--force-remove", "--", path, env=environment)
             self._git("read-tree", f"--prefix={path}/", module_commit, env=environment)
         self._git("checkout-index", "--all", "--force", "--quiet", "--index", env=environment)
 
-    def view(self, commit: str, tree: Path, filtered: Iterable[str], submodules: bool) -> GitView:
-        """What git answers in `tree`, into which `commit` was just checked out."""
+    def _read_tree(self, commit: str, held: Iterable[str], environment: Mapping[str, str]) -> None:
+        self._git("read-tree", commit, env=environment)
+        names = b"".join(os.fsencode(path) + b"\0" for path in held)
+        if names:
+            self._git(
+                "update-index", "--force-remove", "-z", "--stdin", stdin=names, env=environment
+            )
+
+    def view(
+        self,
+        commit: str,
+        tree: Path,
+        filtered: Iterable[str],
+        submodules: bool,
+        files: Mapping[str, FileVersion],
+        held: Mapping[str, FileVersion],
+        globs: Iterable[str],
+    ) -> GitView:
+        """What git answers in `tree`, into which `commit` was just checked out.
+
+        `files`: of the commit. `held`: those that are not there, of the `globs`; what ever lay at
+        a path of these is not to be had from git, either.
+        """
         index = self.folder / "measure.index"
         if submodules:  # they are repositories of their own; that index holds their files
             index = self.folder / "view.index"
             own = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(tree)}
-            self._git("read-tree", commit, env=own)
+            self._read_tree(commit, held, own)
             self._git.attempt("update-index", "-q", "--refresh", env=own)
         objects, tags = tree.parent / "objects", self._tags()
-        self.extract(objects, [commit, *(tag for _, tag, _ in tags)])
+        tips = [commit, *(tag for _, tag, _ in tags)]
+        shown = {version.blob for path, version in files.items() if path not in held}
+        self.extract(objects, tips, without=self._ever_at(globs, tips) - shown)
         return GitView(
             git=self._git,
             index=index.read_bytes(),
@@ -315,6 +379,7 @@ class Store:
             base=commit,
             tree=tree,
             filtered=filtered,
+            held=held,
         )
 
     def pretend(self, folder: Path, objects: Path, *, base: str, head: str, staged: str) -> None:

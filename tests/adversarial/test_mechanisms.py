@@ -66,6 +66,9 @@ def read_a_credential():
 def read_the_checkout():
     return open(T["checkout"]).read()
 @attack
+def read_what_is_the_holdouts_alone():
+    return open(T["held"]).read()
+@attack
 def read_through_a_link_in_the_tree():
     os.symlink(T["credentials"][0], "way")
     try:
@@ -679,7 +682,8 @@ def play(
     home, alive = tmp_path / "person", attack.open_folder / "alive"
     credentials = [home / name for name in CREDENTIALS]
     precious, checkout = tmp_path / "elsewhere" / "precious", attack.repo.path / ".env.production"
-    for path in (*credentials, precious, checkout):
+    held = attack.open_folder / "held"
+    for path in (*credentials, precious, checkout, held):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("CANARY")
         path.chmod(0o666)
@@ -701,6 +705,7 @@ def play(
             "home": str(home),
             "checkout": str(checkout),
             "precious": str(precious),
+            "held": str(held),
             "alive": str(alive),
             "steps": str(tmp_path / "steps"),
             "unseen": unseen(attack.repo),
@@ -722,9 +727,11 @@ def play(
         config = tmp_path / "config.yml"
         config.write_text(json.dumps({"proposer": {"command": str(agent)}}))
         flags = attack.flags("--set", sandbox, "--set", write, "--guard", "./attack")
+        asked = f"command: grep -q CANARY {held} && cat value, extract: {{last_number: true}}"
         try:
             done = attack.run(
                 *flags,
+                *("--set", f"holdout={{{asked}, read: [{held}]}}"),
                 "--config",
                 str(config),
                 "--iterations",

@@ -180,6 +180,7 @@ def _elsewhere(wanted: Places) -> Iterator[str]:
     Nothing of a repository, which is left as it is, nor of the machine.
     """
     shown = [*_LEFT, *places.system(), *wanted.read, *wanted.shown, *wanted.write, *wanted.needed]
+    shown += wanted.apart
     needed = {step for path in (*shown, *map(str, wanted.own)) for step in _passed(path)}
     way = {str(parent) for path in needed for parent in Path(path).parents}
     pending = ["/"]

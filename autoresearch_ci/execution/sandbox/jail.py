@@ -9,6 +9,7 @@ when, is not decided here. Nothing is printed: what is on and what is missing is
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import os
 from collections.abc import Iterator, Sequence
@@ -180,6 +181,23 @@ class Jail:
         known = self._places
         self._places = replace(known, hidden=(*known.hidden, *hidden), shown=(*known.shown, *shown))
         self.close()
+
+    @contextlib.contextmanager
+    def beside(self, read: Sequence[str]) -> Iterator[Jail]:
+        """For commands that read these, too, and in all else are as the others are now."""
+        if not read:
+            yield self
+            return
+        with _prepared():
+            self._renew()  # what is closed to their user stays so
+        other = copy.copy(self)
+        other._places = replace(self._places, read=(*self._places.read, *read))
+        other._confinements, other._held = {}, []
+        other._made_for = other._made = other._ruleset = None
+        try:
+            yield other
+        finally:
+            other._forget()
 
     def sweep(self) -> None:
         """Empty the memory that commands share; none of them runs any more."""

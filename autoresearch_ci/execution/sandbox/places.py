@@ -150,6 +150,8 @@ class Places:
     write: tuple[str, ...] = ()
     """What else it may read and write to, as the configuration says."""
     hidden: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
+    """Of these, what is not hidden from all commands of its user."""
     shown: tuple[str, ...] = ()
     """To be seen even where `hidden` is."""
     needed: tuple[str, ...] = ()
