@@ -26,6 +26,7 @@ from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.measure.diagnostics.discovery.targets import Discovery, Target, discover
 from autoresearch_ci.preflight import comparison_context
 from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.store import histories_kept
 
 SYMPTOM = "symptom"
 """What the command that somebody saw fail is called among the targets."""
@@ -191,7 +192,7 @@ def looks_at_commits(
     asks: Callable[[FixTarget], bool] = lambda target: True,
 ) -> Iterator[CommitLooks]:
     """What is laid out for them is gone when the block ends."""
-    with ExitStack() as stack:
+    with histories_kept(), ExitStack() as stack:
         yield CommitLooks(
             config=config,
             config_path=config_path,

@@ -130,6 +130,39 @@ def commit_tree(
     )
 
 
+class _Histories(dict[tuple[Path, frozenset[str], frozenset[str]], dict[str, Path]]):
+    """What was packed: by where it is from, the tags and what is not in it, for each commit."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+
+_histories: list[_Histories] = []
+
+
+@contextlib.contextmanager
+def histories_kept() -> Iterator[None]:
+    """Within the block the history that trees' git has is packed once, where it is the same."""
+    with tempfile.TemporaryDirectory(prefix="tmpwork-") as folder:
+        _histories.append(_Histories(Path(folder)))
+        try:
+            yield
+        finally:
+            _histories.pop()
+
+
+def _link_packs(source: Path, target: Path) -> None:
+    for path in (source / "pack").iterdir():
+        place = target / "pack" / path.name
+        try:
+            os.link(path, place)
+        except OSError:  # a file system without such names
+            shutil.copy2(path, place)
+    for folder in (target, target / "pack"):
+        folder.chmod(0o755)
+
+
 class Store:
     """Our own git directory: shares the user's objects, has our refs and our configuration."""
 
@@ -267,6 +300,28 @@ class Store:
         for path in (objects, packs, *packs.iterdir()):
             path.chmod(0o755 if path.is_dir() else 0o444)
 
+    def _put_history(
+        self, objects: Path, commit: str, tags: frozenset[str], without: frozenset[str]
+    ) -> None:
+        """Fill a folder with what leads to these, or with what was packed before, if it is kept."""
+        if not _histories:
+            self.extract(objects, [commit, *tags], without=without)
+            return
+        made = _histories[-1].setdefault((self._objects, tags, without), {})
+        if commit not in made:
+            folder = Path(tempfile.mkdtemp(dir=_histories[-1].folder))
+            (folder / "pack").mkdir()
+            known = next((c for c in reversed(made) if self._leads_to(commit, c)), "")
+            if known:
+                _link_packs(made[known], folder)
+            self.extract(folder, [commit, *tags], [known, *tags] if known else (), without)
+            made[commit] = folder
+        (objects / "pack").mkdir(parents=True)
+        _link_packs(made[commit], objects)
+
+    def _leads_to(self, commit: str, other: str) -> bool:
+        return not self._git.attempt("merge-base", "--is-ancestor", other, commit)[0]
+
     def _ever_at(self, globs: Iterable[str], tips: Iterable[str]) -> frozenset[str]:
         """Objects that lay at a path of these, as gitignore reads them, in what leads to `tips`."""
         specs = [spec for glob in globs for spec in _pathspecs(glob)]
@@ -367,9 +422,10 @@ class Store:
             self._read_tree(commit, held, own)
             self._git.attempt("update-index", "-q", "--refresh", env=own)
         objects, tags = tree.parent / "objects", self._tags()
-        tips = [commit, *(tag for _, tag, _ in tags)]
+        named = frozenset(tag for _, tag, _ in tags)
         shown = {version.blob for path, version in files.items() if path not in held}
-        self.extract(objects, tips, without=self._ever_at(globs, tips) - shown)
+        without = self._ever_at(globs, [commit, *named]) - shown
+        self._put_history(objects, commit, named, without)
         return GitView(
             git=self._git,
             index=index.read_bytes(),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.store import histories_kept, opened
 from tests.conftest import Repo
 
 if TYPE_CHECKING:
@@ -159,6 +161,31 @@ def test_it_holds_what_base_and_tags_lead_to_and_the_candidate(
         found = set(path.read_text().split())
         assert found >= known
         assert not found & (unseen - of_value[value]), path.name
+
+
+def test_the_same_history_is_packed_once(tagged: Repo, tmp_path: Path) -> None:
+    """And what leads to a later commit is added to it, but to an earlier one nothing of a later."""
+    tagged.git("tag", "-m", "a tag", "v1", "HEAD~")
+    listed = ("rev-list", "--objects", "--no-object-names", "--tags")
+    commits = ["HEAD", "HEAD", "HEAD~", "HEAD"]
+    with opened(Repository.open(tagged.path), tmp_path / "git") as store, histories_kept():
+        packs: list[set[int]] = []
+        for number, name in enumerate(commits):
+            commit, tree = tagged.git("rev-parse", name), tmp_path / str(number) / "tree"
+            tree.mkdir(parents=True)
+            store.check_out(commit, tree, {})
+            store.view(commit, tree, (), False, {}, {}, ())
+            found = sorted((tree.parent / "objects" / "pack").iterdir())
+            packs.append({path.stat().st_ino for path in found})
+            told = [tagged.git("verify-pack", "-v", str(p)) for p in found if p.suffix == ".idx"]
+            shown = {line.split()[0] for text in told for line in text.splitlines()}
+            expected = set(tagged.git(*listed, commit).split())
+            assert {name for name in shown if len(name) == 40} == expected
+            if number == 2:
+                tagged.write("later", "1\n")
+                tagged.commit("later")
+    assert packs[0] == packs[1] != packs[2]
+    assert packs[3] > packs[2]
 
 
 def test_setup_may_ask_too(tagged: Repo, run: Run) -> None:

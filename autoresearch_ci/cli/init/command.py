@@ -39,6 +39,7 @@ from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.store import histories_kept
 
 _HEADER = (
     "Written by autoresearch-ci init. Every key: autoresearch-ci config; docs/configuration.md."
@@ -106,7 +107,8 @@ def _init(options: argparse.Namespace, place: Survey) -> dict[str, Any]:
     if "nightly" in uses:
         print("\n".join(map(defuse, told)))
         told = []
-        draft, trial = chosen(options, place)
+        with histories_kept():
+            draft, trial = chosen(options, place)
         new[place.path] = yaml_of(draft, (schema_line(_source(options)), _HEADER))
         config = load(text=new[place.path], path=place.path).config
         told += trial.lines(config.iterations) if trial else ()

@@ -55,7 +55,7 @@ from autoresearch_ci.report.investigation_pages import Report
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.scratch import in_use
-from autoresearch_ci.workspace.store import CommitTree, opened
+from autoresearch_ci.workspace.store import CommitTree, histories_kept, opened
 
 if TYPE_CHECKING:
     from autoresearch_ci.llm.messages_api import MessagesService
@@ -266,6 +266,7 @@ def opened_desk(
         _begin(records, start, resume=place.resume)
         context.repository.exclude(f"/autoresearch/{command}-*/")
         stack.enter_context(in_use(context.scratch))
+        stack.enter_context(histories_kept())
         store = stack.enter_context(opened(context.repository, context.run_store / "git"))
         collaborators = Collaborators(
             config=config,
