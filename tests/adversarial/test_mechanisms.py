@@ -241,6 +241,9 @@ def talk(kind, path):
 def ask_a_service():
     return talk(socket.SOCK_STREAM, T["stream"])
 @attack
+def ask_a_service_beside_a_tool():
+    return talk(socket.SOCK_STREAM, T["tool"])
+@attack
 def ask_a_service_by_datagram():
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
         return asking.sendto(b"act for me", T["datagram"])
@@ -587,6 +590,7 @@ UNPROMISED = frozenset(
 """What `container` does not keep, by the dashes of its column, as whichever user."""
 UNPROMISED_AS_US = UNPROMISED | {
     "ask_a_service",  # row 14, where everybody may
+    "ask_a_service_beside_a_tool",
     "ask_a_service_by_datagram",
     "ask_a_service_by_packets",
     "ask_a_service_through_a_link",
@@ -694,6 +698,7 @@ def play(
     monkeypatch.setenv("HOME", str(home))
     for name, value in (("A_TOKEN", "HIDDEN"), ("BUILD_NUMBER", "1"), ("CI", "true")):
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{attack.open_folder / 'tools'}")
     monkeypatch.setenv("GITHUB_ENV", str(tmp_path / "steps"))
     (tmp_path / "steps").touch()
     with services(attack.open_folder) as reached, other_process() as process:
@@ -721,7 +726,6 @@ def play(
         attack.repo.write("attack", program, mode=0o755)
         attack.repo.commit("attack")
         agent = attack.open_folder / "tools" / "agent"
-        agent.parent.mkdir()
         agent.write_text("#!/bin/sh\n./attack\n")
         agent.chmod(0o755)
         config = tmp_path / "config.yml"
@@ -783,7 +787,9 @@ def services(folder: Path) -> Iterator[dict[str, Any]]:
         "stream": socket.SOCK_STREAM,
         "datagram": socket.SOCK_DGRAM,
         "packets": socket.SOCK_SEQPACKET,
+        "tools/tool": socket.SOCK_STREAM,
     }
+    (folder / "tools").mkdir()
     with contextlib.ExitStack() as stack:
         found: dict[str, Any] = {}
         for name, kind in kinds.items():
@@ -792,7 +798,7 @@ def services(folder: Path) -> Iterator[dict[str, Any]]:
             (folder / name).chmod(0o777)
             if kind is not socket.SOCK_DGRAM:
                 service.listen()
-            found[name] = str(folder / name)
+            found[Path(name).name] = str(folder / name)
         port = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         found["port"] = port.getsockname()[1]
         abstract = stack.enter_context(socket.socket(socket.AF_UNIX))

@@ -162,10 +162,20 @@ for where in map(bytes.fromhex, {[os.fsencode(f).hex() for f in folders]!r}):
 
 
 @as_user
-def test_no_socket_of_others_is_reached(attack: Attack, tmp_path: Path, user: str) -> None:
+def test_no_socket_of_others_is_reached(
+    attack: Attack, tmp_path: Path, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As of tmux, agents, databases: known to us or not, wherever they lie."""
+    tools = attack.open_folder / "tools"
+    tools.mkdir()
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{tools}")
     run = Path("/run") if ROOT else tmp_path
-    paths = [attack.open_folder / "s", tmp_path / "s", run / f"view-test-{os.getpid()}"]
+    paths = [
+        attack.open_folder / "s",
+        tools / "s",
+        tmp_path / "s",
+        run / f"view-test-{os.getpid()}",
+    ]
     services = [socket.socket(socket.AF_UNIX) for _ in paths]
     try:
         for service, path in zip(services, paths, strict=True):

@@ -179,6 +179,9 @@ def _elsewhere(wanted: Places) -> Iterator[str]:
 
     Nothing of a repository, which is left as it is, nor of the machine.
     """
+    for path in places.sockets(wanted):
+        if all(may_close(str(place)) for place in (path, *list(Path(path).parents)[:-1])):
+            yield path
     shown = [*_LEFT, *places.system(), *wanted.read, *wanted.shown, *wanted.write, *wanted.needed]
     shown += wanted.apart
     needed = {step for path in (*shown, *map(str, wanted.own)) for step in _passed(path)}

@@ -32,7 +32,7 @@ from autoresearch_ci.execution.sandbox.container import Closed
 from autoresearch_ci.execution.sandbox.kernel import Confinement, NotConfined, ends_with_us
 from autoresearch_ci.execution.sandbox.landlock import Ruleset
 from autoresearch_ci.execution.sandbox.namespaces import Namespaces
-from autoresearch_ci.execution.sandbox.places import Places
+from autoresearch_ci.execution.sandbox.places import Places, sockets
 from autoresearch_ci.execution.sandbox.shared_memory import entries_of, remove_entries
 from autoresearch_ci.execution.sandbox.users import (
     User,
@@ -258,6 +258,8 @@ class Jail:
     def _renew(self) -> None:
         """For the folders as they are now: one that was deleted and made again is another."""
         wanted = self._places
+        if self.full:
+            wanted = replace(wanted, hidden=(*wanted.hidden, *sockets(wanted)))
         watched = [*map(str, wanted.own), *wanted.write, *wanted.services]
         watched += [*wanted.shown, *wanted.hidden] if self.full else []
         now = [_identity(place) for place in watched]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 from collections.abc import Iterable, Mapping
@@ -85,6 +86,23 @@ def services(environment: Mapping[str, str]) -> list[str]:
     found.append(environment.get("DOCKER_HOST", "").removeprefix("unix://"))
     real = (os.path.realpath(path) for path in found if path.startswith("/"))
     return list(dict.fromkeys(path for path in real if Path(path).exists()))
+
+
+def sockets(wanted: Places) -> list[str]:
+    """Those of others in a folder which is shown as a toolchain, and is not listed itself.
+
+    By the names that they were given, in our network: looking for others takes too long.
+    """
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()
+        named = (line.partition(" /")[2] for line in lines)
+        tools = (path.rstrip("/") for path in wanted.shown if path != str(wanted.scratch))
+        shown = tuple(f"{path}/" for path in tools)
+        found = {f"/{name}" for name in named if f"/{name}".startswith(shown)}
+        listed = (*wanted.read, *wanted.write)
+        found = {path for path in found if not any(map(Path(path).is_relative_to, listed))}
+        return sorted(path for path in found if Path(path).is_socket())
+    return []
 
 
 def visible(hidden: Iterable[str], shown: Iterable[str]) -> list[str]:
