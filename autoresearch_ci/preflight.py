@@ -65,6 +65,8 @@ class RunContext:
     """Files that no proposer may read."""
     withheld: tuple[str, ...] = ()
     """Globs of those of them that the holdout alone reads."""
+    elsewhere: tuple[Path, ...] = ()
+    """What it alone reads outside of the commit."""
     warnings: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     """Where the keys lie that sign commits, and who signs with them: nothing that we start may use
@@ -185,7 +187,10 @@ def _found(
     modules = _modules(repository, files)
     filtered = worktree_contents(repository, files, {p: m[0] for p, m in modules.items()})
     withheld = config.holdout.globs if config.holdout else ()
-    held = _held(config, repository, files, scope)
+    named = config.holdout.read if config.holdout else ()
+    places = [os.path.expanduser(entry) for entry in named if entry not in withheld]  # noqa: PTH111
+    elsewhere = tuple(Path(os.path.normpath(place)) for place in places)
+    held = _held(config, repository, files, scope, elsewhere)
     # What is committed of these is a pointer: an edit would be committed in its place.
     scope = replace(
         scope,
@@ -207,6 +212,7 @@ def _found(
         folder=folder,
         hidden=frozenset((*_hidden(config, config_path, files), *held)),
         withheld=withheld,
+        elsewhere=elsewhere,
     )
 
 
@@ -369,20 +375,24 @@ def _built_scope(
 
 
 def _held(
-    config: Config, repository: Repository, files: Mapping[str, FileVersion], scope: Scope
+    config: Config,
+    repository: Repository,
+    files: Mapping[str, FileVersion],
+    scope: Scope,
+    elsewhere: Sequence[Path],
 ) -> list[str]:
     """What the holdout alone reads of the commit. Raises `ConfigError` where others would, too."""
     if not config.holdout:
         return []
     shown = (*config.sandbox.read, *config.sandbox.write)
-    found, places = matched(config.holdout.globs, files), [*map(Path, config.holdout.places)]
-    for place in (*places, *(repository.root / path for path in found)):
+    found = matched(config.holdout.globs, files)
+    for place in (*elsewhere, *(repository.root / path for path in found)):
         if around := next((path for path in shown if place.is_relative_to(path)), ""):
             raise ConfigError(
                 f"holdout.read: {place} is for the holdout alone, and every command sees {around}, "
                 "as `sandbox` lists it.\ndo: take it off either list, or move it."
             )
-    for place in places:
+    for place in elsewhere:
         inside = [path for path in files if (repository.root / path).is_relative_to(place)]
         if inside or Path.home().is_relative_to(place):
             raise ConfigError(

@@ -240,7 +240,7 @@ def open_bench(
     tree = _make_tree(collaborators)
     stack.callback(tree.sandbox.close)
     make_sandbox.refuse_weaker(collaborators.config.sandbox, tree.sandbox)
-    make_sandbox.refuse_unreached(collaborators.config.holdout, tree.sandbox)
+    make_sandbox.refuse_unreached(tree.sandbox, collaborators.context.elsewhere)
     make_sandbox.refuse_signers(tree.sandbox, collaborators.context.keys)
     tree.create(collaborators.context.modules)
     if make_sandbox.starts_us(collaborators.config.commands):
@@ -268,7 +268,7 @@ def _make_tree(collaborators: Collaborators) -> MeasureTree:
         filtered=context.filtered,
         cache=tuple(config.cache),
         withheld=context.withheld,
-        elsewhere=config.holdout.places if config.holdout else (),
+        elsewhere=tuple(map(str, context.elsewhere)),
     )
     own = (layout.tree, layout.home, layout.temporary)
     sandbox = make_sandbox.measured(config, context, own)

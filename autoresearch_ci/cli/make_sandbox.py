@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import get_args
 
 import autoresearch_ci
-from autoresearch_ci.config.metric import Holdout
 from autoresearch_ci.config.schema import Config, Protections, Sandbox
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.environment import clean_environment, downloads
@@ -175,7 +174,7 @@ def _places(
     needed: Sequence[str],
     secrets: Sequence[str],
 ) -> Places:
-    apart = config.holdout.places if config.holdout else ()
+    apart = tuple(map(str, context.elsewhere))
     hidden = [
         *places.secrets(os.environ, Path.home()),
         *secrets,
@@ -241,9 +240,9 @@ def refuse_weaker(asked: Sandbox, jail: Jail) -> None:
     )
 
 
-def refuse_unreached(holdout: Holdout | None, jail: Jail) -> None:
+def refuse_unreached(jail: Jail, places: Iterable[Path]) -> None:
     """Raises `ConfigError` where the holdout would not find what it alone reads."""
-    for place in map(Path, holdout.places if holdout else ()):
+    for place in places:
         if not place.exists():
             raise ConfigError(f"holdout.read: {place} does not exist.\ndo: correct it.")
         if not (jail.full or jail.reaches(place.parent)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -251,11 +250,5 @@ class Holdout(Section):
 
     @property
     def globs(self) -> tuple[str, ...]:
-        """Of what it alone reads in the repository."""
+        """Of what it alone reads in the repository; what else is in `read` lies elsewhere."""
         return tuple(entry for entry in self.read if entry[0] not in "/~")
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """The same elsewhere, absolute."""
-        found = (entry for entry in self.read if entry[0] in "/~")
-        return tuple(os.path.normpath(os.path.expanduser(entry)) for entry in found)  # noqa: PTH111
