@@ -83,6 +83,9 @@ class Toolchains:
 
     def _installation(self, folder: str) -> str:
         path = Path(os.path.normpath(folder))
+        packages = [p for p in (path, *path.parents) if p.name == "node_modules"]
+        if packages and not any(packages[-1].is_relative_to(place) for place in self.apart):
+            return str(packages[-1])  # in which each uses others
         top = path.parent
         if path.name in _PROGRAMS and any((top / mark).exists() for mark in _MARKS):
             return str(path if self._is_wide(str(top)) else top)

@@ -64,6 +64,16 @@ def test_where_links_lead_is_shown_with_what_is_installed_there(home: Path, prog
     assert found(home, home / ".local" / "bin") == set(map(str, expected))
 
 
+def test_a_package_of_node_is_shown_with_those_that_it_uses(home: Path, program: Make) -> None:
+    tool = program("tools/node_modules/pnpm/bin/pnpm.cjs")
+    links = tool.parents[2] / ".bin"
+    links.mkdir()
+    (links / "pnpm").symlink_to(tool)
+    assert found(home, links) == {str(links.parent)}
+    own = program("checkout/node_modules/tool/bin/tool").parent
+    assert found(home, own) == {str(own)}
+
+
 @pytest.mark.parametrize("wide", ["", "..", "../..", "checkout", "nowhere"])
 def test_no_home_no_checkout_and_nothing_above_is_a_toolchain(home: Path, wide: str) -> None:
     (home / "checkout").mkdir()
