@@ -26,6 +26,7 @@ from autoresearch_ci.execution import processes
 from autoresearch_ci.execution.sandbox.abilities import abilities
 from autoresearch_ci.execution.sandbox.users import nobody
 from autoresearch_ci.execution.supervisor import supervise
+from autoresearch_ci.report.html_pieces import template
 from autoresearch_ci.safety.secret_values import must_leave
 
 _OURS = [
@@ -34,6 +35,9 @@ _OURS = [
 for _name in (*_OURS, "anthropic", "genai_prices", "github"):  # once, not in every child
     if not _name.endswith("__main__") and "pytest_plugin" not in _name:
         importlib.import_module(_name)
+
+for _page in ("report", "findings"):
+    template(_page)  # compiled
 
 # The machine is the same in every child, which would fork five times to find that out.
 abilities(None if os.geteuid() else nobody())

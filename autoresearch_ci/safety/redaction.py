@@ -185,17 +185,22 @@ def _runs(data: bytes, grams: Mapping[bytes, list[tuple[_Form, int]]]) -> Iterat
     """Where `data` has a long enough run of a form."""
     if not grams:
         return
+    newest: dict[int, tuple[int, int]] = {}  # by form: where it would begin, and its run's end
     for at in range(0, len(data) - _GRAM + 1, _STRIDE):
         for form, offset in grams.get(data[at : at + _GRAM], ()):
+            begins, ended = newest.get(id(form), (0, 0))
+            if at < ended and begins == at - offset:
+                continue
             start, end = _extended(data, at, form.text, offset)
+            newest[id(form)] = at - offset, end
             if end - start >= form.run:
                 yield start, end
 
 
 def _extended(data: bytes, at: int, form: bytes, offset: int) -> Span:
     """The whole run around a common gram."""
-    left = 0
-    while left < min(at, offset) and data[at - left - 1] == form[offset - left - 1]:
+    left, most = 0, min(at, offset)
+    while left < most and data[at - left - 1] == form[offset - left - 1]:
         left += 1
     right, most = _GRAM, min(len(data) - at, len(form) - offset)
     while right < most and data[at + right] == form[offset + right]:
