@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -140,6 +141,7 @@ class GitDirectory:
         self._git = git.Git(str(cwd))
         self._environment = {**_ENVIRONMENT, "GIT_DIR": str(git_dir), **environment}
         self._readers: dict[str, git.Git.AutoInterrupt] = {}
+        weakref.finalize(self, _end, self._readers).atexit = False  # who forgets to close it
         self._turn = threading.Lock()
         """Who asks what a name means: the answer is the next line."""
         self._writer: tuple[git.Git.AutoInterrupt, Mapping[str, str]] | None = None
@@ -313,11 +315,16 @@ class GitDirectory:
         return self._readers[mode]
 
     def close(self) -> None:
-        for reader in self._readers.values():
-            reader.stdin.close()
-            reader.wait()
-        self._readers.clear()
+        _end(self._readers)
         self._end_writer()
+
+
+def _end(readers: dict[str, git.Git.AutoInterrupt]) -> None:
+    while readers:
+        _, reader = readers.popitem()
+        with contextlib.suppress(BrokenPipeError):
+            reader.stdin.close()
+        _ended(reader)
 
 
 def _is_gone(process: git.Git.AutoInterrupt) -> bool:
