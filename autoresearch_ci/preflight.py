@@ -6,7 +6,7 @@ import os
 import posixpath
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -384,34 +384,30 @@ def _held(
     """What the holdout alone reads of the commit. Raises `ConfigError` where others would, too."""
     if not config.holdout:
         return []
-    shown = (*config.sandbox.read, *config.sandbox.write)
-    found = matched(config.holdout.globs, files)
-    for place in (*elsewhere, *(repository.root / path for path in found)):
-        if around := next((path for path in shown if place.is_relative_to(path)), ""):
-            raise ConfigError(
-                f"holdout.read: {place} is for the holdout alone, and every command sees {around}, "
-                "as `sandbox` lists it.\ndo: take it off either list, or move it."
-            )
-    for place in elsewhere:
-        inside = [path for path in files if (repository.root / path).is_relative_to(place)]
-        if inside or Path.home().is_relative_to(place):
-            raise ConfigError(
-                f"holdout.read: {place} holds {inside[0] if inside else 'your home'}.\n"
-                "do: name committed files by a glob that begins at the repository's root, and "
-                "elsewhere a file or folder of the holdout's own."
-            )
+    found, root = matched(config.holdout.globs, files), repository.root
     *others, _ = config.commands
     named = {path for line in others for path in command_files(line, files)}
-    for why, wrong in (
-        ("is in scope, so proposers see it", scope.select(found)),
-        ("is named by another command", [path for path in found if path in named]),
-        ("is no regular file", [path for path in found if not files[path].regular]),
-    ):
-        if wrong:
-            raise ConfigError(
-                f"holdout.read: {wrong[0]} {why}.\ndo: keep what the holdout alone reads in files "
-                "of its own."
-            )
+
+    def shared() -> Iterator[str]:
+        shown = (*config.sandbox.read, *config.sandbox.write)
+        for place in (*elsewhere, *(root / path for path in found)):
+            around = (path for path in shown if place.is_relative_to(path))
+            yield from (f"{place} lies in {path}, which `sandbox` lists for all" for path in around)
+        for place in elsewhere:
+            own = f"{os.path.relpath(place, root)}/"
+            yield from (f"{place} holds {p} of the commit" for p in files if p.startswith(own))
+            if any(home.is_relative_to(place) for home in (root, Path.home())):
+                yield f"{place} is more than a place of its own"
+        yield from (f"{path} is in scope" for path in scope.select(found))
+        yield from (f"{path} is named by another command" for path in found if path in named)
+        yield from (f"{path} is no regular file" for path in found if not files[path].regular)
+
+    if why := next(shared(), ""):
+        raise ConfigError(
+            f"holdout.read: {why}, so it would not be the holdout's alone.\n"
+            "do: keep it in files of its own: committed ones are named by a glob that begins at "
+            "the repository's root, others by an absolute path."
+        )
     return found
 
 

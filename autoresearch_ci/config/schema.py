@@ -50,6 +50,7 @@ def _folder(value: str) -> str:
     return value
 
 
+_Places = Annotated[tuple[Annotated[Name, AfterValidator(_absolute)], ...], Field(strict=False)]
 Network = Literal["deny", "loopback", "allow"]
 Protections = Literal["none", "container", "full"]
 """In this order: nothing to rely on; own files and no network; nothing else exists."""
@@ -70,13 +71,9 @@ class Sandbox(Section):
     require: Protections | None = None
     """What must hold, or nothing is run: `full`, `container` or `none`; in GitHub's and GitLab's
     jobs `container` if nothing is said, elsewhere it is told what is missing."""
-    read: Annotated[
-        tuple[Annotated[Name, AfterValidator(_absolute)], ...], Field(strict=False)
-    ] = ()
+    read: _Places = ()
     """Absolute paths of files and folders that may be read, besides; toolchains are found."""
-    write: Annotated[
-        tuple[Annotated[Name, AfterValidator(_absolute)], ...], Field(strict=False)
-    ] = ()
+    write: _Places = ()
     """Absolute paths of files, folders and devices that may be written to, besides."""
 
 

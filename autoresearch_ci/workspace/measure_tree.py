@@ -193,7 +193,8 @@ class MeasureTree:
     ) -> dict[str, bytes]:
         """The chosen files of a state, from git's object store: no link can redirect a read."""
         now = {p: v for p, v in {**self._files, **changes}.items() if v and v.regular}
-        return {path: self._store.read(now[path]) for path in choose(now.keys() - self._held)}
+        shown = [path for path in now if path not in self._held]
+        return {path: self._store.read(now[path]) for path in choose(shown)}
 
     def texts(self, changes: Changes, paths: Iterable[str], largest: int) -> Iterator[bytes]:
         """The same of these files, where they are there and have at most `largest` bytes."""
