@@ -239,7 +239,9 @@ def open_bench(
     """
     tree = _make_tree(collaborators)
     stack.callback(tree.sandbox.close)
-    make_sandbox.refuse_weaker(collaborators.config.sandbox, tree.sandbox)
+    make_sandbox.refuse_weaker(
+        collaborators.config.sandbox, tree.sandbox, collaborators.environment
+    )
     make_sandbox.refuse_unreached(tree.sandbox, collaborators.context.elsewhere)
     make_sandbox.refuse_signers(tree.sandbox, collaborators.context.keys)
     tree.create(collaborators.context.modules)

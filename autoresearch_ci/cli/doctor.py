@@ -99,7 +99,7 @@ def examine(
         resolved, path = load()
     except AutoresearchError as error:
         about = "repository" if isinstance(error, WorkspaceError) else "configuration"
-        return [*checks, _failed(about, error), *_machine(None)]
+        return [*checks, _failed(about, error), *_machine(None, {})]
     config = resolved.config
     checks.append(Check(name="configuration", state="ok", found=path or "flags and defaults"))
     try:
@@ -107,14 +107,14 @@ def examine(
     except AutoresearchError as error:
         about = "configuration" if isinstance(error, ConfigError) else "repository"
         proposer = _proposer(config, environment, None)
-        return [*checks, _failed(about, error), proposer, *_machine(None)]
+        return [*checks, _failed(about, error), proposer, *_machine(None, {})]
     program = _program(config, context)
     checks += [_repository(context), *_signature(config, start, environment), program]
     with apart_from_runs(config, context, environment, stop) as apart:
         checks.append(_proposer(config, environment, apart))
         if not (quick or config.metric.rubric or program.state == "fail"):
             checks.append(_baseline(apart))
-    return [*checks, *_machine((config, context))]
+    return [*checks, *_machine((config, context), environment)]
 
 
 def _baseline(apart: TemporaryRun) -> Check:
@@ -288,13 +288,16 @@ def _try_proposer(
         make_service(apart.collaborators, apart.stack, config.claude).verify()
 
 
-def _machine(known: tuple[Config, RunContext] | None) -> Iterator[Check]:
+def _machine(
+    known: tuple[Config, RunContext] | None, environment: Mapping[str, str]
+) -> Iterator[Check]:
     if secrets := _secrets():
         yield secrets
     if known:
         config, context = known
         yield from _caches(config, context)
-        yield from _confinement(make_sandbox.measured(config, context, ()), config.sandbox)
+        jail = make_sandbox.measured(config, context, ())
+        yield from _confinement(jail, config.sandbox, environment)
     gpu = shutil.which("nvidia-smi")
     yield Check(name="gpu", state="ok", found=gpu or "none (no nvidia-smi on PATH)")
 
@@ -331,7 +334,7 @@ def _secrets() -> Check | None:
     )
 
 
-def _confinement(sandbox: Jail, asked: Sandbox) -> Iterator[Check]:
+def _confinement(sandbox: Jail, asked: Sandbox, environment: Mapping[str, str]) -> Iterator[Check]:
     try:
         protection, found, user = sandbox.protection, sandbox.abilities, sandbox.user
     except AutoresearchError as error:
@@ -342,7 +345,7 @@ def _confinement(sandbox: Jail, asked: Sandbox) -> Iterator[Check]:
             name="sandbox", state="warn", found=f"{missing.what}: {missing.why}", cure=missing.cure
         )
     who = f"uid {user.uid}" if user else f"your own user, uid {os.geteuid()}"
-    yield _required(sandbox, asked)
+    yield _required(sandbox, asked, environment)
     yield _view(sandbox)
     yield Check(name="user", state="ok" if user or os.geteuid() else "warn", found=who)
     yield _ability("landlock", f"version {found.landlock}" if found.landlock else "")
@@ -358,11 +361,11 @@ def _confinement(sandbox: Jail, asked: Sandbox) -> Iterator[Check]:
     )
 
 
-def _required(sandbox: Jail, asked: Sandbox) -> Check:
-    wanted = make_sandbox.required(asked)
+def _required(sandbox: Jail, asked: Sandbox, environment: Mapping[str, str]) -> Check:
+    wanted = make_sandbox.required(asked, environment)
     found = f"keeps {sandbox.protection.holds}, {wanted} is required"
     try:
-        make_sandbox.refuse_weaker(asked, sandbox)
+        make_sandbox.refuse_weaker(asked, sandbox, environment)
     except AutoresearchError as error:
         return _failed("require", error)
     return Check(name="require", state="ok", found=found)

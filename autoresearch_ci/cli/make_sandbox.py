@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -104,7 +104,7 @@ def scanner(
     homes = [str(Path(path).parent.parent) for path in (program, real, sys.executable)]
     homes += [sys.base_prefix]
     hidden = [
-        *places.secrets(os.environ, Path.home()),
+        *places.secrets(Path.home()),
         *_secrets_of(repository),
         *places.pointed_to(os.environ, ()),
         *(str(path) for path in (repository.common_dir, repository.git_dir, repository.root)),
@@ -176,7 +176,7 @@ def _places(
 ) -> Places:
     apart = tuple(map(str, context.elsewhere))
     hidden = [
-        *places.secrets(os.environ, Path.home()),
+        *places.secrets(Path.home()),
         *secrets,
         *context.keys,
         *apart,
@@ -221,15 +221,18 @@ def _agents(keys: Sequence[str]) -> list[str]:
 _OF_JOBS = ("GITHUB_ACTIONS", "GITLAB_CI")
 
 
-def required(asked: Sandbox) -> Protections:
-    """What must hold: as it is said, else in a job the least that keeps its secrets."""
-    in_a_job = any(os.environ.get(name) == "true" for name in _OF_JOBS)
+def required(asked: Sandbox, environment: Mapping[str, str]) -> Protections:
+    """What must hold: as it is said, else in a job the least that keeps its secrets.
+
+    `environment`: also what our own process no longer has, as it has no variables of a job.
+    """
+    in_a_job = any(environment.get(name) == "true" for name in _OF_JOBS)
     return asked.require or ("container" if in_a_job and asked.read_only else "none")
 
 
-def refuse_weaker(asked: Sandbox, jail: Jail) -> None:
+def refuse_weaker(asked: Sandbox, jail: Jail, environment: Mapping[str, str]) -> None:
     """Raises `ConfigError` where less is kept than is required."""
-    order, found, wanted = get_args(Protections), jail.protection, required(asked)
+    order, found, wanted = get_args(Protections), jail.protection, required(asked, environment)
     if order.index(found.holds) >= order.index(wanted):
         return
     missing = "".join(f"- {missing}\n" for missing in found.off)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,16 @@ def test_a_good_place_has_no_failure_and_every_check_a_row(
     assert set(names.split()) <= set(rows)
     assert here.photograph() == before
     assert not (here.path / ".git" / "autoresearch").exists()
+
+
+def test_what_a_job_requires_is_told_by_variables_that_our_process_has_no_more(
+    here: Repo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GITHUB_ACTIONS", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+        flags = ["doctor", "--quick", "--scope", "value", "--metric", "cat value"]
+        run_cli(flags, {**os.environ, name: "true"})
+        assert ", container is required" in capsys.readouterr().out
 
 
 def test_the_table_names_the_state_the_check_and_the_cure(

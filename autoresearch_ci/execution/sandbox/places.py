@@ -22,11 +22,6 @@ _OF_A_HOME = (
 _OF_A_RUNNER = (
     "/github/runner_temp", "/github/file_commands", "/github/workflow", "/github/home",
 )  # fmt: skip
-_OF_A_RUNNERS_ROOT = (".credentials", ".credentials_rsaparams", ".runner", ".env", "_diag")
-_VARIABLES_OF_A_RUNNER = (
-    "RUNNER_TEMP", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE",
-    "GITHUB_STEP_SUMMARY", "GITHUB_EVENT_PATH",
-)  # fmt: skip
 _DEVICES = (
     "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty",
     "/dev/nvidia*", "/dev/dri", "/dev/kfd", "/dev/dxg",
@@ -42,16 +37,9 @@ _SERVICES = (
 )  # fmt: skip
 
 
-def secrets(environment: Mapping[str, str], home: Path) -> list[str]:
+def secrets(home: Path) -> list[str]:
     """Where the user who runs us, and the runner, keep credentials."""
-    found = [str(home / name) for name in _OF_A_HOME]
-    found += _OF_A_RUNNER
-    if workspace := environment.get("GITHUB_WORKSPACE"):
-        # RUNNER/_work/repository/repository
-        root = Path(workspace).parent.parent.parent
-        found += [str(root / name) for name in _OF_A_RUNNERS_ROOT]
-    found += [environment[name] for name in _VARIABLES_OF_A_RUNNER if environment.get(name)]
-    return found
+    return [*(str(home / name) for name in _OF_A_HOME), *_OF_A_RUNNER]
 
 
 def pointed_to(environment: Mapping[str, str], passed: Iterable[str]) -> list[str]:
