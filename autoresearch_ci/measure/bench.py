@@ -193,7 +193,7 @@ class Bench:
             folder=layout.scratch / "imports",
         )
         if not self._own_search:
-            self._commands.activate(provenance.tracked)
+            self._commands.activate(provenance.tracked, config.setup)
         self._commands.prove(provenance, config.commands)
 
     def _tell_protection(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -171,15 +172,17 @@ class MeasuredCommands:
         reached = of_downloads(user_home, self.tree.layout.home, self.tree.sandbox.reaches)
         self._environment = {**reached, **self._environment}
 
-    def activate(self, tracked: Collection[str]) -> None:
-        """The virtual environment that `share` or setup brought is found first, as `uv run` does.
+    def activate(self, tracked: Collection[str], setup: Sequence[str]) -> None:
+        """The virtual environment that `share` or `setup` brought is found first, as `uv run` does.
 
-        Not one that is committed, nor where another one is active.
+        Not one that is committed, nor, unless a line of `setup` makes it, where another is active.
         """
+        active = "VIRTUAL_ENV" in self._environment
         tree, search = self.tree.layout.tree, self._environment.get("PATH", os.defpath)
         for name in _ENVIRONMENTS:
             folder = tree / name
-            if name in tracked or "VIRTUAL_ENV" in self._environment:
+            made = re.compile(rf"venv\s+(?:-\S+\s+)*{re.escape(name)}(?![\w/])")
+            if name in tracked or (active and not any(map(made.search, setup))):
                 continue
             if (folder / "pyvenv.cfg").is_file() and (folder / "bin" / "python").exists():
                 path = f"{folder / 'bin'}{os.pathsep}{search}"

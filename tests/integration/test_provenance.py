@@ -587,15 +587,19 @@ def test_an_environment_that_is_committed_is_not(
     assert done.column("metric") == ["10", "9"], done.told
 
 
-def test_setup_may_make_a_shared_environment_anew(library: Repo, run: Run) -> None:
-    """And install the repository into it, as it would in an empty checkout."""
+def test_setup_may_make_a_shared_environment_anew(
+    library: Repo, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And install the repository into it, as it would in an empty checkout; it is found before one
+    that is active."""
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
     make_environment(library.path / ".venv", library.path, "setuptools finder")
     before = library.photograph()
     setup = (
         f"{PYTHON} -m venv --without-pip .venv && "
         "echo $PWD/src > $(echo .venv/lib/python3*/site-packages)/anew.pth"
     )
-    done = run(*NAMED, "--setup", setup, metric=".venv/bin/python bench.py", scope=LIB)
+    done = run(*NAMED, "--setup", setup, metric="python bench.py", scope=LIB)
     assert done.column("metric") == ["10", "9"], done.told
     assert library.photograph() == before
 

@@ -321,25 +321,26 @@ _LACKS = re.compile(
     r"ModuleNotFoundError|No module named|ImportError|PackageNotFoundError|fixture '\w+' not found"
     r"|unrecognized arguments: --|[Cc]annot find (?:module|package)|ERR_MODULE_NOT_FOUND"
     r"|not found\s*$|missing packages|[Cc]ould not resolve|failed to (?:get|download|load source)"
-    r"|in offline mode",
+    r"|in offline mode|errors? during collection|^do: (?:install|download) ",
     re.MULTILINE,
 )
-"""What commands say of that which nobody has installed."""
+"""What commands say of that which nobody has installed, and what is advised then."""
 
 
 _COMPILED = re.compile(r"\.(?:pyx|c|cpp|cc|rs)$")
+"""What an extension of Python is made of."""
 
 
 def _may_be_uninstalled(error: Exception, draft: ConfigDraft, place: Survey) -> bool:
-    """Once. Of Python also where tests only fail: an extension that is not built is missed in many
-    words; of Node whatever fails, as its runner does not say why."""
+    """Once. Of Node, and of an extension of Python that is not built, whatever fails: what is
+    missed is said in many words, or in none."""
     stack = place.stack
-    if place.bare or installing(draft, stack) == draft:
+    if place.bare or isinstance(error, ConfigError) or installing(draft, stack) == draft:
         return False
     if stack.is_of_node:
         return stack.needs_modules and not (place.repository.root / "node_modules").is_dir()
     built = stack.main == "Python" and any(map(_COMPILED.search, place.files))
-    return bool((built and isinstance(error, RedGuard)) or _LACKS.search(str(error)))
+    return bool(built or _LACKS.search(str(error)))
 
 
 def _eased(
