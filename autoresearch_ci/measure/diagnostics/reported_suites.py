@@ -71,8 +71,9 @@ def _suite(said: ToolOutput, tool: str) -> tuple[list[Problem], SuiteResult]:
 
 
 def _is_collection(case: Element) -> bool:
-    """Whether pytest says that it could not import a module."""
-    return any(child.get("message") == "collection failure" for child in case)
+    """Whether pytest says that it could not import a module, or node names a file and no test."""
+    named = re.fullmatch(r"/.*\.[cm]?[jt]sx?", case.get("name", ""))
+    return bool(named) or any(child.get("message") == "collection failure" for child in case)
 
 
 def _problem(said: ToolOutput, case: Element, test: str) -> Problem:
@@ -86,8 +87,9 @@ def _problem(said: ToolOutput, case: Element, test: str) -> Problem:
             path, line = where, number
     message = told.get("message") or trace
     if not test:
-        module = (case.get("name") or "").replace(".", "/")
-        path = path or (f"{module}.py" if not module.endswith("/py") else f"{module[:-3]}.py")
+        name = case.get("name") or ""
+        module = name.removesuffix(".py").replace(".", "/")
+        path = path or (said.path(name) if name.startswith("/") else f"{module}.py")
         message = _raised(trace) or message
     return Problem(
         category=Category.TEST if test else Category.BUILD,
