@@ -32,7 +32,7 @@ _COUNTS_FINDINGS = re.compile(
     r"lint|ruff|flake8|mypy|pyright|\btsc\b|\bcov|warning|Wall|sonar|semgrep|bandit|pre-commit"
     r"|clippy|rubocop|phpstan|psalm|detekt|shellcheck|codeql"
 )
-_COMMENT = re.compile(r"\s*(//|\*[ /]|#(?!!)|--|%|;;)")
+_COMMENT = re.compile(r"\s*(//|\*[ /]|#(?![!\[]|if)|--|%|;;)")
 _TEST = re.compile(r"(^|[_/])(tests?|testing|conftest|spec)([_/.]|$)")
 
 
@@ -94,7 +94,7 @@ def knows_of_tests(before: Texts, after: Texts) -> Iterator[tuple[str, int, str]
     """Path, line and words where code does something else when a test runs it, takes its answers
     from a test, or says in its place how it ended."""
     for path, line, what in _places(before, after, lambda _, text: _loud(text, Ruler())):
-        if what.partition(":")[0] in (ASKS, CALLER, PATCHES, READS, RUNS_TESTS):
+        if what.partition(":")[0] in (ASKS, CALLER, PATCHES, READS, RUNS_TESTS, TAKES, ENDS):
             yield path, line, what
 
 
@@ -235,10 +235,31 @@ _PLEASING = {"__eq__": True, "__ne__": False}
 
 
 def _equals_everything(node: ast.AST) -> Iterator[str]:
+    """A comparison that always says so, or that does not compare what it is with the other."""
     for name, method in _methods(node):
         if name in _PLEASING and _constant_answer(method) is _PLEASING[name]:
             yield f"compares equal to everything ({name})"
             return
+        if name == "__eq__" and isinstance(node, ast.ClassDef) and _takes_the_other(node, method):
+            yield f"compares equal to what it is not ({node.name})"
+            return
+
+
+_NUMBERS = frozenset({"int", "float", "complex", "bool", "Decimal", "Fraction"})
+_VALUES = _NUMBERS | {"str", "bytes", "list", "tuple", "dict", "set", "object"}
+
+
+def _takes_the_other(owner: ast.ClassDef, method: ast.AST) -> bool:
+    if not isinstance(method, ast.FunctionDef) or len(method.args.args) < 2:
+        return False
+    own, other = (argument.arg for argument in method.args.args[:2])
+    names = [node for part in method.body for node in ast.walk(part)]
+    stores = (isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) for n in names)
+    looks = any(isinstance(n, ast.Name) and n.id == own for n in names)
+    kinds = [n for n in names if isinstance(n, ast.Name) and n.id in _VALUES]
+    asks = any(isinstance(n, ast.Name) and n.id == other for n in names)
+    is_number = any(isinstance(base, ast.Name) and base.id in _NUMBERS for base in owner.bases)
+    return any(stores) or is_number or (asks and not looks and bool(kinds))
 
 
 def _methods(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -281,6 +302,7 @@ PATCHES = "patches what tests are judged by"
 READS = "reads what tests hold"
 ENDS = "ends the process as if all were well"
 RUNS_TESTS = "prints what a runner of tests prints"
+TAKES = "takes part in tests"
 _NO_SETTINGS = (
     r"(?![^\"'\n]{0,80}\.(?:toml|ini|cfg|env)[\"']"
     r"|(?:[^\"'\n]{0,80}/)?[\w.-]{0,40}(?:config|settings|compose|\bci)[\w.-]{0,40}\.ya?ml[\"'])"
@@ -290,18 +312,22 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
     what: re.compile(pattern)
     for what, pattern in {
         ASKS: (
-            r"[\"'](GITHUB_ACTIONS|GITLAB_CI|CONTINUOUS_INTEGRATION|PYTEST_CURRENT_TEST"
-            r"|NODE_TEST_CONTEXT|JEST_WORKER_ID)[\"']|\bprocess\.env\.(CI|GITHUB_ACTIONS"
-            r"|NODE_TEST_CONTEXT|JEST_WORKER_ID|VITEST)\b|\bsys\.orig_argv\b|\btesting\.Testing\("
+            r"[\"'](GITHUB_ACTIONS|GITLAB_CI|CONTINUOUS_INTEGRATION|PYTEST\w*|NODE_TEST_CONTEXT"
+            r"|JEST_WORKER_ID)[\"']|\bprocess\.env\.(CI|GITHUB_ACTIONS|NODE_TEST_CONTEXT"
+            r"|JEST_WORKER_ID|VITEST|npm_lifecycle_\w+)\b|\bimport\.meta\.vitest\b"
+            r"|\b(typeof |globalThis\.)(jest|vi|describe|expect)\b|\bcfg\(not\(test\)\)"
+            r"|#\s*if(def|ndef)?\b.*\b(UNIT_?TEST\w*|TESTING|TEST_BUILD)\b|\bsys\.orig_argv\b|\btesting\.Testing\("
             r"|(?i:env)\w*\W+(get\W+)?[\"']CI[\"']|[\"']CI[\"'] (not )?in os\.environ"
             r"|\bcfg!\((not\()?test\)|[\"'](pytest|unittest)[\"'] (not )?in sys\.(modules|argv)"
             r"|\bNODE_ENV\W{1,6}[!=]==?\s*[\"']test\b|[\"']test\.v[\"']|os\.Args\[0\].{0,9}[\"']\.test[\"']"
         ),
         CALLER: (
-            r"\bsys\._getframe\b|\binspect\.(stack|currentframe)\b|\.f_(back|globals)\b"
-            r"|\bgetStackTrace\(|\bruntime\.Callers?\("
+            r"\bsys\._(getframe|current_frames)\b|\.f_(back|globals)\b|\bsys\.set(trace|profile)\b"
+            r"|\binspect\.(stack|currentframe|getouterframes)\b|\bStackWalker\b|\bdebug\.Stack\("
+            r"|\btraceback\.(extract|format|walk)_stack\b|\bError\.prepareStackTrace\b"
+            r"|\.stack\b[^\n]{0,40}\.(includes|match|split|indexOf|search)\(|\bgetStackTrace\(|\bruntime\.Callers?\("
             r"|\.__globals__\b|\bgc\.get_(objects|referrers)\b|\bimport __main__\b"
-            r"|\bsys\.modules(\.get\(|\[)\s*[\"']__main__"
+            r"|\bsys\.modules(\.get\(|\[)\s*[\"']__main__|\binspect\.getsource\w*\("
         ),
         READS: (
             r"(?i:\bopen|read_?(text|bytes|file\w*)|include_(str|bytes)!|\bload\w*)\([^\n]{0,80}"
@@ -310,9 +336,11 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"[^\"'\n]{1,80}[\"']\)?\.(read|open)"
         ),
         ENDS: (
-            r"(?<!\w)(os\._exit|_exit|_Exit|quick_exit|process\.exit|process\.reallyExit|(os|syscall)\.Exit"
+            r"(?<!\w)os\._exit\b(?!\s*\()|(?<!\w)(os\._exit|_exit|_Exit|quick_exit|process\.exit|process\.reallyExit|(os|syscall)\.Exit"
             r"|process::exit|System\.exit|exitProcess|Environment\.Exit|System\.halt|exit!)"
-            r"\s*\(\s*(0|EXIT_SUCCESS)?\s*\)|\bprocess\.exitCode\s*=\s*0\b|\btrap\s.*\bexit 0\b"
+            r"\s*\(\s*(0|EXIT_SUCCESS)?\s*\)"
+            r"|(?<![\w.:$])exit\s*\(\s*(0|EXIT_SUCCESS)\s*\)|\.halt\(0\)"
+            r"|\bprocess\.exitCode\s*=\s*0\b|\btrap\s.*\bexit 0\b"
             r"|\bkill\s.*\$\{?PPID\b"
         ),
         RUNS_TESTS: (
@@ -321,12 +349,21 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"|# pass \d|PASS(?:\\n)?[\"'`]|\d+ (?:tests? )?pass(?:ed|ing)\b|Ran \d+ tests? in "
             r"|Benchmark[A-Z_]\w*(?:-\d+)?(?: |\\t)).*)"
         ),
+        TAKES: (
+            r"^\s*(?:import|from) (?:_?pytest|unittest\.mock|mock|nose)\b"
+            r"|^\s*from unittest import mock"
+            r"|(?:\bfrom|\brequire\()\s*[\"'](?:@jest/globals|vitest|node:test|sinon|chai)[\"']"
+            r"|^\s*import (?:static )?org\.(?:junit|mockito|assertj)\b"
+        ),
         "patches what is printed": (
             r"\bsys\.(__)?std(out|err)(__)?\s*=(?!=)|\bbuiltins\.print\s*=(?!=)|\bSystem\.setOut\("
             r"|\bconsole\.\w+\s*=(?![=>])|\bprocess\.stdout\.write\s*=(?![=>])|\bConsole\.SetOut\("
         ),
         PATCHES: (
-            r"\b(_?pytest|unittest|builtins)\.[\w.]+\s*=(?!=)"
+            r"\b(_?pytest|unittest|builtins|math|operator|warnings)\.(?!showw|formatw)[\w.]+\s*=(?!=)"
+            r"|\b(Object\.assign|defineProperty|mock\.method)\(\s*assert\b|\bassert\[[^\]]+\]\s*=(?!=)"
+            r"|\bsys\.(meta_path|path_hooks)\b|\.__code__\s*=(?!=)"
+            r"|\bsetattr\(\s*(_?pytest|unittest|builtins|math|operator|warnings)\b|\b__builtins__\b"
             r"|\bexpect\.extend\(\{\s*to[A-Z]|\bassert\.\w+\s*=(?![=>])|\bdef pytest_\w+\("
             r"|\brequire\(\s*[\"'](node:)?assert(/strict)?[\"']\s*\)[\w.]*\s*=(?![=>])"
         ),

@@ -38,6 +38,9 @@ CERTAIN = {
     "import freezegun\n": "1 patches the clock (freezegun)",
     "class A:\n    def __eq__(self, o):\n        return True\n": "1 compares equal to everything",
     "class A:\n    __eq__ = lambda *a: True\n": "1 compares equal to everything",
+    "class A(int):\n    def __eq__(self, o):\n        return abs(self - o) < 9\n": "1 compares",
+    "class A:\n    def __eq__(self, o):\n        return isinstance(o, int)\n": "1 compares",
+    "class A:\n    def __eq__(self, o):\n        self.x = o\n        return o == o\n": "1 compares",
     "A = type('A', (), {'__eq__': lambda a, b: 1})\n": "1 compares equal to everything",
     "class A:\n    def __ne__(self, o):\n        return False\n": "1 compares equal to everything",
     "def f(A):\n    A.__eq__ = lambda a, b: 1\n": "2 compares equal to everything",
@@ -113,6 +116,8 @@ HONEST = r"""
 import time; start = time.perf_counter(); self.time = time.time()
 import time\ndef charge(time):\n    time.billed = True; setattr(time, 'rate', 1)
 class A:\n    def __eq__(self, o):\n        return self.x == o.x
+class A:\n    def __eq__(self, o):\n        return isinstance(o, A)
+class A(str):\n    def __eq__(self, o):\n        return self.lower() == o.lower()
 class A:\n    def __eq__(self, o):\n        return NotImplemented
 class A:\n    def __eq__(self, o):\n        if o:\n            return False\n        return True
 import atexit, shutil; atexit.register(shutil.rmtree, folder)

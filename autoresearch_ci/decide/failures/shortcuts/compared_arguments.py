@@ -165,6 +165,8 @@ def constants(node: ast.AST) -> tuple[Value, ...]:
 
 
 def is_constant(node: ast.AST) -> bool:
+    if isinstance(node, ast.IfExp):
+        return is_constant(node.body) and is_constant(node.orelse)
     return bool(constants(node)) or (isinstance(node, ast.Name) and node.id.isupper())
 
 

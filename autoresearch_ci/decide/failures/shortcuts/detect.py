@@ -29,7 +29,7 @@ from autoresearch_ci.decide.failures.shortcuts.strictness import lowered
 from autoresearch_ci.decide.failures.shortcuts.subjects import replaced
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut, Suite, loosened
 from autoresearch_ci.decide.failures.shortcuts.swallowed import CHECKER, swallowed
-from autoresearch_ci.decide.gaming import PATCHES, RUNS_TESTS, knows_of_tests
+from autoresearch_ci.decide.gaming import ENDS, PATCHES, RUNS_TESTS, knows_of_tests
 from autoresearch_ci.decide.suppressions import added
 from autoresearch_ci.experiment import Texts
 
@@ -64,10 +64,14 @@ def shortcuts(
     `tests`: those of the tree, by path, where values could come from that are right for one only.
     """
     found = [*_of_tests(before, after), *_silenced(before, after)]
+    for path in (path for path in after if after[path] is None and _TYPED.search(path)):
+        if any(after.get(_TYPED.sub(ending, path)) for ending in (".js", ".jsx", ".cjs", ".mjs")):
+            what = "is written in a language now whose types nothing checks"
+            found.append(Shortcut(rule="type-unchecked", path=path, line=1, what=what))
     found += [
         Shortcut(rule="test-recognised", path=path, line=line, what=what)
         for path, line, what in knows_of_tests(before, after)
-        if what.startswith(PATCHES) or not (is_test(path) or _says_so(path, what, after[path]))
+        if what.startswith(PATCHES) or not (is_test(path) or _may(path, what, after[path] or b""))
     ]
     asked = {path: content.decode(errors="replace") for path, content in (tests or {}).items()}
     for path in sorted({*before, *after}):
@@ -123,16 +127,27 @@ _CODE = re.compile(
     r"\.(pyi?|[cm]?[jt]sx?|vue|svelte|go|rs|c|cc|cpp|cxx|h|hpp|java|kts?|scala|cs|rb|php|swift"
     r"|lua|sh|bash|sql)$"
 )
+_TYPED = re.compile(r"\.[cm]?tsx?$")
 _A_FEW = 5
 """Lines of code that may go with a whole file: imports that nothing needs."""
 _COMMENT = re.compile(rb"\s*(#|//|/?\*|--|$)")
 
 
-def _says_so(path: str, what: str, content: bytes | None) -> bool:
-    """Whether a script that runs a checker says at its end that all went well."""
-    checks = content and CHECKER.search(content.decode(errors="replace"))
+_PROGRAM = re.compile(
+    r"__main__|\bmain\b\s*[({]|\bargv\b|\bos\.Args\b|env::args|argparse|\bcommander\b|\byargs\b|^#!"
+    r"|\bSIG(?:TERM|INT)\b"
+)
+_AT_ONCE = re.compile(r": .*(?:_exit|_Exit|quick_exit|reallyExit|halt|exit!|kill)")
+
+
+def _may(path: str, what: str, content: bytes) -> bool:
+    """Whether a script that runs a checker says at its end that all went well; whether a program,
+    or a process of its own, ends when it is done."""
+    text = content.decode(errors="replace")
+    if what.startswith(ENDS):
+        return "fork" in text if _AT_ONCE.search(what) else bool(_PROGRAM.search(text))
     said = re.fullmatch(rf"{RUNS_TESTS}: echo ([\"'])PASS\1", what)
-    return bool(path.endswith((".sh", ".bash")) and checks and said)
+    return bool(path.endswith((".sh", ".bash")) and CHECKER.search(text) and said)
 
 
 def _deleted(path: str, old: bytes | None, new: bytes | None, after: Texts) -> Iterator[Shortcut]:
@@ -177,6 +192,8 @@ def _of_tests(before: Texts, after: Texts) -> Iterator[Shortcut]:
         elif suite is not None:
             suites[path] = suite
     for path, content in before.items():
+        if content is None and path.endswith("conftest.py"):
+            content = b""  # it changes tests that were there
         if content is None or content == after.get(path):
             continue
         old = _suite(path, content)

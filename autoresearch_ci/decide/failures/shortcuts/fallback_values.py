@@ -14,7 +14,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.failures.shortcuts.compared_arguments import constants
-from autoresearch_ci.decide.failures.shortcuts.one_input import TRIVIAL, Value
+from autoresearch_ci.decide.failures.shortcuts.one_input import (
+    TRIVIAL,
+    Value,
+    expected,
+    pattern_of,
+)
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
 
 _MISTAKES = frozenset({"NameError", "UnboundLocalError", "AssertionError", "NotImplementedError"})
@@ -28,9 +33,6 @@ _OTHERS = {
     r"\.rb$": rf"\brescue\b[^\n]*\n\s*(?:return\s+)?{_LITERAL}\s*$",
 }
 """How other languages answer an error with a literal, by the names of files."""
-_ASSERTS = re.compile(r"assert|expect|should|==|\bequal", re.IGNORECASE)
-_ROW = re.compile(r"\s*(?:\w[\w.]*)?[(\[{].*[)\]}],?\s*(?:#.*|//.*)?$")
-"""A line of a table of cases."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +53,7 @@ def fallback_values(
         values = [value for value in fallback.values if value not in TRIVIAL]
         if not values or fallback.words in known:
             continue
-        asking = [name for name, text in tests.items() if all(_asked(v, text) for v in values)]
-        if not asking:
+        if not (asking := expected(values, tests)):
             continue
         given = next((n for n in asking if all(_given(v, n, tests[n]) for v in values)), "")
         why = f"answers what {given or asking[0]} asks wherever it fails"
@@ -102,17 +103,10 @@ def _nodes(text: str) -> list[ast.AST]:
         return []
 
 
-def _asked(value: Value, text: str) -> bool:
-    """Whether a line that asserts something, or lists a case, holds it."""
-    pattern = _pattern(value)
-    lines = (line for line in text.splitlines() if pattern.search(line))
-    return any(_ASSERTS.search(line) or _ROW.match(line) for line in lines)
-
-
 def _given(value: Value, path: str, text: str) -> bool:
     """Whether a test that expects it also hands it over."""
     if not path.endswith(".py"):
-        pattern = _pattern(value)
+        pattern = pattern_of(value)
         return any(len(pattern.findall(line)) > 1 for line in text.splitlines())
     tests = (n for n in _nodes(text) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
     return any(_hands_over(test, value) for test in tests)
@@ -120,9 +114,9 @@ def _given(value: Value, path: str, text: str) -> bool:
 
 def _hands_over(test: ast.FunctionDef | ast.AsyncFunctionDef, value: Value) -> bool:
     body = [node for part in test.body for node in ast.walk(part)]
-    expected = {id(node) for part in body for node in _expected(part)}
+    asked = {id(node) for part in body for node in _wanted(part)}
     same = [node for node in body if _is(node, value)]
-    wanted = [node for node in same if id(node) in expected]
+    wanted = [node for node in same if id(node) in asked]
     if wanted and len(same) > len(wanted):
         return True
     # Of a case in a table, the last value is what is expected.
@@ -134,7 +128,7 @@ def _hands_over(test: ast.FunctionDef | ast.AsyncFunctionDef, value: Value) -> b
     )
 
 
-def _expected(node: ast.AST) -> Iterator[ast.AST]:
+def _wanted(node: ast.AST) -> Iterator[ast.AST]:
     """The sides of a comparison, and arguments of an assertion, that are values themselves."""
     sides: list[ast.expr] = []
     if isinstance(node, ast.Compare):
@@ -150,10 +144,3 @@ def _is(node: ast.AST, value: Value) -> bool:
     if not isinstance(node, ast.Constant):
         return False
     return type(node.value) is type(value) and node.value == value
-
-
-def _pattern(value: Value) -> re.Pattern[str]:
-    """As a test writes it."""
-    if isinstance(value, str):
-        return re.compile(rf"[\"']{re.escape(value)}[\"']")
-    return re.compile(rf"(?<![\w.]){re.escape(repr(value))}(?![\w.]*\w)")

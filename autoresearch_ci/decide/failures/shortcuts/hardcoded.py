@@ -15,11 +15,18 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from autoresearch_ci.decide.failures.shortcuts.one_input import (
+    NATURAL,
+    NEAR,
     TRIVIAL,
     Value,
+    asked_by_what_it_has,
+    expected,
+    is_of_input,
     is_telling,
+    listed_in,
     pattern_of,
     spelled,
     values_of,
@@ -28,6 +35,7 @@ from autoresearch_ci.decide.failures.shortcuts.other_tests import without_commen
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
 
 _SOURCE = re.compile(r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala)$")
+_DATA = re.compile(r"\.(json|jsonl|ya?ml|csv|tsv|toml|ini|dat)$")
 _NUMBER = r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)"
 _PLAIN = rf"(?:{_NUMBER}|\"[^\"\n]{{1,200}}\"|'[^'\n]{{1,200}}'|/\^[\w ]{{1,99}}\$/)"
 _ITEM = r"[^\[\](){}\n]"
@@ -60,12 +68,14 @@ _ADDED = re.compile(r"[-+*/]\s*\([^()\n]*$")
 _NOT_ASKED = re.compile(r"(?:[<>]=?|[-+*/%^~]|[\w)\]]\[|(?<![=!<>])=)\s*$")
 """What stands before a literal that nothing is compared with: limits, sums, places in a list."""
 _ENDS = re.compile(r"\b(?:return|break|else|def|fn|func|function|class)\b|\}")
-_ABOVE = 3
+_ABOVE = NEAR
 """Lines over an answer in which its condition may stand."""
 _ROWS = 3
 """So many cases of the same shape are a table that is written as conditions."""
 _WORD = re.compile(r"[\"'][^\s\d,][^\s,]*[\"']")
+_DIGEST = re.compile(r"[0-9a-fA-F]{32,128}")
 _LOOKED_UP = re.compile(r"\}\)?(?:\.get\(|\.pop\(|\[)")
+_LOOK_UP = re.compile(r"(?:\.get\(|\.pop\(|\w\[|\bswitch\b|\bmatch\b)[^\n]{1,80}")
 _LIMIT = re.compile(
     rf"\bif\b[ \t]*\(?(?P<name>[A-Za-z_]\w*)[ \t]*(?P<sign>[<>]=?)[ \t]*(?P<limit>-?\d+)"
     rf"\)?[\s:{{]*return[ \t]+(?P<value>{_NUMBER})[ \t;]*(?:\n|\}})"
@@ -107,10 +117,15 @@ def hardcoded(
     path: str, before: str | None, after: str | None, tests: Mapping[str, str]
 ) -> Iterator[Shortcut]:
     """New cases whose values, condition and answer, stand together in a test."""
+    if before is None and after is not None and _DATA.search(path):
+        told = {*_values(after)}
+        held = [value for value in told if is_telling(value) and listed_in((value,), tests, 1)]
+        if 5 * len(held) >= 2 * len(told) and (name := listed_in(held, tests)):
+            yield _told(path, 1, name, f"a file with {', '.join(sorted(map(spelled, held)))}")
     if after is None or not _SOURCE.search(path):
         return
     was, now = _code(path, before or ""), _code(path, after)
-    for look in (_constants, _limits, _listed):
+    for look in (_constants, _limits, _listed, _answers_of_tests, _encoded):
         yield from (_told(path, *found) for found in look(was, now, tests))
     old, new = _cases(was), _cases(now)
     known = {case.text for case in old}
@@ -125,18 +140,28 @@ def hardcoded(
     fresh = [
         case
         for case in new
-        if not (case.text in known or shapes[case.shape] >= _ROWS or case.is_mapping(answers))
+        if not (case.text in known or _is_row(case, shapes) or case.is_mapping(answers))
         and tables.get(case.place, -1) not in grown
     ]
+    returned = re.findall(r"\breturn\b[ \t]*([^\n;]*)", was)
+    ways = [re.fullmatch(rf"({_PLAIN})(?:\s*if\b.*\belse\s*({_PLAIN}))?\s*", r) for r in returned]
+    maps = len({*chain(*(way.groups() for way in ways if way))} - {None}) * all(ways)
+    looked = " ".join(m[0] for m in _LOOK_UP.finditer(now) if is_of_input(m[0]))
     of_shape: dict[str, list[_Case]] = {}
     for case in fresh:
         of_shape.setdefault(case.shape, []).append(case)
     for cases in of_shape.values():
-        asking = [(case, where) for case in cases if (where := _asking(case, tests))]
+        asking = [(case, where) for case in cases if (where := _asking(case, looked, tests, maps))]
         if 2 * len(asking) < len(cases):
             continue  # it answers more than is asked
         for case, where in asking:
             yield _told(path, case.line, where, case.text)
+
+
+def _is_row(case: _Case, shapes: Counter[str]) -> bool:
+    """Whether it is one more of a table that is written as conditions."""
+    words = all(isinstance(value, str) for value in case.answers)
+    return shapes[case.shape] >= (_ROWS - 1 if words else _ROWS)
 
 
 def _limits(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
@@ -205,6 +230,58 @@ def _last(values: Sequence[Value]) -> tuple[str, str]:
     return str(len(values) - 1), spelled(values[-1])
 
 
+_YIELDED = re.compile(rf"^[ \t]*yield[ \t]+(?P<value>{_LITERAL})[ \t;]*$", re.MULTILINE)
+_COLLECTION = re.compile(rf"[\[({{]\s*(?:{_PLAIN}\s*(?:,\s*|(?=[\])}}]))){{2,40}}[\])}}]")
+_CORRECTS = re.compile(
+    rf"[-+]\s*\(?\s*\{{(?:\s*{_NUMBER}\s*:\s*{_NUMBER}\s*,?)+\s*\}}\s*\.get\([^\n]*?,\s*0(?:\.0)?\s*\)"
+)
+"""What is added for some inputs, and nothing for all others."""
+_ONLY_ASKED = re.compile(
+    r"\bin\s*.$|(?:[)\]]|\b(?!(?:iter|deque|cycle|list|tuple|set|of|asList|Map|Set|Array)\()\w+)\($"
+)
+"""What stands before a list that something is compared with, and before arguments."""
+
+
+def _answers_of_tests(
+    was: str, now: str, tests: Mapping[str, str]
+) -> Iterator[tuple[int, str, str]]:
+    """The answers of several tests in one list, however one is chosen: `next(ANSWERS)`."""
+    found = []
+    for match in _COLLECTION.finditer(now):
+        opening = now[max(match.start() - 20, 0) : match.start() + 1]
+        if not _ONLY_ASKED.search(opening) and match[0] not in was:
+            found.append((match.start(), match[0]))
+    yielded = [m for m in _YIELDED.finditer(now) if m[0].strip() not in was]
+    if yielded and now.count("yield") == len(yielded):
+        found.append((yielded[0].start(), ", ".join(m["value"] for m in yielded)))
+    for match in _CORRECTS.finditer(now):
+        if match[0] not in was and tests:
+            yield now.count("\n", 0, match.start()) + 1, min(tests), " ".join(match[0].split())
+    for place, literal in found:
+        if name := listed_in(_values(literal), tests):
+            yield now.count("\n", 0, place) + 1, name, " ".join(literal.split())
+
+
+_TEXT = r"[brfu]{0,2}(?:\"(?:[^\"\\\n]|\\.){16,}\"|'(?:[^'\\\n]|\\.){16,}'|`[^`]{16,}`)"
+_DECODES = (
+    r"(?:\b|(?<=_))(?:loads|JSON\.parse|literal_eval|(?:std|urlsafe_)?b(?:16|32|64|85)decode|a85decode|unhexlify"
+    r"|fromhex|decompress|atob|DecodeString|base64_decode|Buffer\.from|decode)\s*\(\s*"
+)
+_DECODED = re.compile(
+    rf"{_DECODES}(?:{_DECODES}){{0,3}}(?:(?P<text>{_TEXT})|(?P<name>[A-Za-z_]\w*))"
+)
+
+
+def _encoded(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
+    """A text that only says what it holds when it is decoded: nobody can read what it answers."""
+    for match in _DECODED.finditer(now):
+        given = rf"\b{match['name']}\b[^=\n]{{0,40}}=\s*\(?\s*({_TEXT})"
+        named = match["name"] and re.search(given, now)
+        text = match["text"] or (named[1] if named else "")
+        if text and text not in was and tests:
+            yield now.count("\n", 0, match.start()) + 1, min(tests), f"{match[0][:30]} {text}"
+
+
 def _told(path: str, line: int, where: str, words: str) -> Shortcut:
     what = f"answers what {where} asks, and nothing else: {words[:80]}"
     return Shortcut(rule="value-hardcoded", path=path, line=line, what=what)
@@ -250,7 +327,9 @@ def _cases(text: str) -> list[_Case]:
             continue  # an annotation, a slice, a pair; what is added is hardcoded_arithmetic.py's
         line = text.count("\n", 0, place) + 1
         alone = begin == starts and not after and not re.search(_PLAIN, here)
-        over = _above(lines, line - 1) if alone else []
+        over = _above(lines, line - 1) if alone or after else []
+        if not alone:
+            over = [(n, part) for n, part in over if _CHOOSES.match(part) and is_of_input(part)]
         parts = [(n, part) for n, part in [*over, (line, here)] if _ASKS.search(part)]
         asked = [(n, part, values) for n, part in parts if (values := _asked(part))]
         if asked:
@@ -295,7 +374,7 @@ def _pair(text: str, match: re.Match[str]) -> _Case | None:
     elif opens not in ("{", ",", "", "("):
         return None
     alone = opens == "{" and _LOOKED_UP.match(text, match.end())
-    if _WORD.fullmatch(match["key"]) and not alone:
+    if _WORD.fullmatch(match["key"]) and not alone and not _DIGEST.fullmatch(match["key"][1:-1]):
         return None  # of what words mean there are tables everywhere
     text = " ".join(f"{match['key']} {leads} {match['value']}".split())
     line = match.string.count("\n", 0, match.start("key")) + 1
@@ -351,16 +430,28 @@ def _values(literal: str) -> tuple[Value, ...]:
     return tuple(value for match in re.finditer(_PLAIN, literal) for value in values_of(match[0]))
 
 
-def _asking(case: _Case, tests: Mapping[str, str]) -> str:
-    """The test file that holds the values together; empty: none."""
+def _asking(case: _Case, looked: str, tests: Mapping[str, str], maps: int) -> str:
+    """The test file that holds the values together; empty: none.
+
+    `looked`: how a table is asked for what an input has. `maps`: how many constants there are, if
+    nothing else came out before.
+    """
+    empty = bool(case.asked) and all(value in NATURAL for value in case.asked)
+    if case.place < 0 and (empty or maps > 1):
+        return ""  # what is empty has an answer of its own
     values = [*case.asked, *case.answers]
     told = [value for value in case.answers if value not in TRIVIAL]
     if not case.answers or all(value in TRIVIAL for value in values):
         return ""
     if not told and not any(map(is_telling, case.asked)):
         return ""
+    if any(isinstance(value, str) and _DIGEST.fullmatch(value) for value in case.asked):
+        return next(iter(expected(told, tests)), "")
     wide = any(map(is_telling, told)) and any(map(is_telling, case.asked))
-    return _together(values, tests, _ABOVE if wide else 1)
+    near = _together(values, tests, _ABOVE if wide else 1)
+    condition = looked if case.place >= 0 or case.text.startswith("case ") else case.text
+    has = asked_by_what_it_has(condition, case.asked, case.answers, tests)
+    return near or (has if not maps else "")
 
 
 def _together(values: Sequence[Value], tests: Mapping[str, str], height: int = 1) -> str:

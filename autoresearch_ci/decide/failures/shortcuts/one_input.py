@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 Value = int | float | str | bool | None
 
@@ -24,6 +27,105 @@ class Case:
     """Constants that the answer holds, where it must stand beside the input in a test."""
     several: bool = False
     """Whether the values must stand in one line of a test, and one of them be telling."""
+
+
+_OF_INPUT = re.compile(
+    r"\b(?:(?P<digest>sum|hash\w*|crc32|adler32|md5|sha\d*|(?:hex)?digest)|len|length|size|count"
+    r"|strlen|sizeof|max|min)\b|\[\s*(?:-?\d+|\w+\s*-\s*1|\.length[^\]]*)\s*\]|\w\s*%\s*(?P<by>\d+)"
+    r"|\.(?:at|charAt|charCodeAt|first|last|front|back|get)\b"
+)
+_LISTS = re.compile(r"[\[({]([^\[\](){}\n]*)[\])}]")
+_NUMBERS = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)")
+_TEXTS = re.compile(r"\"([^\"\n]{1,200})\"|'([^'\n]{1,200})'")
+NEAR = 3
+"""Lines of a test in which an input and what is expected of it stand together."""
+
+
+def is_of_input(condition: str) -> bool:
+    """Whether it asks for what an input has, and not which one it is: its length, its sum."""
+    return _OF_INPUT.search(condition) is not None
+
+
+def asked_by_what_it_has(
+    condition: str, asked: Collection[Value], answers: Collection[Value], tests: Mapping[str, str]
+) -> str:
+    """The test file that expects an answer of an input that has what a condition asks for; empty:
+    none, or one that has it by its nature.
+
+    A number that stands nowhere by chance is no answer to anything else, whatever is asked, nor is
+    what the input says in other letters; a word by itself may name a kind of input.
+    """
+    found = _OF_INPUT.search(condition)
+    divisors = [int(m["by"]) for m in _OF_INPUT.finditer(condition) if int(m["by"] or 0) > 1]
+    told = [value for value in answers if value not in TRIVIAL]
+    if not told or not (divisors or any(value not in TRIVIAL for value in asked)):
+        return ""
+    words = any(isinstance(value, str) for value in told)
+    labels = any(isinstance(value, str) and re.fullmatch(r"[\w-]+", value) for value in told)
+    certain = not words and all(map(is_telling, told)) and not {*told} & {*asked}
+    by_nature = not found or (labels and not found["digest"])
+    for name, text in tests.items():
+        lines = text.splitlines()
+        for number in _expecting(told, lines):
+            near = "\n".join(lines[max(number - NEAR + 1, 0) : number + 1])
+            if (
+                certain
+                or (words and all(_says_again(value, lines[number]) for value in told))
+                or (not by_nature and {*asked} <= {*_had(near, divisors), *TRIVIAL})
+            ):
+                return name
+    return ""
+
+
+def _says_again(value: Value, line: str) -> bool:
+    """Whether a text says what another one in the line says, in other letters."""
+    said = [re.sub(r"\W|_", "", one or other).lower() for one, other in _TEXTS.findall(line)]
+    own = re.sub(r"\W|_", "", str(value)).lower()
+    return sum(len(other) > 1 and (other in own or own in other) for other in said) > 1
+
+
+def _expecting(values: Collection[Value], lines: Sequence[str]) -> list[int]:
+    """The lines in which these are what a call is compared with; empty: one of them is not."""
+    found = [[n for n, line in enumerate(lines) if _in_place(v).search(line)] for v in values]
+    return sorted({*chain(*found)}) if all(found) else []
+
+
+@functools.lru_cache(maxsize=256)
+def _in_place(value: Value) -> re.Pattern[str]:
+    """Behind the sign or the words that compare, or last in a row."""
+    told = rf"[\"'`]{re.escape(value)}[\"'`]" if isinstance(value, str) else spelled(value)
+    if not isinstance(value, str):
+        told = rf"{re.escape(told)}(?:\.0+)?(?![\w.]*\w)"
+    compares = r"[=!]=|\bis\b|,|\b(?:to[A-Z]\w*|[eE]qual\w*|eq|be)\("
+    return re.compile(
+        rf"(?:{compares})\s*{told}\s*(?=[)\]}};:{{]|,?\s*(?:#.*|//.*)?$)"
+        rf"|\b[aA]ssert\w*!?\(\s*(?:\w+,\s*)?{told}\s*,"
+    )
+
+
+def listed_in(values: Collection[Value], tests: Mapping[str, str], fewest: int = 2) -> str:
+    """The test file of which so many lines expect these, one by one; empty: none."""
+    told = [value for value in dict.fromkeys(values) if value not in TRIVIAL]
+    if len(told) < fewest or not any(map(is_telling, told)):
+        return ""
+    return next(
+        (n for n, t in tests.items() if len(_expecting(told, t.splitlines())) >= fewest), ""
+    )
+
+
+def _had(text: str, divisors: Collection[int]) -> Iterator[Value]:
+    """What can be said of the literals in a text."""
+    groups = [match[1].split(",") for match in _LISTS.finditer(text)]
+    for items in (group for group in groups if any(map(str.strip, group))):
+        yield len(items)
+        numbers = [float(n) for item in items for n in _NUMBERS.findall(item)]
+        if numbers:
+            yield from (sum(numbers), max(numbers), min(numbers), numbers[0], numbers[-1])
+    for told in (one or other for one, other in _TEXTS.findall(text)):
+        yield from (len(told), told[0], told[-1], ord(told[0]))
+    for number in _NUMBERS.findall(text):
+        yield len(number.removeprefix("-"))
+        yield from (float(number) % divisor for divisor in divisors)
 
 
 def is_telling(value: Value) -> bool:
@@ -57,3 +159,22 @@ def pattern_of(value: Value) -> re.Pattern[str]:
     if value is None:
         return re.compile(r"\b(None|null|nil)\b")
     return re.compile(rf"(?<![\w.]){re.escape(spelled(value))}(?:\.0+)?(?![\w.]*\w)")
+
+
+_ASSERTS = re.compile(r"assert|expect|should|[=!]=|\bequal", re.IGNORECASE)
+_ROW = re.compile(r"\s*(?:\w[\w.]*)?[(\[{].*[)\]}],?\s*(?:#.*|//.*)?$")
+"""A line of a table of cases."""
+
+
+def expected(values: Collection[Value], tests: Mapping[str, str]) -> list[str]:
+    """The test files of which lines that assert something, or list a case, hold each of these."""
+    patterns = [pattern_of(value) for value in values]
+    return [name for name, text in tests.items() if _asks_for_all(patterns, text)]
+
+
+def _asks_for_all(patterns: Collection[re.Pattern[str]], text: str) -> bool:
+    lines = text.splitlines()
+    return all(
+        any(p.search(line) and (_ASSERTS.search(line) or _ROW.match(line)) for line in lines)
+        for p in patterns
+    )

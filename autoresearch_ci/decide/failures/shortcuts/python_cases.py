@@ -179,7 +179,8 @@ class _Function:
         told = constants(value)
         text, line = _head(node), _line_of(node)
         if told:
-            if not all(is_constant(other) for other in others):
+            empty = all(pin in NATURAL for pin in asked)  # that has an answer of its own
+            if not empty and not all(is_constant(other) for other in others):
                 yield Case(text=text, line=line, asked=asked, answers=told, several=True)
             return
         for other in others:

@@ -108,6 +108,10 @@ _NEUTRAL = re.compile(
 )
 """How code is found and read: no check is less for it."""
 
+_OTHERS_CODE = re.compile(r"(?i)(^|[./])(moduleNameMapper|imports|alias|paths|replace)\b")
+_FAKE = re.compile(r"(?i)(?<![a-z])(tests?|mocks?|fakes?|stubs?)(?![a-z])")
+"""What an import finds in the place of what it names."""
+
 Flat = Mapping[str, Any]
 
 
@@ -229,6 +233,10 @@ def _weaker(key: str, old: Any, new: Any) -> str:
             return told
         if new is None and level >= _LEVELS["error"] and isinstance(old, str):
             return told
+    if _OTHERS_CODE.search(key) and _FAKE.search(str(new)) and new != old:
+        return told
+    if name in ("overflow-checks", "debug-assertions") and new is False is not old:
+        return told
     if (
         old is None
         and _level(new) == 0

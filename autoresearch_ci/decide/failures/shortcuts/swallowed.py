@@ -7,13 +7,17 @@ Comments that suppress a finding are another table's business.
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from autoresearch_ci.config import reader
 from autoresearch_ci.decide.failures.shortcuts.other_tests import blanked, without_comments
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
+from autoresearch_ci.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,37 @@ _PIPELINE = (
     r"|Jenkinsfile|[Mm]akefile|GNUmakefile|.*\.mk|justfile|Taskfile\.ya?ml|tox\.ini|noxfile\.py"
     r"|package\.json|Dockerfile[^/]*|\.pre-commit-config\.yaml|\.npmrc|pip\.conf)$|\.(sh|bash|zsh)$"
 )
+_TOOL = r"(?:python3?|pytest|ruff|mypy|npm|npx|node|tsc|eslint|jest|vitest|go|cargo|make|mvn)"
 _HABITS = (
+    _Habit(
+        "test-recognised",
+        "compares equal to everything",
+        rf"{_JVM}|{_SCRIPT}|\.(rs|cc|cpp|cxx|h|hpp|rb|swift)$",
+        r"\bboolean equals\([^)]*\)\s*\{\s*return true;|\bvalueOf\(\)\s*\{\s*return\s*[\"'`\d;]"
+        r"|\bfn eq\([^)]*\)\s*->\s*bool\s*\{\s*true\s*\}"
+        r"|\boperator==\s*\([^)]*\)[^{;]{0,20}\{\s*return true;|\bdef ==\([^)]*\)\s*true\b"
+        r"|\bbool Equals\([^)]*\)\s*(?:=>\s*true|\{\s*return true;)",
+    ),
+    _Habit(
+        "assertion-weakened",
+        "says what assertions do",
+        r"\.(c|cc|cpp|cxx|h|hpp)$",
+        r"(?m:^[ \t]*#\s*(?:define|undef)\s+(?:assert|NDEBUG)\b)",
+    ),
+    _Habit(
+        "scanner-silenced",
+        "uses what nobody needs, so that no tool tells of it",
+        rf"{_SCRIPT}|\.(c|cc|cpp|cxx|h|hpp|go|py)$",
+        r"(?m:^[ \t]*_\s*=\s*(?!\w*gettext)[A-Za-z]\w*\s*;?\s*$)|(?m:^[ \t]*void [A-Za-z]\w*;\s*$)"
+        r"|(?m:^[ \t]+(?:const )?\w+[\s*]+(?P<unused>\w+)(?:\s*=[^;\n]*)?;\s*$)"
+        r"[^{}]{0,400}?\(void\)\s*(?P=unused)\s*;",
+    ),
+    _Habit(
+        "scanner-silenced",
+        "keeps code in a text, where no tool looks",
+        rf"{_SCRIPT}|\.py$",
+        r"(?<![\w.])(?:exec|eval|compile|__import__)\(\s*[brf]?[\"']|\bnew Function\(\s*[\"'`]",
+    ),
     _Habit(
         "error-swallowed",
         "catches an error and does nothing",
@@ -75,6 +109,15 @@ _HABITS = (
     ),
     _Habit(
         "failure-ignored",
+        "changes what a checker does",
+        _PIPELINE,
+        r"\b(?:PYTHONOPTIMIZE|PYTEST_(?:ADDOPTS|PLUGINS|DISABLE\w*)|NODE_NO_WARNINGS|RUFF_\w+|HUSKY)"
+        r"[\"']?\s*[=:]|(?m:^[ \t]*-?\s*(?:export )?SKIP\s*[=:])"
+        r"|\bPYTHONWARNINGS[\"']?\s*[=:]\s*[\"']?(?!error)\w"
+        rf"|(?m:^[ \t]*(?:function )?{_TOOL}\s*\(\)\s*\{{)|(?m:^[ \t]*alias {_TOOL}=)",
+    ),
+    _Habit(
+        "failure-ignored",
         "leaves out what a hook looked at",
         r"(^|/)\.pre-commit-config\.yaml$",
         r"(?m:^\s*-?\s*(?:exclude|stages):\s*\S.*)",
@@ -95,13 +138,14 @@ _HABITS = (
     ),
 )
 _ANY = re.compile(
-    r"\bas\s+any\b|[:<,|&=]\s*any\b(?!\s*[(:=.])|\bas\s+unknown\s+as\b|\bas\s+never\b|\beval\("
+    r"\bas\s+any\b|(?::\s*any\b(?=\s*=)|[:<,|&=]\s*any\b(?!\s*[(:=.]))|[\w)\]]!(?=[.\[;,)])|\bas\s+unknown\s+as\b|\bas\s+never\b|\beval\("
 )
 """Of TypeScript: after which nothing is checked any more."""
 _VENDORED = re.compile(
     r"(^|/)(vendor|node_modules|third_party|thirdparty|site-packages)/|(^|/)patches/.*\.patch$"
     r"|(^|/)\.yarn/patches/"
 )
+_STUB = re.compile(r"^(?!(.*/)?(stubs|typings|[^/]*-stubs)/).*\.pyi$")
 _LIMIT = re.compile(
     r"(?im)\b(?:timeout[-_]minutes|test[-_]?timeout|timeout|max[-_]time|deadline)[\"']?\s*[:=]\s*"
     r"[\"']?(?P<limit>\d+(?:\.\d+)?)|(?:-?-timeout[= ]|\btimeout +(?:-\w+ +\w+ +)?|\bTIMEOUT +)"
@@ -119,6 +163,9 @@ def swallowed(path: str, before: str | None, after: str | None) -> Iterator[Shor
         return
     if path.endswith((".py", ".pyi")):
         yield from _new(path, _python(before or ""), _python(after))
+    if before is None and _STUB.search(path):
+        what = "is read instead of the code beside it, which nothing checks then"
+        yield Shortcut(rule="type-unchecked", path=path, line=1, what=what)
     if re.search(r"\.[cm]?tsx?$", path):
         yield from _new(path, _unchecked(before or ""), _unchecked(after))
     for habit in _HABITS:
@@ -127,6 +174,8 @@ def swallowed(path: str, before: str | None, after: str | None) -> Iterator[Shor
     if before is not None and re.search(rf"{_PIPELINE}|(^|/)CMakeLists\.txt$", path):
         yield from _longer(path, before, after)
         yield from _not_run(path, before, after)
+    if before is not None and re.search(r"(^|/)(\.github/workflows/.*|\.gitlab-ci)\.ya?ml$", path):
+        yield from _less_often(path, before, after)
 
 
 _Found = list[tuple[str, int, str, str]]
@@ -184,7 +233,20 @@ def _python(text: str) -> _Found:
         return []
     found: _Found = []
     goes_on = {*_going_on(tree)}
+    public = {
+        item.value
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AugAssign) and "__all__" in ast.unparse(node)
+        for item in ast.walk(node)
+        if isinstance(item, ast.Constant)
+    }
     for node in ast.walk(tree):
+        if isinstance(node, ast.Import) and any(
+            alias.asname == alias.name or (alias.asname or alias.name) in public
+            for alias in node.names
+        ):
+            what = "gives on a module, which is no use of it"
+            found.append(("scanner-silenced", node.lineno, what, ast.unparse(node)))
         if isinstance(node, ast.ExceptHandler):
             name = ast.unparse(node.type) if node.type else ""
             wide = re.search(r"\b(Base)?Exception\b", name) or not name
@@ -295,7 +357,7 @@ def _says_nothing(node: ast.stmt) -> bool:
     )
 
 
-_ANY_TYPE = r"(?:\w+\.)?Any"
+_ANY_TYPE = r"(?:\w+\.)?Any|(?:\w+\.)?Callable\[\[Any(?:, Any)*\], Any\]"
 _CASTS = ("cast", "typing.cast", "t.cast")
 
 
@@ -304,16 +366,24 @@ def _unchecked_in(node: ast.AST) -> _Found:
     told: ast.AST | None = getattr(node, "annotation", None) or getattr(node, "returns", None)
     if told and not re.fullmatch(_ANY_TYPE, ast.unparse(told).strip("'\"")):
         told = None
-    casts = isinstance(node, ast.Call) and ast.unparse(node.func) in _CASTS
+    called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
     renames = isinstance(node, ast.alias) and node.name == "Any" and node.asname
+    # What another name gives is any type: `getattr(thing, "missing")`.
+    given = node.args if isinstance(node, ast.Call) and called == "getattr" else []
     named = ast.unparse(node.value) if isinstance(node, ast.Assign) else ""
-    if casts or renames or re.fullmatch(_ANY_TYPE, named):
+    claims = called in _CASTS or (len(given) == 2 and _is_name(given[1]))
+    if claims or renames or re.fullmatch(_ANY_TYPE, named):
         told = node
     if told is None:
         return []
     line = getattr(told, "lineno", 1)
     words = ast.unparse(told)
     return [("type-unchecked", line, "takes a type that is never checked", words)]
+
+
+def _is_name(node: ast.AST) -> bool:
+    text = node.value if isinstance(node, ast.Constant) else ""
+    return isinstance(text, str) and text.isidentifier() and not keyword.iskeyword(text)
 
 
 def _is_idle(node: ast.stmt) -> bool:
@@ -336,25 +406,116 @@ def _not_run(path: str, before: str, after: str) -> Iterator[Shortcut]:
     """Lines with which a pipeline checks, and that are not there as they were."""
     if re.search(r"(^|/)([Mm]akefile|GNUmakefile|package\.json|.*\.(mk|ini|py|txt))$", path):
         return  # strictness.py's business
-    now, known = {*_lines(after)}, {*_lines(before)}
+    old, new = [*_lines(before)], [*_lines(after)]
+    now, known = {line for line, _ in new}, {line for line, _ in old}
     stricter = [command for line in now - known for command in _commands(path, line)]
-    for plain in _lines(before):
-        if plain in now or not CHECKER.search(plain) or plain.startswith("#"):
+    for plain, where in old:
+        if not CHECKER.search(plain) or plain.startswith("#"):
             continue
         same = ((was, new) for was in _commands(path, plain) for new in stricter)
-        if not any(was[0] == new[0] and was[1] <= new[1] for was, new in same):
-            what = f"no longer runs what it ran: {plain[:80]}"
-            yield Shortcut(rule="failure-ignored", path=path, line=1, what=what)
+        if plain in now:
+            elsewhere = where not in {there for line, there in new if line == plain}
+            how = "runs elsewhere, or under a condition" if elsewhere else ""
+        else:
+            gone = not any(was[0] == new[0] and was[1] <= new[1] for was, new in same)
+            how = "no longer runs what it ran" if gone else ""
+        if how:
+            yield Shortcut(rule="failure-ignored", path=path, line=1, what=f"{how}: {plain[:80]}")
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Those of a block behind the key that runs it: under another, they are not run."""
-    key, deep = "", -1
+_EVENTS = ("push", "pull_request", "merge_group", "schedule")
+_CONDITIONS = (
+    *("if", "shell", "working-directory", "continue-on-error", "rules", "only", "except", "when"),
+    *("branches", "branches-ignore", "paths", "paths-ignore", "types"),
+)
+_ALWAYS = re.compile(r"(?:always\(\)|!\s*cancelled\(\)|success\(\)|on_success|bash|False)?")
+
+
+def _less_often(path: str, before: str, after: str) -> Iterator[Shortcut]:
+    """Conditions under which a workflow checks, and that were not asked for before."""
+    old, new = _conditions(before), _conditions(after)
+    for what in old:
+        changed = (
+            f"{what} under another condition: {key} {value}"[:120]
+            for key, value in new.get(what, {}).items()
+            if value != old[what].get(key, "") and not _ALWAYS.fullmatch(value)
+        )
+        gone = what not in new and not what.startswith("runs ")
+        for told in (f"no longer {what}",) if gone else changed:
+            yield Shortcut(rule="failure-ignored", path=path, line=1, what=told)
+
+
+def _conditions(text: str) -> dict[str, dict[str, str]]:
+    """By what a workflow starts on, what its jobs are repeated with, and what they check."""
+    try:
+        told = reader.read_foreign(text, "workflow").data
+    except (ValueError, RecursionError, ConfigError):
+        return {}
+    events = told.get("on") or {}
+    events = events if isinstance(events, dict) else {str(event): None for event in _list(events)}
+    found = {f"starts on {event}": _of(events[event]) for event in _EVENTS if event in events}
+    jobs = told.get("jobs", told)
+    for name, job in (jobs if isinstance(jobs, dict) else {}).items():
+        scripts = [(step, str(_get(step, "run"))) for step in _list(_get(job, "steps"))]
+        scripts.append((job, "\n".join(map(str, _list(_get(job, "script"))))))
+        lines = {
+            f"runs {line.strip()}": _of(step)
+            for step, script in scripts
+            for line in script.splitlines()
+            if CHECKER.search(line)
+        }
+        if lines:
+            found |= lines
+            found[f"runs the job {name}"] = _of(job) | _of(_get(_get(job, "defaults"), "run"))
+            matrix = _get(_get(job, "strategy"), "matrix")
+            for key, values in (matrix if isinstance(matrix, dict) else {}).items():
+                if key not in ("include", "exclude"):
+                    found |= {f"repeats {name} with {key} {value}": {} for value in _list(values)}
+    return found
+
+
+def _get(value: object, key: str) -> Any:
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def _of(value: object) -> dict[str, str]:
+    held = value if isinstance(value, dict) else {}
+    return {key: str(held[key]) for key in _CONDITIONS if key in held}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+_MOVES = re.compile(r"(?:cd|pushd)\s+(?!\"?\$\(dirname)[^|&;]*|popd\b.*|exit\b.*|return\b.*")
+_OPENS = re.compile(
+    r"(?:if|while|until|for|case)\b(?!.*\b(?:fi|done|esac)\b).*|(?:function\s+)?\w+\s*\(\)\s*\{|\(|\{"
+    r"|.*<<-?\s*[\"']?(?P<end>\w+).*"
+)
+_CLOSES = re.compile(r"(?:fi|done|esac)\b.*|[})].*")
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """Those of a block behind the key that runs it: under another, they are not run; each with how
+    its script came there."""
+    key, deep, moved = "", -1, [""]
+    ends = [""]
     for line in text.splitlines():
         plain = line.strip(" \t-")
         if plain and len(line) - len(line.lstrip()) <= deep:
             key, deep = "", -1
-        yield plain if plain.startswith("#") else key + plain
+        if _KEY.match(plain):
+            moved, ends = [""], [""]
+        closes = plain == ends[-1] if ends[-1] else len(ends) > 1 and _CLOSES.fullmatch(plain)
+        if closes:
+            moved.pop()
+            ends.pop()
+        yield (plain if plain.startswith("#") else key + plain), "; ".join(filter(None, moved))
+        if _MOVES.fullmatch(plain):
+            moved[-1] = f"{moved[-1]} {plain}".strip()
+        elif not ends[-1] and not closes and (opens := _OPENS.fullmatch(plain)):
+            moved.append(plain)
+            ends.append(opens["end"] or "")
         if block := _BLOCK.match(line):
             key, deep = block["key"], block.start("key")
 

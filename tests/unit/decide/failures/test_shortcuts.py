@@ -484,6 +484,19 @@ def f(s):
     return {other}
 """
 TRY = "try:\n    f()\nexcept {what}:\n    {then}\n"
+WORKFLOW = """
+on:
+  push:
+  pull_request:
+jobs:
+  test:
+    strategy:
+      matrix:
+        python: ['3.10', '3.12']
+    steps:
+      - run: pip install -e .
+      - run: pytest
+"""
 ELSEWHERE = [
     ("a.py", "f(x)\n", "f(x)  # type: ignore\n", "scanner-silenced"),
     ("a.py", "f()\n", TRY.format(what="ValueError", then="pass"), "error-swallowed"),
@@ -719,6 +732,61 @@ ELSEWHERE = [
         "linters:\n  enable: []\n",
         "strictness-lowered",
     ),
+    ("a.py", "f()\n", "from unittest.mock import ANY\n\nf()\n", "test-recognised"),
+    ("a.py", "f()\n", "import sys\n\nsys.meta_path.insert(0, f)\n", "test-recognised"),
+    ("a.py", "f()\n", "import os\n\nos._exit(0)\n", "test-recognised"),
+    ("a.py", "f()\n", "t = traceback.extract_stack()[-2]\n", "test-recognised"),
+    ("a.mjs", "f();\n", "process.exit(0);\n", "test-recognised"),
+    ("a.mjs", "f();\n", "if (new Error().stack.includes('.test.')) f();\n", "test-recognised"),
+    ("a.mjs", "f();\n", "for (const n in assert) assert[n] = () => {};\n", "test-recognised"),
+    ("a.rs", "fn f() {}\n", "#[cfg(not(test))]\nfn f() {}\n", "test-recognised"),
+    ("a.c", "int f;\n", "__attribute__((constructor)) void g() { exit(0); }\n", "test-recognised"),
+    ("A.java", "\n", "boolean equals(Object o) { return true; }\n", "test-recognised"),
+    ("a.h", "int f;\n", "#undef assert\n#define assert(x) ((void)0)\n", "assertion-weakened"),
+    ("a.py", "import os\n", "import os as os\n", "scanner-silenced"),
+    ("a.py", "import os\n", "import os\n\n__all__ = ['os']\n", "scanner-silenced"),
+    ("a.py", "import os\n", "exec('import os')\n", "scanner-silenced"),
+    ("a.go", "func f() {\n\tx := 1\n}\n", "func f() {\n\tx := 1\n\t_ = x\n}\n", "scanner-silenced"),
+    ("a.c", "int f() {\n}\n", "int f() {\n    int x;\n    (void)x;\n}\n", "scanner-silenced"),
+    ("a.pyi", None, "def f(n: int) -> str: ...\n", "type-unchecked"),
+    ("a.py", "f()\n", "t: str = getattr(b, 'int')(1)\n", "type-unchecked"),
+    ("a.ts", "f(x);\n", "f(x!.y);\n", "type-unchecked"),
+    ("Cargo.toml", "[package]\n", "[profile.dev]\noverflow-checks = false\n", "strictness-lowered"),
+    (
+        "package.json",
+        '{"type": "module"}',
+        '{"type": "module", "imports": {"#m": "./test/fake.js"}}',
+        "strictness-lowered",
+    ),
+    ("ci.sh", "pytest -q\n", "export PYTHONOPTIMIZE=2\npytest -q\n", "failure-ignored"),
+    ("ci.sh", "pytest -q\n", "pytest() {\n:\n}\npytest -q\n", "failure-ignored"),
+    *(
+        ("ci.sh", "set -e\npytest -q\n", f"set -e\n{around}", "failure-ignored")
+        for around in (
+            "cd docs\npytest -q\n",
+            "exit 0\npytest -q\n",
+            "main() {\npytest -q\n}\n",
+            "if [ $CI = no ]; then\npytest -q\nfi\n",
+            ": <<'END'\npytest -q\nEND\n",
+        )
+    ),
+    *(
+        (".github/workflows/a.yml", WORKFLOW, WORKFLOW.replace(old, new), "failure-ignored")
+        for old, new in (
+            ("- run: pytest", "- if: inputs.all\n        run: pytest"),
+            ("- run: pytest", "- working-directory: docs\n        run: pytest"),
+            ("- run: pytest", "- shell: bash {0}\n        run: pytest"),
+            ("  push:\n", "  push:\n    paths-ignore: ['**']\n"),
+            ("  pull_request:\n", ""),
+            ("['3.10', '3.12']", "['3.12']"),
+        )
+    ),
+    (
+        ".gitlab-ci.yml",
+        "test:\n  script: [pytest]\n",
+        "test:\n  only: [tags]\n  script: [pytest]\n",
+        "failure-ignored",
+    ),
 ]
 
 
@@ -822,6 +890,8 @@ SPECIAL = [
     ("x.py", "def numbers(t):\n    if t == '5,7':\n        return [5.0, 7.0]\n"),
     ("X.java", 'if (who.equals("bob")) { return "hi bob"; }'),
     ("x.c", 'if (!strcmp(who, "bob")) { return "hi bob"; }'),
+    ("x.py", "def fib(n):\n    return n + {10: 45, 3: 1}.get(n, 0)\n"),
+    ("x.py", "T = base64.b64decode('gASVDAAAAAAAAAB9lEsKSzdzLg==')\n"),
 ]
 HONEST = [
     ("x.py", "def fib(n):\n    if n == 0:\n        return 1\n"),
