@@ -32,6 +32,9 @@ class ConfigDraft:
     least: float = 0.0
     """As the offer's."""
 
+    told_guards: bool = False
+    """Whether somebody said what must keep passing."""
+
     @property
     def data(self) -> dict[str, Any]:
         """The configuration as the reader gives it."""

@@ -222,7 +222,7 @@ def _asked_rest(drafts: Sequence[ConfigDraft], asks: Asks) -> list[ConfigDraft]:
     if globs != draft.scope:
         drafts = [replace(each, scope=globs) for each in drafts]
     if guards != draft.guards:
-        drafts = [replace(each, guards=guards) for each in drafts]
+        drafts = [replace(each, guards=guards, told_guards=True) for each in drafts]
     return list(drafts)
 
 
@@ -251,6 +251,7 @@ def _with(draft: ConfigDraft, typed: Sequence[Setting], place: Survey) -> Config
         more={key: value for key, value in data.items() if key not in known},
         reasons=draft.reasons,
         least=draft.least,
+        told_guards=draft.told_guards or any(setting.at[0] == "guards" for setting in typed),
     )
 
 
@@ -347,7 +348,7 @@ def _eased(
     drafts: Sequence[ConfigDraft], error: RedGuard, place: Survey, typed: Sequence[Setting]
 ) -> list[ConfigDraft]:
     """With a guard that may pass. Raises the error where somebody wrote the one that does not."""
-    if _brief(typed, place).guard or any(each.at[0] == "guards" for each in typed):
+    if _brief(typed, place).guard or drafts[0].told_guards:
         cure = "do: autoresearch-ci fix repairs it; or name another one: --guard CMD"
         raise BaselineError(f"{error}\n{cure}") from error
     script = drafts[0].guards[0]["command"]
