@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LIB = "src/lib0/__init__.py"
 PYTHON = shlex.quote(sys.executable)
-NAMED = ("--metric-name", "value")
+NAMED = ("--metric-name", "value", "--confirm", "never")
 UNSEEN: dict[str, str | None] = {"sandbox-write": None}
 """As for users: the checkout is in no view."""
 
