@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -73,6 +74,19 @@ def test_a_process_that_was_killed_while_it_waited_is_replaced(
     assert repository.head() == second
     kill_our(b"--batch-check")
     assert (repository.head(), repository.ref(REF)) == (second, None)
+
+
+def test_who_forgets_to_close_a_repository_leaves_no_process_to_be_found_running(
+    repo: Repo,
+) -> None:
+    repository = Repository.open(repo.path)
+    repository.head()
+    cycle: list[object] = [repository]
+    cycle.append(cycle)
+    (process,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    del repository, cycle
+    gc.collect()
+    assert not Path("/proc", process).exists()
 
 
 def test_a_name_means_what_it_means_to_git_at_that_moment(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import string
+import time
 
 import pytest
 
@@ -219,3 +220,10 @@ def test_without_secrets_nothing_is_read() -> None:
     text = "anything"
     assert Redactor().redact(text) is text
     assert not Redactor().found_in(text)
+
+
+def test_a_long_piece_that_is_printed_over_and_over_is_followed_once_each_time() -> None:
+    secret = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=200))
+    redactor, began = Redactor([secret]), time.process_time()
+    assert redactor.redact(f"{secret[:150]}\n" * 3000) == "***\n" * 3000
+    assert time.process_time() - began < 1.5  # from each of its places it takes 15 times as long
