@@ -153,6 +153,8 @@ def _context(
     below = folder_below(options.start, repository.root)
     scope = scope_of(config, options.config_path, repository, files, share, below)
     scope = replace(scope, opened=frozenset(options.opened))
+    if scope_of is _scope and config.holdout:
+        _refuse_unfit(config.holdout.globs, files, scope)
     absent = tuple(absent_files(config.commands, below, repository, files, share))
     folder = (options.output or repository.root / "autoresearch" / place.name).absolute()
     refuse_folder(folder, theirs=not options.resume and options.output is not None)
@@ -164,11 +166,6 @@ def _context(
             "would be committed in the place of a pointer.\n"
             "usually: large or encrypted files.\n"
             "do: name other files with --scope."
-        )
-    if unknown := [g for g in found.withheld if scope_of is _scope and not matched([g], files)]:
-        raise ConfigError(
-            f"holdout.read: {unknown[0]} matches no file of the base commit.\n"
-            "do: commit it, or name what lies elsewhere by its absolute path."
         )
     warnings = _warnings(repository, files, found.modules, options.resume)
     return replace(found, warnings=(*warnings, *absent), absent=absent)
@@ -190,7 +187,7 @@ def _found(
     named = config.holdout.read if config.holdout else ()
     places = [os.path.expanduser(entry) for entry in named if entry not in withheld]  # noqa: PTH111
     elsewhere = tuple(Path(os.path.normpath(place)) for place in places)
-    held = _held(config, repository, files, scope, elsewhere)
+    held = _held(config, repository, files, elsewhere)
     # What is committed of these is a pointer: an edit would be committed in its place.
     scope = replace(
         scope,
@@ -374,11 +371,24 @@ def _built_scope(
         raise ConfigError(str(error)) from error
 
 
+def _refuse_unfit(globs: Iterable[str], files: Mapping[str, FileVersion], scope: Scope) -> None:
+    """Raises `ConfigError` for globs of `holdout.read` that are of nothing, or of what proposers
+    see."""
+    for glob in globs:
+        found = matched([glob], files)
+        why = f"{scope.select(found)[0]} is in scope" if scope.select(found) else ""
+        if why or not found:
+            raise ConfigError(
+                f"holdout.read: {why or f'{glob} matches no file of the base commit'}.\n"
+                "do: exclude it from the scope with `!`, commit it, or name what lies elsewhere by "
+                "its absolute path."
+            )
+
+
 def _held(
     config: Config,
     repository: Repository,
     files: Mapping[str, FileVersion],
-    scope: Scope,
     elsewhere: Sequence[Path],
 ) -> list[str]:
     """What the holdout alone reads of the commit. Raises `ConfigError` where others would, too."""
@@ -398,7 +408,6 @@ def _held(
             yield from (f"{place} holds {p} of the commit" for p in files if p.startswith(own))
             if any(home.is_relative_to(place) for home in (root, Path.home())):
                 yield f"{place} is more than a place of its own"
-        yield from (f"{path} is in scope" for path in scope.select(found))
         yield from (f"{path} is named by another command" for path in found if path in named)
         yield from (f"{path} is no regular file" for path in found if not files[path].regular)
 

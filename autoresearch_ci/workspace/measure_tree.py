@@ -213,6 +213,7 @@ class MeasureTree:
         """
         whole = whole and self.withholds
         built = not (changes or whole)
+        self.within = self.sandbox
         with contextlib.ExitStack() as stack:
             if whole:
                 self.within = stack.enter_context(self.sandbox.beside(self.layout.elsewhere))

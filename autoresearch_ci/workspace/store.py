@@ -328,8 +328,8 @@ class Store:
         if not specs:
             return frozenset()
         shown = ("--format=", "--raw", "-z", "--no-abbrev", "--no-renames", "--root", "-m")
-        stdin = "\n".join([*tips, "--", *specs, ""]).encode()
-        told = self._git("log", *shown, "--full-history", "--stdin", stdin=stdin)
+        stdin = "".join(f"{tip}\n" for tip in tips).encode()
+        told = self._git("log", *shown, "--full-history", "--stdin", "--", *specs, stdin=stdin)
         return frozenset(name.decode() for facts in _RAW.findall(told) for name in facts)
 
     def read(self, version: FileVersion) -> bytes:
