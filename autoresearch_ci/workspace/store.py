@@ -130,22 +130,15 @@ def commit_tree(
     )
 
 
-class _Histories(dict[tuple[Path, frozenset[str], frozenset[str]], dict[str, Path]]):
-    """What was packed: by where it is from, the tags and what is not in it, for each commit."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = folder
-
-
-_histories: list[_Histories] = []
+_histories: list[tuple[Path, dict[object, dict[str, Path]]]] = []
+"""A folder, and what was packed in it: by all that makes it another one, for each commit."""
 
 
 @contextlib.contextmanager
 def histories_kept() -> Iterator[None]:
     """Within the block the history that trees' git has is packed once, where it is the same."""
     with tempfile.TemporaryDirectory(prefix="tmpwork-") as folder:
-        _histories.append(_Histories(Path(folder)))
+        _histories.append((Path(folder), {}))
         try:
             yield
         finally:
@@ -307,9 +300,10 @@ class Store:
         if not _histories:
             self.extract(objects, [commit, *tags], without=without)
             return
-        made = _histories[-1].setdefault((self._objects, tags, without), {})
+        place, kept = _histories[-1]
+        made = kept.setdefault((self._objects, tags, without), {})
         if commit not in made:
-            folder = Path(tempfile.mkdtemp(dir=_histories[-1].folder))
+            folder = Path(tempfile.mkdtemp(dir=place))
             (folder / "pack").mkdir()
             known = next((c for c in reversed(made) if self._leads_to(commit, c)), "")
             if known:
