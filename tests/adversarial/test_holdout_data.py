@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autoresearch_ci.config.metric import Holdout, Metric
+from autoresearch_ci.config.schema import Config
 from autoresearch_ci.execution.sandbox.abilities import abilities
+from autoresearch_ci.preflight import Options, at_commit, investigation_context
 from tests.adversarial.attacks import ROOT, in_a_container, without_bubblewrap
 
 if TYPE_CHECKING:
@@ -154,3 +157,17 @@ def test_what_would_not_be_the_holdouts_alone_is_refused(
     done = run(*held, *more, metric="cat value", **{"sandbox-write": None})
     assert done.code == 2, done.told
     assert why in done.told
+
+
+def test_a_command_that_only_looks_has_it_in_scope_and_hides_it_from_models(repo: Repo) -> None:
+    repo.write("data/one", "1\n")
+    repo.commit("more")
+    repo.write("data/two", "2\n")
+    later = repo.commit("later")
+    holdout = Holdout(command="cat value", read=("data/",))
+    config = Config(scope=("**",), metric=Metric(command="cat value"), holdout=holdout)
+    found = investigation_context(
+        config, Options(start=repo.path, tag="t", base=repo.git("rev-parse", "HEAD~")), "debug"
+    )
+    assert found.hidden == {"data/one"}
+    assert at_commit(found, later).hidden == {"data/one", "data/two"}
