@@ -777,7 +777,10 @@ def unseen(repo: Repo) -> dict[str, str]:
 def answer(echo: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while True:
-            echo.sendto(*echo.recvfrom(9))
+            words, whom = echo.recvfrom(9)
+            if whom is None:  # it was shut down
+                return
+            echo.sendto(words, whom)
 
 
 @contextlib.contextmanager
