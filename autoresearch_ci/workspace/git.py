@@ -304,8 +304,10 @@ class GitDirectory:
     def _reader(self, mode: str) -> git.Git.AutoInterrupt:
         # GitPython's own reader understands SHA-1 names only.
         if mode not in self._readers:
+            # What it would warn of nobody reads, and a pipe that is full stops it.
+            quiet = _configuration({"core.warnAmbiguousRefs": "false"})
             with _signals_held():
-                environment = {**self._environment, **_configuration({})}
+                environment = {**self._environment, **quiet}
                 self._readers[mode] = self._git.execute(
                     [*_program(environment), "cat-file", mode],
                     istream=subprocess.PIPE,

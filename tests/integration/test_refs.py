@@ -103,9 +103,12 @@ def test_a_name_means_what_it_means_to_git_at_that_moment(
         *(("--all", None), ("HEAD\nHEAD", None), ("HEAD\0", None), ("f" * 40, None)),
     ):
         assert repository.ref(name) == meant, name
+    repo.git("branch", "known", second)
+    assert {repository.ref("known") for _ in range(2000)} == {first}  # as git has it: the tag
     repo.git("pack-refs", "--all")
     third = repo.commit("third")
     repo.git("update-ref", "-d", "refs/tags/known")
+    repo.git("branch", "-D", "known")
     repo.git("gc", "--quiet")
     found = [repository.ref(name) for name in ("HEAD", "main", "known")]
     assert found == [third, third, None]
