@@ -49,7 +49,7 @@ _HABITS = (
     _Habit(
         "assertion-weakened",
         "says what assertions do",
-        r"\.(c|cc|cpp|cxx|h|hpp)$",
+        r"^(?!(.*[/_.-])?(tests?|check|spec)[/_.-]).*\.(c|cc|cpp|cxx|h|hpp)$",
         r"(?m:^[ \t]*#\s*(?:define|undef)\s+(?:assert|NDEBUG)\b)",
     ),
     _Habit(
