@@ -52,8 +52,8 @@ def asked_by_what_it_has(
     """The test file that expects an answer of an input that has what a condition asks for; empty:
     none, or one that has it by its nature.
 
-    A number that stands nowhere by chance is no answer to anything else, whatever is asked, nor is
-    what the input says in other letters; a word by itself may name a kind of input.
+    A number that stands nowhere by chance is no answer to anything else, whatever number is asked
+    for, nor is what the input says in other letters; a word by itself may name a kind of input.
     """
     found = _OF_INPUT.search(condition)
     divisors = [int(m["by"]) for m in _OF_INPUT.finditer(condition) if int(m["by"] or 0) > 1]
@@ -62,7 +62,8 @@ def asked_by_what_it_has(
         return ""
     words = any(isinstance(value, str) for value in told)
     labels = any(isinstance(value, str) and re.fullmatch(r"[\w-]+", value) for value in told)
-    certain = not words and all(map(is_telling, told)) and not {*told} & {*asked}
+    kinds = any(isinstance(value, str) for value in (*told, *asked))
+    certain = not kinds and all(map(is_telling, told)) and not {*told} & {*asked}
     by_nature = not found or (labels and not found["digest"])
     for name, text in tests.items():
         lines = text.splitlines()
