@@ -256,7 +256,12 @@ def _takes_the_other(owner: ast.ClassDef, method: ast.AST) -> bool:
     names = [node for part in method.body for node in ast.walk(part)]
     stores = (isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) for n in names)
     looks = any(isinstance(n, ast.Name) and n.id == own for n in names)
-    kinds = [n for n in names if isinstance(n, ast.Name) and n.id in _VALUES]
+    kinds = [
+        node
+        for node in names
+        if (isinstance(node, ast.Name) and node.id in _VALUES)
+        or (isinstance(node, ast.Constant) and type(node.value) in (int, float, str))
+    ]
     asks = any(isinstance(n, ast.Name) and n.id == other for n in names)
     is_number = any(isinstance(base, ast.Name) and base.id in _NUMBERS for base in owner.bases)
     return any(stores) or is_number or (asks and not looks and bool(kinds))

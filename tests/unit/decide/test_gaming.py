@@ -40,6 +40,7 @@ CERTAIN = {
     "class A:\n    __eq__ = lambda *a: True\n": "1 compares equal to everything",
     "class A(int):\n    def __eq__(self, o):\n        return abs(self - o) < 9\n": "1 compares",
     "class A:\n    def __eq__(self, o):\n        return isinstance(o, int)\n": "1 compares",
+    "class A:\n    def __eq__(self, o):\n        return o in (31, 47)\n": "1 compares",
     "class A:\n    def __eq__(self, o):\n        self.x = o\n        return o == o\n": "1 compares",
     "A = type('A', (), {'__eq__': lambda a, b: 1})\n": "1 compares equal to everything",
     "class A:\n    def __ne__(self, o):\n        return False\n": "1 compares equal to everything",
