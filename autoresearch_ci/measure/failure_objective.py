@@ -22,7 +22,7 @@ from autoresearch_ci.decide.failures.failure import (
     summary,
 )
 from autoresearch_ci.decide.failures.lost_tests import Standard, some
-from autoresearch_ci.decide.failures.objective import Judgement, SetChange, come_further, compared
+from autoresearch_ci.decide.failures.objective import Judgement, SetChange, compared
 from autoresearch_ci.decide.failures.objective import Seen as Diagnoses
 from autoresearch_ci.decide.failures.repair_order import Aim, Lead, Left, left, tried_at
 from autoresearch_ci.decide.failures.shortcuts.detect import shortcuts, suspicious
@@ -402,15 +402,7 @@ class _Comparison:
         if self.after.doubts and judged.outcome is not SetChange.INCOMPLETE and not judged.new:
             reason = "; ".join(f"{name}: {why}" for name, why in self.after.doubts.items())
             return replace(judged, outcome=SetChange.REGRESSED, reason=reason)
-        if judged.outcome is SetChange.NO_BETTER and (further := self._further(self.after)):
-            told = (f"{f.id} fails in line {now.line}, was {f.line}" for f, now in further)
-            reason = f"comes further, and is not mended: {'; '.join(told)}"
-            return replace(judged, outcome=SetChange.KEPT, reason=reason)
         return judged
-
-    def _further(self, look: Diagnosed) -> list[tuple[Failure, Failure]]:
-        tests = self._objective._ground.tests
-        return come_further(self._before.seen, look.seen, tests, self._changed)
 
     def _settled(self, name: str, judged: Judgement) -> Judgement:
         """The same, where what went wrong with tests is not the candidate's fault without it.
@@ -441,17 +433,11 @@ class _Comparison:
     def _held(self, judged: Judgement) -> Judgement:
         """A test that passes now is run again: luck does not hold."""
         mended = {f.id for f in judged.gone if f.category is Category.TEST}
-        further = {} if judged.gone else {f.id: now for f, now in self._further(self.after)}
-        mended |= further.keys()
         for name in _with_tests(self._before.failures(), mended):
             again = self._once_more(name)
             if again.doubts:  # once may be chance
                 again = self._once_more(name)
-            lost = mended & {
-                f.id
-                for f in again.seen[name].failures
-                if f.id not in further or f.line < further[f.id].line
-            }
+            lost = mended & {f.id for f in again.seen[name].failures}
             if lost or again.incomplete or again.doubts:
                 why = f"{some(sorted(lost))} fails again" if lost else ""
                 why = why or again.incomplete.get(name, "") or again.doubts[name]

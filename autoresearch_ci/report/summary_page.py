@@ -163,12 +163,10 @@ REPAIRED = ("failure", "commit", "change")
 
 
 def repaired_rows(kept: Iterable[Experiment]) -> Iterator[tuple[str, str, str]]:
-    """For a table under `REPAIRED`: a row for each failure that is gone, or for what was kept
-    though none is."""
+    """For a table under `REPAIRED`: a row for each failure that is gone."""
     for e in kept:
         ids, more = mended_ids(e.failure)
         rest = [f"{count(more, 'more failure')}, see the commit"] if more else []
-        rest += [] if ids else [inline(e.reason, 200)]
         for name in (*(inline(name, 200) for name in ids), *rest):
             yield name, commit_link(e.commit), described(e)
 

@@ -11,7 +11,6 @@ could have been seen before, and was not there, is *new*.
 
 from __future__ import annotations
 
-import ast
 import enum
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -121,49 +120,6 @@ def compared(
 
 
 _NEVER = Diagnosis(incomplete="was not looked at")
-
-
-def come_further(
-    before: Seen, after: Seen, tests: Mapping[str, str], changed: Collection[str]
-) -> list[tuple[Failure, Failure]]:
-    """Tests that fail for another reason, at a later statement: what stands above it holds now.
-
-    Of a test in Python, as the change leaves it alone, and only where each of its statements is
-    reached once: in a loop, a later line may be an earlier round.
-    """
-    now = {failure.id: failure for seen in after.values() for failure in seen.failures}
-    old = (failure for seen in before.values() for failure in seen.failures)
-    return [
-        (was, now[was.id])
-        for was in old
-        if was.id in now
-        and was.category is Category.TEST
-        and was.path == now[was.id].path
-        and was.path not in changed
-        and _is_above(was.line, now[was.id].line, tests.get(was.path, ""))
-    ]
-
-
-_ONCE = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Assert)
-
-
-def _is_above(line: int, other: int, text: str) -> bool:
-    """Whether one statement of a test is done before another begins."""
-    try:
-        nodes = [*ast.walk(ast.parse(text))]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    for node in nodes:
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
-            at = [
-                number
-                for wanted in (line, other)
-                for number, part in enumerate(node.body)
-                if isinstance(part, _ONCE) and part.lineno <= wanted <= (part.end_lineno or 0)
-            ]
-            if len(at) == 2:
-                return at[0] < at[1]
-    return False
 
 
 def is_green(seen: Seen) -> bool:

@@ -17,14 +17,7 @@ from autoresearch_ci.decide.failures.failure import (
     identified,
 )
 from autoresearch_ci.decide.failures.lost_tests import Standard, SuiteResult
-from autoresearch_ci.decide.failures.objective import (
-    Judgement,
-    Seen,
-    SetChange,
-    come_further,
-    compared,
-    is_green,
-)
+from autoresearch_ci.decide.failures.objective import Judgement, Seen, SetChange, compared, is_green
 
 
 def told(*problems: Problem, tool: str = "ruff", incomplete: str = "") -> Diagnosis:
@@ -119,37 +112,6 @@ def test_a_test_with_an_id_of_its_process_is_mended_under_another() -> None:
     before = suite(**{"t[0x7f00aaaa]": "failed", "t[0x7f00bbbb]": "failed"})
     after = suite(**{"t[0x7f00cccc]": "passed", "t[0x7f00dddd]": "passed"})
     assert len(judged(before, after).gone) == 2
-
-
-BODY = "def test_a():\n    a = f()\n    assert a == 1\n    assert (\n        a.b == 2\n    )\n"
-LOOP = "def test_a():\n    for a in f():\n        assert a\n        assert a.b\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "was", "now", "changed", "further"),
-    [
-        (BODY, 2, 3, (), True),
-        (BODY, 3, 5, ("a.py",), True),
-        (BODY, 5, 3, (), False),
-        (BODY, 3, 3, (), False),
-        (BODY, 4, 5, (), False),  # the same statement
-        (BODY, 3, 5, ("t.py",), False),  # its lines are others now
-        (BODY, 0, 3, (), False),
-        (BODY.replace("test_a", "helper"), 3, 5, (), False),  # called more than once
-        (LOOP, 3, 4, (), False),
-        ("def", 1, 2, (), False),
-        ("", 1, 2, (), False),
-    ],
-)
-def test_a_test_comes_further_where_what_stands_above_holds_for_good(
-    text: str, was: int, now: int, changed: tuple[str, ...], further: bool
-) -> None:
-    failed = suite(a="failed")
-    before, after = (
-        {"pytest": replace(failed, failures=(replace(failed.failures[0], line=line),))}
-        for line in (was, now)
-    )
-    assert bool(come_further(before, after, {"t.py": text}, changed)) is further
 
 
 def test_no_report_at_all_is_no_mended_test() -> None:
