@@ -37,6 +37,8 @@ def ruler_of(config: Config) -> dict[str, Any]:
         values["metric"].pop(key)
     if values["holdout"]:
         values["holdout"].pop("must")  # asks the same number for more or for less
+        if not values["holdout"]["read"]:  # nor did runs say so that began before it was known
+            values["holdout"].pop("read")
     # A value of the environment may be a secret: only whether it changed matters here.
     text = json.dumps(values["env"], sort_keys=True)
     values["env"] = hashlib.sha256(text.encode()).hexdigest()

@@ -54,11 +54,15 @@ def test_a_symbolic_ref_in_the_place_of_ours_is_not_followed(
     assert repo.git("rev-parse", "theirs", "refs/autoresearch/x").split() == [first, second]
 
 
-def kill_our(word: bytes) -> None:
+def children() -> set[str]:
+    """Of this process, of which others may be another test's."""
+    return {*Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+
+
+def kill_our(word: bytes, others: set[str]) -> None:
     """The process of git's that was started with that word."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    words = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in children}
-    (process,) = (int(pid) for pid in children if word in words[pid])
+    words = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children() - others}
+    (process,) = (int(pid) for pid, told in words.items() if word in told.split(b"\0"))
     os.kill(process, signal.SIGKILL)
     os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
 
@@ -67,23 +71,25 @@ def test_a_process_that_was_killed_while_it_waited_is_replaced(
     repo: Repo, moved: tuple[Repository, str, str]
 ) -> None:
     repository, first, second = moved
+    others = children()
     repository.set_ref("refs/autoresearch/x", first)
-    kill_our(b"update-ref")
+    kill_our(b"update-ref", others)
     repository.set_ref("refs/autoresearch/x", second)
     assert repo.git("rev-parse", "refs/autoresearch/x") == second
     assert repository.head() == second
-    kill_our(b"--batch-check")
+    kill_our(b"--batch-check", others)
     assert (repository.head(), repository.ref(REF)) == (second, None)
 
 
 def test_who_forgets_to_close_a_repository_leaves_no_process_to_be_found_running(
     repo: Repo,
 ) -> None:
+    others = children()
     repository = Repository.open(repo.path)
     repository.head()
     cycle: list[object] = [repository]
     cycle.append(cycle)
-    (process,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    (process,) = children() - others
     del repository, cycle
     gc.collect()
     assert not Path("/proc", process).exists()
