@@ -304,16 +304,17 @@ class GitDirectory:
     def _reader(self, mode: str) -> git.Git.AutoInterrupt:
         # GitPython's own reader understands SHA-1 names only.
         if mode not in self._readers:
-            # What it would warn of nobody reads, and a pipe that is full stops it.
-            quiet = _configuration({"core.warnAmbiguousRefs": "false"})
             with _signals_held():
-                environment = {**self._environment, **quiet}
+                environment = {**self._environment, **_configuration({})}
                 self._readers[mode] = self._git.execute(
                     [*_program(environment), "cat-file", mode],
                     istream=subprocess.PIPE,
                     as_process=True,
                     env=environment,
                 )
+            os.set_blocking(self._readers[mode].stderr.fileno(), False)
+        # What it warns of nobody wants, and a pipe that is full stops it.
+        self._readers[mode].stderr.read()
         return self._readers[mode]
 
     def close(self) -> None:

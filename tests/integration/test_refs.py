@@ -111,6 +111,10 @@ def test_a_name_means_what_it_means_to_git_at_that_moment(
         assert repository.ref(name) == meant, name
     repo.git("branch", "known", second)
     assert {repository.ref("known") for _ in range(2000)} == {first}  # as git has it: the tag
+    for text in ("142", "784"):
+        repo.git("hash-object", "-w", str(repo.write(text, text)))
+        (repo.path / text).unlink()
+    assert {repository.ref("8324") for _ in range(800)} == {None}  # which of both?
     repo.git("pack-refs", "--all")
     third = repo.commit("third")
     repo.git("update-ref", "-d", "refs/tags/known")
