@@ -330,7 +330,7 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"\bsys\._(getframe|current_frames)\b|\.f_(back|globals)\b|\bsys\.set(trace|profile)\b"
             r"|\binspect\.(stack|currentframe|getouterframes)\b|\bStackWalker\b|\bdebug\.Stack\("
             r"|\btraceback\.(extract|format|walk)_stack\b|\bError\.prepareStackTrace\b"
-            r"|\.stack\b[^\n]{0,40}\.(includes|match|split|indexOf|search)\(|\bgetStackTrace\(|\bruntime\.Callers?\("
+            r"|(?<!\bthis)\.stack\b[^\n]{0,40}\.(includes|match|split|indexOf|search)\(|\bgetStackTrace\(|\bruntime\.Callers?\("
             r"|\.__globals__\b|\bgc\.get_(objects|referrers)\b|\bimport __main__\b"
             r"|\bsys\.modules(\.get\(|\[)\s*[\"']__main__|\binspect\.getsource\w*\("
         ),
@@ -365,7 +365,8 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"|\bconsole\.\w+\s*=(?![=>])|\bprocess\.stdout\.write\s*=(?![=>])|\bConsole\.SetOut\("
         ),
         PATCHES: (
-            r"\b(_?pytest|unittest|builtins|math|operator|warnings)\.(?!showw|formatw)[\w.]+\s*=(?!=)"
+            r"\b(_?pytest|unittest|builtins|(?<!\.)(math|operator|warnings))\.(?!showw|formatw)[\w.]+"
+            r"\s*=(?!=)"
             r"|\b(Object\.assign|defineProperty|mock\.method)\(\s*assert\b|\bassert\[[^\]]+\]\s*=(?!=)"
             r"|\bsys\.(meta_path|path_hooks)\b|\.__code__\s*=(?!=)"
             r"|\bsetattr\(\s*(_?pytest|unittest|builtins|math|operator|warnings)\b|\b__builtins__\b"

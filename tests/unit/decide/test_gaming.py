@@ -136,6 +136,7 @@ inspect.signature(f); from functools import lru_cache
 if (Date.now === x || process.env.CIRCLE) {} process.exit(1); assert.ok(x === 1);
 const t = performance.now(); if (process.argv.length > 2) {} Object.assign(a, b);
 clock_t a = clock(); clock_t clock(void); exit(1); _exit(1); clock_gettime(x, &t);
+if (this.stack.includes(x) || this.stack[0].match(y)) {} self.warnings.total = 2
 std::process::exit(1); #[cfg(test)]
 os.Exit(1); testing.Short(); os.Getenv("HOME")
 trap 'rm -f x' EXIT; kill $pid
