@@ -187,7 +187,7 @@ def _found(
     named = config.holdout.read if config.holdout else ()
     places = [os.path.expanduser(entry) for entry in named if entry not in withheld]  # noqa: PTH111
     elsewhere = tuple(Path(os.path.normpath(place)) for place in places)
-    held = _held(config, repository, files, elsewhere)
+    held = _held(config, repository, files, elsewhere, share)
     # What is committed of these is a pointer: an edit would be committed in its place.
     scope = replace(
         scope,
@@ -390,6 +390,7 @@ def _held(
     repository: Repository,
     files: Mapping[str, FileVersion],
     elsewhere: Sequence[Path],
+    share: Iterable[str],
 ) -> list[str]:
     """What the holdout alone reads of the commit. Raises `ConfigError` where others would, too."""
     if not config.holdout:
@@ -399,10 +400,12 @@ def _held(
     named = {path for line in others for path in command_files(line, files)}
 
     def shared() -> Iterator[str]:
-        shown = (*config.sandbox.read, *config.sandbox.write)
+        shown = (*config.sandbox.read, *config.sandbox.write, *(str(root / name) for name in share))
+        real = {path: Path(path).resolve() for path in shown}
         for place in (*elsewhere, *(root / path for path in found)):
-            around = (path for path in shown if place.is_relative_to(path))
-            yield from (f"{place} lies in {path}, which `sandbox` lists for all" for path in around)
+            lies = place.resolve()
+            around = (path for path in shown if lies.is_relative_to(real[path]))
+            yield from (f"{place} lies in {path}, which others are shown" for path in around)
         for place in elsewhere:
             own = f"{os.path.relpath(place, root)}/"
             yield from (f"{place} holds {p} of the commit" for p in files if p.startswith(own))

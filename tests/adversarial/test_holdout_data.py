@@ -129,6 +129,9 @@ def test_only_the_holdout_sees_what_it_alone_reads(
         ("link", [], "link is no regular file"),
         ("~/it", ["--set", "sandbox.read=[HOME]"], "it lies in HOME, which"),
         ("data/", ["--set", "sandbox.write=[REPO]"], "data/one lies in REPO, which"),
+        ("data/", ["--set", "share=[data]"], "data/one lies in REPO/data, which"),
+        ("REPO/link/far", ["--set", "share=[more]"], "REPO/link/far lies in REPO/more, which"),
+        ("REPO/link/far", ["--set", "sandbox.read=[REPO/more]"], "lies in REPO/more, which"),
         ("~", [], "HOME is more than a place of its own"),
         ("REPO/data", [], "holds data/one of the commit"),
         ("/nowhere/to/be/found", [], "/nowhere/to/be/found does not exist"),
@@ -147,8 +150,9 @@ def test_what_would_not_be_the_holdouts_alone_is_refused(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     repo.write("data/one", "1\n")
-    (repo.path / "link").symlink_to("other")
+    (repo.path / "link").symlink_to("more")
     repo.commit("more")
+    repo.write("more/far", "1\n")
     places = (("HOME", str(tmp_path / "home")), ("REPO", str(repo.path)))
     for name, path in places:
         listed, why = listed.replace(name, path), why.replace(name, path)
