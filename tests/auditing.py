@@ -212,6 +212,7 @@ class Audits:
     api: MessagesApi
     claude: Mapping[str, Any] = field(default_factory=dict)
     budget: Mapping[str, Any] = field(default_factory=dict)
+    holdout: Mapping[str, Any] | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: {"ANTHROPIC_API_KEY": KEY})
     program: Program = field(default_factory=lambda: bundled("security"))
     notes: list[str] = field(default_factory=list)
@@ -253,7 +254,7 @@ class Audits:
         }
         return Config.model_validate(
             {"metric": {"command": "true"}, "scope": ["**"], "claude": claude,
-             "budget": dict(self.budget)}
+             "budget": dict(self.budget), "holdout": self.holdout}
         )  # fmt: skip
 
     def known(self, tag: str = "t") -> Known:

@@ -9,7 +9,7 @@ and what nobody answers stays what it was.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,6 +44,7 @@ from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
 from autoresearch_ci.record.investigation_history import InvestigationEnded, Item, Known, Reviewed
 from autoresearch_ci.record.investigation_history import StepDone as Done
 from autoresearch_ci.safety.prompt_text import block, line, size
+from autoresearch_ci.workspace.scope import is_hidden_path
 
 CHANGES_BYTES = 200_000
 """Of diffs that a request holds; files beyond it are named as not looked at."""
@@ -63,6 +64,8 @@ class Stepped:
     """What tools told, with fingerprints."""
     changes: Mapping[str, str] = field(default_factory=dict)
     """By path, the diffs that are looked at, where it is a change that is."""
+    hidden: Collection[str] = ()
+    """Files whose diffs nobody is shown."""
     written: Callable[[], object] = lambda: None
     terrain: Terrain | None = None
     answers: Mapping[str, Opinion] = field(default_factory=dict)
@@ -106,6 +109,8 @@ class Stepped:
         """Paths of the diffs that a request has room for, the shortest first."""
         left, shown = CHANGES_BYTES, []
         for path in sorted(self.changes, key=lambda path: (len(self.changes[path]), path)):
+            if is_hidden_path(path, self.hidden):
+                continue
             left -= size(self.changes[path])
             if left >= 0:
                 shown.append(path)
@@ -143,7 +148,9 @@ class Stepped:
             number = f"{len(unanswered)} of {len(self.hits)}"
             yield f"the model did not answer {number} findings of tools"
         for path in sorted(self.changes.keys() - set(self._shown())):
-            yield f"the model did not see the changes of {path}: they are too many"
+            holdouts = is_hidden_path(path, self.hidden)
+            why = "they are the holdout's" if holdouts else "they are too many"
+            yield f"the model did not see the changes of {path}: {why}"
         for item in known.items:
             yield from _why_incomplete(item, self.program)
 

@@ -212,6 +212,9 @@ class MeasureTree:
         and then all of it is gone.
         """
         whole = whole and self.withholds
+        if self.layout.withheld and not whole:
+            held = {*matched(self.layout.withheld, changes)}
+            changes = {path: of for path, of in changes.items() if path not in held}
         built = not (changes or whole)
         self.within = self.sandbox
         with contextlib.ExitStack() as stack:

@@ -235,9 +235,12 @@ def test_a_commit_that_brought_only_the_failing_test_is_not_the_culprit(
     repo.write("notes", "1\n")
     noise = repo.commit("notes")
     repo.write("t/tax.test.js", "grep -q 'x . 2' cart.js\n")
+    repo.write("t/held.test.js", "echo HELD-OUT\n")
     test = repo.commit("test the tax")
     command = "for test in t/*.test.js; do sh $test || exit 1; done"
-    done = debug("--bisect", good, command=command)
+    held = ("--set", "holdout={command: 'true', read: [t/held.test.js]}")
+    done = debug("--bisect", good, *held, command=command)
+    assert "HELD-OUT" not in "".join(ran.tail for ran in debug.known().runs.values())
     (finding,) = done.handoff["findings"]
     assert f"{bad[:12]} brought it: another tax" in finding["title"]
     assert f"{test[:12]} brought tests that its parent fails, too" in done.out

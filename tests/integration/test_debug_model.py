@@ -272,6 +272,7 @@ def test_a_control_that_does_not_fit_is_refused_and_runs_nothing(model: Model) -
     refused = [
         ({**CONTROL, "path": "none.py"}, "no file of the repository"),
         ({**CONTROL, "path": "../shop.py"}, "no file of the repository"),
+        ({"path": "secret.txt", "old": "out", "new": ""}, "no file of the repository"),
         ({**CONTROL, "old": "return x + 4"}, "not 0 times"),
         ({**CONTROL, "old": "return x +"}, "not 2 times"),
     ]
@@ -280,6 +281,7 @@ def test_a_control_that_does_not_fit_is_refused_and_runs_nothing(model: Model) -
         *(calls(script(control=control)) for control, _ in refused),
         calls(script(control=CONTROL)),
         calls(report(ran())),
+        flags=("--set", "holdout={command: 'true', read: [secret.txt]}"),
     )
     for turn, (control, why) in enumerate(refused, start=2):
         assert why in results(model.api, turn)[0][1], control

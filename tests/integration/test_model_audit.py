@@ -372,10 +372,20 @@ def test_what_was_there_before_is_not_the_changes(audits: Audits) -> None:
     assert verdict(layer, "low") == "fail"
 
 
-def test_changes_that_have_no_room_are_named(audits: Audits) -> None:
-    changes = {"app.py": "+ x\n", "large.py": "+ y = 1\n" * 40_000}
-    layer = audits(*[Oracle()] * 50, changes=changes)
-    assert layer.incomplete == ("the model did not see the changes of large.py: they are too many",)
+def test_changes_that_have_no_room_or_are_the_holdouts_are_named(
+    audits: Audits, api: MessagesApi
+) -> None:
+    audits.repo.write("held.py", "HELD = 1\n")
+    audits.repo.commit("more")
+    changes = {"app.py": "+ x\n", "held.py": "+ HELD\n", "large.py": "+ y = 1\n" * 40_000}
+    holdout = {"command": "true", "read": ["held.py"]}
+    layer = audits.but(holdout=holdout)(*[Oracle()] * 50, changes=changes)
+    told = "the model did not see the changes of"
+    assert layer.incomplete == (
+        f"{told} held.py: they are the holdout's",
+        f"{told} large.py: they are too many",
+    )
+    assert "HELD" not in str(api.requests)
 
 
 def test_a_model_can_only_read(audits: Audits, api: MessagesApi) -> None:

@@ -48,6 +48,7 @@ from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.workspace.compared_commits import changed_since
 from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.scope import is_hidden_path
 
 
 def main(options: argparse.Namespace) -> int:
@@ -320,12 +321,12 @@ def _think(desk: Desk, asked: DebugRequest, symptom: Symptom | None) -> None:
         return
     collaborators = desk.collaborators
     command = symptom.command if symptom else collaborators.config.metric.command
-    files = collaborators.context.files
+    files, hidden = collaborators.context.files, collaborators.context.hidden
     experiments = Experiments(
         runs=desk.runs,
         store=collaborators.store,
         suite=suite_command(command, files),
-        files=files,
+        files={path: of for path, of in files.items() if not is_hidden_path(path, hidden)},
         symptom=symptom.outcome if symptom else None,
     )
     said = [("What goes wrong, as somebody says", asked.symptom)] if asked.symptom else []

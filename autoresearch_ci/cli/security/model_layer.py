@@ -168,6 +168,7 @@ def audit(
         observe=desk.collaborators.observe,
         hits=hits,
         changes=changes or {},
+        hidden=desk.collaborators.context.hidden,
     )
     try:
         with desk.asking() as asking:
