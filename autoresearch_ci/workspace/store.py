@@ -90,8 +90,9 @@ IDENTITY = "autoresearch-ci <autoresearch-ci@users.noreply.github.com>"
 
 def _pathspecs(glob: str) -> Iterator[str]:
     """What git calls a pattern of .gitignore (`man 7 gitglossary`)."""
-    body = glob.removeprefix("./").strip("/")
-    anywhere = "" if "/" in glob.removeprefix("./").rstrip("/") else "**/"
+    glob = re.sub(r"(?<!\\)\s+$", "", glob).removeprefix("./")
+    body = glob.strip("/")
+    anywhere = "" if "/" in glob.rstrip("/") else "**/"
     yield f":(top,glob){anywhere}{body}/**"
     if not glob.endswith("/"):
         yield f":(top,glob){anywhere}{body}"

@@ -100,7 +100,7 @@ def test_only_the_holdout_sees_what_it_alone_reads(
             *("--set", f"setup=[{asked} setup]", "--guard", f"{asked} guard"),
             *("--set", "cache=[built/, data/]"),
             *("--set", f"holdout={{command: '{asked} holdout && cat value', must: hold}}"),
-            *("--set", f"holdout.read=[data/held/, {place}]"),
+            *("--set", f"holdout.read=['data/held/ ', {place}]"),
             metric=f"{asked} metric; cat value",
             proposer=None,
             **{"sandbox-write": None},
