@@ -66,14 +66,22 @@ def _install_of_python(
         yield f"{pip} --upgrade pip"
     yield from (f"{pip} --group {name}" for name in groups[:2])
     told = " ".join((*extras, *groups, *names))
+    listed: list[str] = []
     if not re.search(r"test|dev", told):
         listed = [*dict.fromkeys(_of_tools(data, _ini(read, "tox.ini"), setup))]
-        if any(target.tool == "pytest" for target in targets):
-            listed += [] if any(re.match(r"pytest\b(?!-)", each) for each in listed) else ["pytest"]
-        if listed:
-            yield f"{pip} {' '.join(map(shlex.quote, listed))}"
+        brought = any(re.match(r"pytest\b(?!-)", each) for each in listed)
+    else:
+        lists = (*names, *(_DEPENDING if extras or groups else ()))
+        brought = any(_PYTEST.search(_content(read, path)) for path in lists)
+    if any(target.tool == "pytest" for target in targets) and not brought:
+        listed.append("pytest")
+    if listed:
+        yield f"{pip} {' '.join(map(shlex.quote, listed))}"
 
 
+_PYTEST = re.compile(rb"(?m)(?:^|[\"'\s])pytest(?:-[a-z]+)*\s*(?:[\[<>=!~;\"',]|$)")
+"""As a requirement, or one that brings it along."""
+_DEPENDING = ("pyproject.toml", "setup.cfg", "setup.py")
 _EXTRAS_REQUIRE = "options.extras_require"
 _NAME = re.compile(r"[A-Za-z][\w.-]*(?:\[[\w,.-]+\])?(?:\s*[<>=!~]=?[\w.*, <>=!~-]+)?")
 """A requirement as a list of them has it, without a marker or anything to be filled in."""
@@ -120,6 +128,13 @@ def tool_commands(commands: Sequence[str]) -> Iterator[str]:
     names = [n for n, way in _NEEDED.items() if any(re.search(way, line) for line in commands)]
     if names:
         yield f"python -m pip install --quiet {' '.join(names)}"
+
+
+def _content(read: ReadBytes, path: str) -> bytes:
+    try:
+        return read(path)
+    except KeyError:
+        return b""
 
 
 def _toml(read: ReadBytes, path: str) -> dict[str, Any]:

@@ -95,7 +95,8 @@ def test_each_stack_is_recognised(
 def test_what_is_installed_is_for_tests_and_not_for_pages_or_another_python() -> None:
     names = ("requirements.txt", "requirements-tests39.txt", "requirements-docs.txt")
     names += ("requirements/testing.txt", "requirements-dev.txt", "dev.requirements.txt")
-    found = stack({"a.py": "", "test_a.py": "def test_a(): 1", **dict.fromkeys(names, "")}).install
+    files = {"a.py": "", "test_a.py": "def test_a(): 1", **dict.fromkeys(names, "pytest\n")}
+    found = stack(files).install
     assert [line.rpartition(" ")[2] for line in found] == sorted({*names} - {*names[1:3]})
 
 
@@ -130,8 +131,15 @@ def test_what_is_installed_is_for_tests_and_not_for_pages_or_another_python() ->
             {"pyproject.toml": "[dependency-groups]\ndev = ['pytest']\n"},
             ["--upgrade pip", "--group dev"],
         ),
+        (
+            {
+                "requirements-develop.txt": "blessed>=1.14\n",
+                "pyproject.toml": "[tool.cibuildwheel]\ntest-requires = 'pytest pytest-cov'\n",
+            },
+            ["-r requirements-develop.txt", "pytest"],
+        ),
     ],
-    ids=["tox", "extra", "setuptools", "hatch", "poetry", "pdm", "group"],
+    ids=["tox", "extra", "setuptools", "hatch", "poetry", "pdm", "group", "not listed"],
 )
 def test_what_tests_need_is_read_where_python_says_it(
     files: dict[str, str], installed: list[str]
