@@ -273,26 +273,14 @@ class GitDirectory:
         if name.startswith("-") or "\n" in name or "\0" in name:
             return None
         with self._turn:
-            reader = self._reader("--batch-check")
-            try:
-                reader.stdin.write(os.fsencode(f"{asked}\n"))
-                reader.stdin.flush()
-                told = reader.stdout.readline()
-            except BrokenPipeError:
-                told = b""
-            if not told:  # somebody has killed it
-                del self._readers["--batch-check"]
-                code, told, _ = self.attempt("rev-parse", "--verify", "--quiet", asked)
-                return None if code else told.decode().strip()
+            _, told = self._answer("--batch-check", asked)
         found = _COMMIT.fullmatch(told)
         return found[1].decode() if found else None
 
     def _asked(self, mode: str, name: str) -> tuple[git.Git.AutoInterrupt, str, int]:
         """The process that answers, the object's kind and its size."""
-        reader = self._reader(mode)
-        reader.stdin.write(name.encode() + b"\n")
-        reader.stdin.flush()
-        header = reader.stdout.readline().split()
+        reader, told = self._answer(mode, name)
+        header = told.split()
         if len(header) != 3:
             raise WorkspaceError(
                 f"object {name} is missing from the repository: {b' '.join(header).decode()}\n"
@@ -301,9 +289,20 @@ class GitDirectory:
             )
         return reader, header[1].decode(), int(header[2])
 
+    def _answer(self, mode: str, name: str) -> tuple[git.Git.AutoInterrupt, bytes]:
+        """The process that answers, and its first line."""
+        reader = self._reader(mode)
+        with contextlib.suppress(BrokenPipeError):  # somebody kills it right now
+            reader.stdin.write(os.fsencode(f"{name}\n"))
+            reader.stdin.flush()
+        told = reader.stdout.readline()
+        if not told:
+            raise failure(("cat-file", mode), _ended(reader), "it ended while it was asked")
+        return reader, told
+
     def _reader(self, mode: str) -> git.Git.AutoInterrupt:
         # GitPython's own reader understands SHA-1 names only.
-        if mode not in self._readers:
+        if mode not in self._readers or _is_gone(self._readers[mode]):
             with _signals_held():
                 environment = {**self._environment, **_configuration({})}
                 self._readers[mode] = self._git.execute(

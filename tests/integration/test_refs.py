@@ -79,6 +79,11 @@ def test_a_process_that_was_killed_while_it_waited_is_replaced(
     assert repository.head() == second
     kill_our(b"--batch-check", others)
     assert (repository.head(), repository.ref(REF)) == (second, None)
+    value = repository.files(second)["value"]
+    for word in (b"--batch-check", b"--batch"):
+        assert (repository.size(value), repository.read(value)) == (2, b"2\n")
+        kill_our(word, others)
+    assert (repository.size(value), repository.read(value)) == (2, b"2\n")
 
 
 def test_who_forgets_to_close_a_repository_leaves_no_process_to_be_found_running(
