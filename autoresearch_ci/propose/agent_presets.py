@@ -205,13 +205,15 @@ def gemini_says(output: str) -> AgentReport:
 
 def opencode_says(output: str) -> AgentReport:
     message, tokens, cost, error = "", 0, 0.0, ""
+    counted: set[str] = set()
     for value in _objects(output):
         part = _mapping(value.get("part"))
         if value.get("type") == "text":
             message = _text(part.get("text")) or message
         elif value.get("type") == "error":
             error = _words(value.get("error")) or "error"
-        elif value.get("type") == "step_finish":
+        elif value.get("type") == "step_finish" and (step := _text(part.get("id"))) not in counted:
+            counted.update({step} - {""})
             cost += _number(part.get("cost"))
             usage = _mapping(part.get("tokens"))
             tokens += _sum(usage, "input", "output", "reasoning")
@@ -468,6 +470,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "OPENCODE_DISABLE_PROJECT_CONFIG": "true",
             },
             says=opencode_says,
+            counted='{"type":"step_finish"',
         ),
         "aider": Preset(  # 0.86.2
             program="aider",

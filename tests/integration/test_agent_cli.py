@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -451,27 +451,59 @@ def test_what_a_call_cost_is_paid_before_anybody_judges_it(
     assert paid == [Spent(tokens=215, cost_usd=0.25)]
 
 
-def test_a_call_that_is_broken_off_costs_what_its_messages_told(
+@pytest.fixture
+def broken_off(
     bed: Bed, install: Callable[[str, str], Path]
+) -> Callable[[str, Sequence[object]], tuple[Spent, str]]:
+    """What is paid for a call of `preset` that prints `told` and is ended, and what it was given.
+
+    An agent that is ended each time would else never be out of budget.
+    """
+
+    def broken_off(preset: str, told: Sequence[object]) -> tuple[Spent, str]:
+        lines = [json.dumps(line, separators=(",", ":")) for line in told]
+        read = json.dumps({"type": "user", "message": "x" * (1 << 21)})  # its middle is dropped
+        seen = install(PROGRAMS[preset], "\n".join([read, *lines, read, lines[-1], ""]))
+        program = bed.path / "bin" / PROGRAMS[preset]
+        program.write_text(program.read_text() + "sleep 600\n")
+        bed.inherit["ANTHROPIC_API_KEY"] = "k"
+        paid: list[Spent] = []
+        proposer = bed.proposer(None, preset=preset, model="anthropic/m", paid=paid.append)
+        found = proposer.propose(bed.context(remaining=Remaining(seconds=1.0)))
+        assert "counted as far as it was told" in found.description
+        (cost,) = paid
+        return cost, seen.read_text()
+
+    return broken_off
+
+
+def test_a_call_that_is_broken_off_costs_what_its_messages_told(
+    broken_off: Callable[[str, Sequence[object]], tuple[Spent, str]],
 ) -> None:
-    """Else an agent that is ended each time is never out of budget."""
     usage = {"input_tokens": 1_000, "cache_read_input_tokens": 3_000, "output_tokens": 1}
     parts = [{"type": "text", "text": "I look. " * 100}, {"type": "tool_use", "name": "Read"}]
-    message = {"id": "m1", "model": "claude-sonnet-4-5", "usage": usage}
-    told = [{"type": "assistant", "message": message | {"content": [part]}} for part in parts]
-    lines = [json.dumps(line, separators=(",", ":")) for line in told]
-    read = json.dumps({"type": "user", "message": "x" * (1 << 21)})  # of this the middle is dropped
-    seen = install("claude", "\n".join([read, *lines, lines[1].replace("m1", "m2"), read, ""]))
-    program = bed.path / "bin" / "claude"
-    program.write_text(program.read_text() + "sleep 600\n")
-    bed.inherit["ANTHROPIC_API_KEY"] = "k"
-    paid: list[Spent] = []
-    proposer = bed.proposer(None, preset="claude-code", paid=paid.append)
-    found = proposer.propose(bed.context(remaining=Remaining(seconds=1.0)))
-    assert "\nstream-json\n" in seen.read_text()
-    assert "counted as far as it was told" in found.description
-    assert [8_200 < cost.tokens < 8_300 for cost in paid] == [True]  # two messages of 4,000, words
-    assert paid[0].cost_usd == pytest.approx(0.0115, abs=0.001)  # 3, 0.30 and 15 dollars a million
+    message = {"model": "claude-sonnet-4-5", "usage": usage}
+    cost, given = broken_off(
+        "claude-code",
+        [
+            {"type": "assistant", "message": message | {"id": key, "content": [part]}}
+            for key, part in zip(("m1", "m1", "m2"), (*parts, parts[1]), strict=True)
+        ],
+    )
+    assert "\nstream-json\n" in given
+    assert 8_200 < cost.tokens < 8_300  # two messages of 4,000, words
+    assert cost.cost_usd == pytest.approx(0.0115, abs=0.001)  # 3, 0.30 and 15 dollars a million
+
+
+def test_steps_that_were_told_before_a_call_is_broken_off_count_once(
+    broken_off: Callable[[str, Sequence[object]], tuple[Spent, str]],
+) -> None:
+    tokens = {"input": 1_000, "output": 20, "reasoning": 0, "cache": {"read": 4, "write": 0}}
+    step = {"type": "step-finish", "tokens": tokens, "cost": 0.25}
+    cost, _ = broken_off(
+        "opencode", [{"type": "step_finish", "part": {"id": key, **step}} for key in ("a", "b")]
+    )
+    assert cost == Spent(tokens=2_048, cost_usd=0.5)
 
 
 def test_a_call_may_cost_what_the_iteration_has_left(
