@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from autoresearch_ci.cli.assembly import Collaborators, make_ledger, make_redactor
 from autoresearch_ci.config.schema import Config
@@ -15,6 +13,7 @@ from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.run_records import Records
+from autoresearch_ci.workspace.scratch import temporary
 from autoresearch_ci.workspace.store import opened
 
 
@@ -33,9 +32,9 @@ def apart_from_runs(
 ) -> Iterator[TemporaryRun]:
     """Neither the checkout nor the records of runs are touched."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tmpwork-")))
+        folder, scratch = (stack.enter_context(temporary()) for _ in range(2))
         context = dataclasses.replace(
-            context, folder=folder / "run", run_store=folder / "store", scratch=folder / "scratch"
+            context, folder=folder / "run", run_store=folder / "store", scratch=scratch
         )
         context.run_store.mkdir(mode=0o700)
         records = Records(context.run_store)

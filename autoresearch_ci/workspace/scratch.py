@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import re
+import secrets
 import stat
 import tempfile
 import time
@@ -55,6 +56,15 @@ def in_use(scratch: Path) -> Iterator[None]:
             _empty(scratch)
         if lock is not None:
             os.close(lock)
+
+
+@contextlib.contextmanager
+def temporary() -> Iterator[Path]:
+    """A new folder of this process: should it be killed, the next one of ours deletes it."""
+    folder = scratch_of(Path(secrets.token_hex()))
+    with in_use(folder):
+        folder.mkdir(mode=0o700)
+        yield folder
 
 
 def refuse_foreign(parent: Path) -> None:

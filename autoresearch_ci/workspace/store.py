@@ -22,6 +22,7 @@ from autoresearch_ci.workspace.git_view import GitView
 from autoresearch_ci.workspace.objects import LastingObjects
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope
+from autoresearch_ci.workspace.scratch import temporary
 from autoresearch_ci.workspace.signing import Signing
 
 
@@ -138,8 +139,8 @@ _histories: list[tuple[Path, dict[object, dict[str, Path]]]] = []
 @contextlib.contextmanager
 def histories_kept() -> Iterator[None]:
     """Within the block the history that trees' git has is packed once, where it is the same."""
-    with tempfile.TemporaryDirectory(prefix="tmpwork-") as folder:
-        _histories.append((Path(folder), {}))
+    with temporary() as folder:
+        _histories.append((folder, {}))
         try:
             yield
         finally:

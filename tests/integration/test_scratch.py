@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autoresearch_ci.workspace.scratch import in_use
-from tests.conftest import Run, Script
+from tests.conftest import Repo, Run, Script
 
 MINE = "0" * 16
 
@@ -54,6 +54,34 @@ def test_what_a_killed_run_left_is_deleted_and_its_command_ended(tmp_path: Path)
     assert list(above.iterdir()) == []
     state = Path(f"/proc/{command}/stat")
     assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_the_history_that_a_killed_process_packed_is_deleted(repo: Repo, tmp_path: Path) -> None:
+    """And a living one's is not."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from autoresearch_ci.workspace.repository import Repository\n"
+        "from autoresearch_ci.workspace.store import histories_kept, opened\n"
+        "repository, place = Repository.open(Path(sys.argv[1])), Path(sys.argv[2])\n"
+        "with opened(repository, place / 'git') as store, histories_kept():\n"
+        "    store.check_out(repository.head(), place / 'tree', {})\n"
+        "    store.view(repository.head(), place / 'tree', (), False, {}, {}, ())\n"
+        "    print(flush=True); sys.stdin.read()"
+    )
+    (tmp_path / "tree").mkdir()
+    argv = [sys.executable, "-c", code, str(repo.path), str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    above = tmp_path / f"tmpwork-{os.getuid()}"
+    with subprocess.Popen(argv, **pipes, env={**os.environ, "TMPDIR": str(tmp_path)}) as process:
+        assert process.stdout
+        process.stdout.readline()
+        with in_use(above / MINE):
+            assert list(above.rglob("*.pack"))
+        process.kill()
+        process.wait()
+        assert list(above.rglob("*.pack"))
+        with in_use(above / MINE):
+            assert [path.name for path in above.iterdir()] == [f"{MINE}.used"]
 
 
 def test_what_a_living_or_stopped_run_uses_stays_and_so_does_what_is_no_box(tmp_path: Path) -> None:
