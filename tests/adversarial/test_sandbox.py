@@ -94,6 +94,39 @@ def test_confining_a_command_confines_no_thread_of_ours(attack: Attack, user: st
     (attack.open_folder / "mine").write_text("no Landlock here")
 
 
+def test_what_is_done_to_any_of_our_threads_reaches_no_later_command(tmp_path: Path) -> None:
+    """By a candidate in another slot, say, that may change those which are younger than itself."""
+    box = tmp_path / "box"
+    for name in ("tree", "home"):
+        (box / name).mkdir(parents=True)
+    own = (box / "tree", box / "home")
+    jail = Jail(Sandbox(user="keep"), Places(scratch=box, own=own, shown=(str(box),)))
+    environment = {"PATH": os.defpath, "HOME": str(box / "home")}
+
+    def scheduled() -> str:
+        line = "taskset -p $$ | grep -o '[^ ]*$'; chrt -p $$ | grep -o '[^ ]*$'; nice; ionice"
+        return run_command(line, cwd=box / "tree", env=environment, enter=jail.enter()).output
+
+    before, nice = scheduled(), os.getpriority(os.PRIO_PROCESS, 0)
+    processors = os.sched_getaffinity(0)
+    threads = [int(path.name) for path in Path("/proc/self/task").iterdir()]
+    try:
+        for thread in threads:
+            os.sched_setaffinity(thread, {min(processors)})
+            os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, thread, nice + 2 * ROOT)  # nobody else could undo it
+            subprocess.run(["ionice", "-c", "3", "-p", f"{thread}"], check=True)
+        assert scheduled() == before
+        assert len(before.splitlines()) == 5, before
+    finally:
+        for thread in threads:
+            os.sched_setaffinity(thread, processors)
+            os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, thread, nice)
+            subprocess.run(["ionice", "-c", "0", "-p", f"{thread}"], check=True)
+        jail.close()
+
+
 # --- environment ----------------------------------------------------------------------------------
 
 OF_CI = """

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -175,17 +176,41 @@ def test_no_socket_of_others_is_reached(
         tools / "s",
         tmp_path / "s",
         run / f"view-test-{os.getpid()}",
+        tools / "relative",
+        tools / "late",
     ]
     services = [socket.socket(socket.AF_UNIX) for _ in paths]
+    told = attack.open_folder / "told"
+    told.mkdir()
+    told.chmod(0o777)
+
+    def listen(service: socket.socket, path: Path) -> None:
+        folder = os.open(path.parent, os.O_PATH)  # the name that it is known by is not this one
+        hidden = path.name == "relative" or len(str(path)) > 100
+        service.bind(f"/proc/self/fd/{folder}/{path.name}" if hidden else str(path))
+        os.close(folder)
+        path.chmod(0o777)
+        service.listen()
+        service.settimeout(0)
+
+    def listen_late() -> None:
+        while not (told / "started").exists():
+            if over.wait(0.02):
+                return
+        listen(services[-1], paths[-1])
+        (told / "listens").touch()
+
+    over, late = threading.Event(), threading.Thread(target=listen_late)
+    late.start()
     try:
-        for service, path in zip(services, paths, strict=True):
-            service.bind(os.fsencode(path)[-100:] if len(str(path)) > 100 else str(path))
-            path.chmod(0o777)
-            service.listen()
-            service.settimeout(0)
+        for service, path in list(zip(services, paths, strict=True))[:-1]:
+            listen(service, path)
         text = attack(
             f"""
-import socket
+import os, socket, time
+open("{told}/started", "w").close()
+while not os.path.exists("{told}/listens"):
+    time.sleep(0.01)
 for path in {[str(p) for p in paths]!r}:
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         try:
@@ -195,7 +220,7 @@ for path in {[str(p) for p in paths]!r}:
             print("refused", error)
 """,
             "--set",
-            f"sandbox.user={user}",
+            f"sandbox={{user: {user}, write: ['{told}']}}",
         )
         assert "CONNECTED" not in text
         assert len(refused(text)) == 2 * len(paths), text
@@ -203,6 +228,8 @@ for path in {[str(p) for p in paths]!r}:
             with pytest.raises(BlockingIOError):
                 service.accept()
     finally:
+        over.set()
+        late.join()
         for service, path in zip(services, paths, strict=True):
             service.close()
             path.unlink(missing_ok=True)

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from autoresearch_ci.execution.sandbox.system_files import SystemFiles
 
-_OLDEST = (0, 8)
-"""Which can forbid further namespaces of users."""
+_OLDEST = (0, 11)
+"""Which has layers."""
 _LINKED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 """Most systems have these in /usr."""
-_CODE = ("/usr", *(f"/{name}" for name in _LINKED))
+CODE = ("/usr", *(f"/{name}" for name in _LINKED))
 _OF_PROCESSORS = ("/sys/devices/system/cpu", "/sys/devices/system/node")
 _OF_GPUS = ("/sys/bus/pci", "/sys/devices", "/sys/class/drm", "/sys/module/nvidia")
 _DEVICES = ("nvidia*", "dri", "kfd", "dxg")
@@ -63,6 +63,8 @@ class View:
     """`None`: it has no /etc."""
     shown: Sequence[str] = ()
     """What may be read; what it leads to is shown as well."""
+    layered: Sequence[str] = ()
+    """Of this and of `CODE`: layers, in which the kernel finds nobody who listens at a socket."""
     writable: Sequence[str] = ()
     covered: Sequence[str] = ()
     """Of what is shown: folders that are empty for it, and files that it cannot open."""
@@ -74,7 +76,7 @@ class View:
     def top(self, real: str) -> str:
         """The innermost place that is shown and holds this one; empty: it is not there."""
         marks = self._places
-        found = next((place for place in _way_to(real) if place in marks), "")
+        found = _innermost(real, marks)
         return found if marks.get(found) else ""
 
     @functools.cached_property
@@ -83,27 +85,33 @@ class View:
         return shown | dict.fromkeys(self.covered, False)
 
     def _marks(self) -> dict[str, bool]:
-        real = dict.fromkeys(("/etc", *_CODE, *self.shown, *self.writable), True)
+        real = dict.fromkeys(("/etc", *CODE, *self.shown, *self.writable), True)
         return real | dict.fromkeys(self.covered, False)
 
     def added(self) -> list[str]:
-        """Of `shown`, what is not part of another folder that is there."""
+        """Of `shown`, what is not part of another folder that is there, as it is."""
         marks = self._marks()
-        return [p for p in self.shown if not _mark(os.path.dirname(p), marks)]  # noqa: PTH120
+        around = {p: _innermost(os.path.dirname(p), marks) for p in self.shown}  # noqa: PTH120
+        parts = (p for p in self.shown if marks.get(around[p]))
+        same = {p for p in parts if around[p] not in self.layered or p in self.layered}
+        return [p for p in self.shown if p not in same]
 
-    def arguments(self, give: Callable[[bytes], int]) -> list[str]:
-        """Of bubblewrap; what lies in another comes after it. `give`: as a descriptor of its."""
+    def arguments(self, give: Callable[[bytes], int], empty: str) -> list[str]:
+        """Of bubblewrap; what lies in another comes after it.
+
+        `give`: as a descriptor of its. `empty`: a folder.
+        """
         real, shown = self._marks(), self.added()
-        words = [*_base(), *(_etc(self.etc, give) if self.etc else ())]
+        words = [*self._base(empty), *(_etc(self.etc, give) if self.etc else ())]
         made = {"/dev", "/proc", "/run", "/tmp", "/var", "/var/tmp"}
         made.update(self.covered)
         for path in sorted({*shown, *self.writable, *self.covered}):
             for parent in list(Path(path).parents)[-2::-1]:
-                if str(parent) not in made and not _mark(str(parent), real):
+                if str(parent) not in made and not real.get(_innermost(str(parent), real)):
                     made.add(str(parent))
                     # Unnamed, it would be root's alone.
                     words += ["--perms", "0755", "--dir", str(parent)]
-            words += self._mount(path, give)
+            words += self._mount(path, give, empty)
         folders = [path for path in self.covered if Path(path).is_dir()]
         closed = [*folders, "/dev", "/"]  # nothing that one command leaves is there for the next
         return [*words, *(word for path in closed for word in ("--remount-ro", path))]
@@ -122,7 +130,7 @@ class View:
             if shown.isdisjoint(_way_to(folder))
         ]
 
-    def _mount(self, path: str, give: Callable[[bytes], int]) -> list[str]:
+    def _mount(self, path: str, give: Callable[[bytes], int], empty: str) -> list[str]:
         if path in self.covered:
             if Path(path).is_dir():
                 leads_on = any(p.startswith(f"{path}/") for p in (*self.shown, *self.writable))
@@ -130,12 +138,36 @@ class View:
             return ["--perms", "0000", "--ro-bind-data", str(give(b"")), path]
         if path.startswith("/dev/"):
             return ["--dev-bind", path, path]
-        return ["--bind" if path in self.writable else "--ro-bind", path, path]
+        return ["--bind", path, path] if path in self.writable else self._read_only(path, empty)
+
+    def _read_only(self, path: str, empty: str) -> list[str]:
+        apart = not empty.startswith(f"{path}/")  # layers may not overlap
+        if apart and path in self.layered and Path(path).is_dir():
+            return ["--overlay-src", empty, "--overlay-src", path, "--ro-overlay", path]
+        return ["--ro-bind", path, path]
+
+    def _base(self, empty: str) -> list[str]:
+        words = self._read_only("/usr", empty)
+        for name in _LINKED:
+            place = Path("/", name)
+            if place.is_symlink():
+                words += ["--symlink", str(place.readlink()), str(place)]
+            elif place.is_dir():
+                words += self._read_only(str(place), empty)
+        words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
+        words += ["--perms", "1777", "--tmpfs", "/tmp", "--perms", "0755", "--dir", "/var"]
+        words += ["--perms", "1777", "--tmpfs", "/var/tmp", "--perms", "0755", "--dir", "/run"]
+        gpus = [str(path) for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
+        for path in gpus:
+            words += ["--dev-bind-try", path, path]
+        for path in _OF_GPUS if gpus else _OF_PROCESSORS:
+            words += ["--ro-bind-try", path, path]
+        return words
 
 
-def _mark(path: str, marks: Mapping[str, bool]) -> bool:
-    """What the innermost of the folders that hold it says."""
-    return next((marks[place] for place in _way_to(path) if place in marks), False)
+def _innermost(path: str, marks: Mapping[str, bool]) -> str:
+    """It, or the first of the folders that hold it, that is among them; empty: none is."""
+    return next((place for place in _way_to(path) if place in marks), "")
 
 
 def _way_to(path: str) -> Iterator[str]:
@@ -146,26 +178,7 @@ def _way_to(path: str) -> Iterator[str]:
 
 
 def _system() -> tuple[str, ...]:
-    return ("/etc", "/proc", "/dev", *_CODE)
-
-
-def _base() -> list[str]:
-    words = ["--ro-bind", "/usr", "/usr"]
-    for name in _LINKED:
-        place = Path("/", name)
-        if place.is_symlink():
-            words += ["--symlink", str(place.readlink()), str(place)]
-        elif place.is_dir():
-            words += ["--ro-bind", str(place), str(place)]
-    words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
-    words += ["--perms", "1777", "--tmpfs", "/tmp", "--perms", "0755", "--dir", "/var"]
-    words += ["--perms", "1777", "--tmpfs", "/var/tmp", "--perms", "0755", "--dir", "/run"]
-    gpus = [str(path) for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
-    for path in gpus:
-        words += ["--dev-bind-try", path, path]
-    for path in _OF_GPUS if gpus else _OF_PROCESSORS:
-        words += ["--ro-bind-try", path, path]
-    return words
+    return ("/etc", "/proc", "/dev", *CODE)
 
 
 def _etc(found: SystemFiles, give: Callable[[bytes], int]) -> list[str]:

@@ -22,6 +22,7 @@ from autoresearch_ci.execution.sandbox.kernel import (
     LINUX,
     Confinement,
     Step,
+    as_scheduled,
     may_kill_others,
     no_new_privileges,
     threads_have_users,
@@ -86,7 +87,7 @@ def confinement(
     scoped = rules and found.landlock >= SCOPE_ABI and not forks
     scoped = scoped and (user is None or may_kill_others())
     scope = _scope(os.getpid(), folder) if scoped else None  # first: it is one of our threads
-    steps: list[Step] = []
+    steps: list[Step] = [("scheduling", as_scheduled(os.getpid()))] if LINUX else []
     if user:
         steps.append(("user", user.become))
     elif not os.geteuid() and LINUX:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autoresearch_ci.execution.sandbox import system_files
 from autoresearch_ci.execution.sandbox.abilities import Abilities
-from autoresearch_ci.execution.sandbox.bubblewrap import View
+from autoresearch_ci.execution.sandbox.bubblewrap import CODE, View
 from autoresearch_ci.execution.sandbox.kernel import Confinement
 from autoresearch_ci.execution.sandbox.landlock import SCOPE_ABI
 from autoresearch_ci.execution.sandbox.namespaces import Namespaces
@@ -26,11 +26,14 @@ _LINKS = 40
 """That the kernel follows."""
 
 
-def view(wanted: Places, user: User | None) -> View:
-    """Of what is there now."""
+def view(wanted: Places, user: User | None, *, layers: bool) -> View:
+    """Of what is there now. `layers`: whether it can have them."""
     uid, gid = (user.uid, user.gid) if user else (os.geteuid(), os.getegid())
     home, asked = str(wanted.home or "/nonexistent"), filter(_is_of_etc, wanted.read)
-    return replace(listed(wanted), etc=system_files.shown(uid, gid, home, asked))
+    etc, found = system_files.shown(uid, gid, home, asked), listed(wanted)
+    bare = {*_present(map(str, (wanted.scratch, *wanted.own, *wanted.read)))}
+    layered = (*CODE, *(path for path in found.shown if path not in bare)) if layers else ()
+    return replace(found, etc=etc, layered=layered)
 
 
 def listed(wanted: Places) -> View:

@@ -258,7 +258,7 @@ class Jail:
     def _renew(self) -> None:
         """For the folders as they are now: one that was deleted and made again is another."""
         wanted = self._places
-        if self.full:
+        if self.full and not self.layers:
             wanted = replace(wanted, hidden=(*wanted.hidden, *sockets(wanted)))
         watched = [*map(str, wanted.own), *wanted.write, *wanted.services]
         watched += [*wanted.shown, *wanted.hidden] if self.full else []
@@ -267,7 +267,7 @@ class Jail:
             return
         self._forget()
         if self.full:
-            self._made = Namespaces(full.view(wanted, self.user))
+            self._made = Namespaces(full.view(wanted, self.user, layers=self.layers))
         elif self._asked.read_only and self.abilities.landlock:
             self._ruleset = container.ruleset(wanted, self.user)
             if self.user and self._closes and not self._closed:

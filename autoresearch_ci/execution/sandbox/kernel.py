@@ -17,6 +17,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 _ANSWER_BYTES = 4096
 
@@ -64,6 +65,7 @@ MACHINE = platform.machine().replace("arm64", "aarch64")
 _SET_GROUPS = {"x86_64": 116, "aarch64": 159}
 _SET_GID = {"x86_64": 119, "aarch64": 149}
 _SET_UID = {"x86_64": 117, "aarch64": 147}
+_PUT_IO, _GET_IO = {"x86_64": 251, "aarch64": 30}, {"x86_64": 252, "aarch64": 31}
 
 PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 3, 4, 24, 38
 PR_CAPBSET_READ, PR_SET_CHILD_SUBREAPER = 23, 36
@@ -214,6 +216,43 @@ class Confinement:
 def no_new_privileges() -> None:
     """From here on no set-user-id program gives any."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+_SCHEDULING: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
+    (lambda: os.sched_getaffinity(0), lambda mask: os.sched_setaffinity(0, mask)),
+    (
+        lambda: (os.sched_getscheduler(0), os.sched_getparam(0)),
+        lambda policy: os.sched_setscheduler(0, *policy),
+    ),
+    (
+        lambda: os.getpriority(os.PRIO_PROCESS, 0),
+        lambda nice: os.setpriority(os.PRIO_PROCESS, 0, nice),
+    ),
+    (
+        lambda: syscall("ioprio_get", _GET_IO.get(MACHINE, -1), 1, 0),
+        lambda io: syscall("ioprio_set", _PUT_IO[MACHINE], 1, 0, io),
+    ),
+)
+"""What a thread has of each kind, and giving it to it."""
+
+
+@functools.cache
+def as_scheduled(_process: int) -> Callable[[], None]:
+    """A step that gives a thread the processors and priorities that we had when it was first asked.
+
+    Whoever is us may have changed those of any thread of ours.
+    """
+    begun = []
+    for get, put in _SCHEDULING:
+        with contextlib.suppress(OSError):
+            begun.append((get, put, get()))
+
+    def restore() -> None:
+        for get, put, value in begun:
+            if get() != value:
+                put(value)
+
+    return restore
 
 
 def weaker_root() -> Callable[[], None]:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from autoresearch_ci.execution.sandbox.bubblewrap import View, program
+from autoresearch_ci.execution.sandbox.bubblewrap import CODE, View, program
 from autoresearch_ci.execution.sandbox.kernel import KEPT_CAPABILITIES, Confinement, NotConfined
 from autoresearch_ci.execution.sandbox.starter import Starter
 from autoresearch_ci.execution.sandbox.users import User
@@ -141,7 +141,7 @@ def _close() -> None:
 def why_not(user: User | None, filtered: bytes = b"") -> str:
     """Why it does not work here, tried as a whole; empty: it does."""
     if not program()[0]:
-        return "there is no bubblewrap (bwrap) 0.8 or newer"
+        return "there is no bubblewrap (bwrap) 0.11 or newer"
     try:
         with contextlib.closing(Namespaces(View())) as place:
             return _tried(place, user, filtered, "true")
@@ -172,7 +172,7 @@ def why_not_fresh(user: User | None, filtered: bytes = b"") -> str:
             if user:
                 user.own_all(box)
             with (
-                contextlib.closing(Namespaces(View(shown=[str(box)]))) as place,
+                contextlib.closing(Namespaces(View(shown=[str(box)], layered=CODE))) as place,
                 place.fresh(box, [tree, home], [temporary]) as seen,
             ):
                 if why := _tried(place, user, filtered, "sh", "-c", _CHANGES, str(box), at=box):
@@ -234,6 +234,7 @@ class _Mounts:
         self.users: int | None = None
         """The namespace of users that they belong to, unless it is ours."""
         own_users = ["--unshare-user"] if os.geteuid() else []
+        empty = tempfile.TemporaryDirectory()
         with contextlib.ExitStack() as once_started:
 
             def give(content: bytes) -> int:
@@ -243,7 +244,7 @@ class _Mounts:
                 return descriptor
 
             given: list[int] = []
-            words = [*own_users, *_NEW, *view.arguments(give)]
+            words = [*own_users, *_NEW, *view.arguments(give, empty.name)]
             arguments = give(os.fsencode("\0".join([*words, ""])))
             reader, told = os.pipe()
             once_started.callback(os.close, told)
@@ -257,7 +258,7 @@ class _Mounts:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
-        with info, holder:
+        with info, holder, empty:
             self._hold(holder, info)
 
     def _hold(self, holder: subprocess.Popen[bytes], info: IO[bytes]) -> None:
