@@ -23,7 +23,8 @@ _SOCKETS = re.compile(
 )
 _INTERNET = re.compile(
     r"Temporary failure in name resolution|Name or service not known|getaddrinfo|ENOTFOUND"
-    r"|EAI_AGAIN|in offline mode and the artifact"
+    r"|EAI_AGAIN|\b(in|for|using) offline mode\b|network (was|is) disabled|ENOTCACHED"
+    r"|lookup disabled by GOPROXY|ERR_PNPM_NO_OFFLINE"
     r"|[Cc]ould not resolve host|NameResolutionError|dial tcp: lookup"
 )
 _TOOLCHAIN = re.compile(

@@ -1,12 +1,15 @@
 """Where the trees of this machine's runs lie, and which of those nobody uses any more.
 
 A run's scratch folder is made anew whenever it begins or goes on, so nobody misses what a killed
-run has left. Whoever uses one holds a lock beside it, which the kernel takes back with the process.
+run has left. Whoever uses one holds a lock beside it, which the kernel takes back with the process,
+however that ends. A name alone says nothing: others can make folders of any name beside it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import os
 import re
@@ -19,12 +22,13 @@ from pathlib import Path
 
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.execution.processes import kill_with_variable
-from autoresearch_ci.execution.sandbox.shared_memory import delete, locked
+from autoresearch_ci.execution.sandbox.shared_memory import delete
 
 PATIENCE = 10.0
 """Seconds that another process may take to delete what was left here."""
 _DRAFT = "-draft-"
 _LOCK = ".used"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OURS = re.compile(rf"[0-9a-f]{{16}}({_DRAFT}.*)?")
 
 
@@ -92,10 +96,29 @@ def _lock(scratch: Path) -> int | None:
 
 
 def _locked(scratch: Path) -> int | None:
+    """The folder that stands for it, opened and locked; `None`: there are no locks for folders.
+
+    Raises:
+        BlockingIOError: another process has locked it.
+        FileNotFoundError: it is not there any more.
+        OSError: it is no folder, or cannot be opened.
+    """
     held = scratch.with_name(scratch.name + _LOCK)
     with contextlib.suppress(FileExistsError):  # `exist_ok` raises when it is deleted meanwhile
         held.mkdir(mode=0o700)
-    return locked(held)
+    descriptor = os.open(held, _FOLDER)
+    with contextlib.ExitStack() as unless_ours:
+        unless_ours.callback(os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            return None
+        if not os.path.samestat(os.fstat(descriptor), held.lstat()):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(held))
+        unless_ours.pop_all()
+    return descriptor
 
 
 def _sweep(above: Path) -> None:

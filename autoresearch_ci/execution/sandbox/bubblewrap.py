@@ -81,8 +81,7 @@ class View:
 
     @functools.cached_property
     def _places(self) -> dict[str, bool]:
-        shown = dict.fromkeys((*_system(), *self.shown, *self.writable), True)
-        return shown | dict.fromkeys(self.covered, False)
+        return dict.fromkeys(("/proc", "/dev"), True) | self._marks()
 
     def _marks(self) -> dict[str, bool]:
         real = dict.fromkeys(("/etc", *CODE, *self.shown, *self.writable), True)
@@ -92,17 +91,13 @@ class View:
         """Of `shown`, what is not part of another folder that is there, as it is."""
         marks = self._marks()
         around = {p: _innermost(os.path.dirname(p), marks) for p in self.shown}  # noqa: PTH120
-        parts = (p for p in self.shown if marks.get(around[p]))
-        same = {p for p in parts if around[p] not in self.layered or p in self.layered}
-        return [p for p in self.shown if p not in same]
+        bare = {p for p in self.shown if around[p] in self.layered and p not in self.layered}
+        return [p for p in self.shown if p in bare or not marks.get(around[p])]
 
-    def arguments(self, give: Callable[[bytes], int], empty: str) -> list[str]:
-        """Of bubblewrap; what lies in another comes after it.
-
-        `give`: as a descriptor of its. `empty`: a folder.
-        """
+    def arguments(self, give: Callable[[bytes], int]) -> list[str]:
+        """Of bubblewrap; what lies in another comes after it. `give`: as a descriptor of its."""
         real, shown = self._marks(), self.added()
-        words = [*self._base(empty), *(_etc(self.etc, give) if self.etc else ())]
+        words = [*_base(), *(_etc(self.etc, give) if self.etc else ())]
         made = {"/dev", "/proc", "/run", "/tmp", "/var", "/var/tmp"}
         made.update(self.covered)
         for path in sorted({*shown, *self.writable, *self.covered}):
@@ -111,7 +106,7 @@ class View:
                     made.add(str(parent))
                     # Unnamed, it would be root's alone.
                     words += ["--perms", "0755", "--dir", str(parent)]
-            words += self._mount(path, give, empty)
+            words += self._mount(path, give)
         folders = [path for path in self.covered if Path(path).is_dir()]
         closed = [*folders, "/dev", "/"]  # nothing that one command leaves is there for the next
         return [*words, *(word for path in closed for word in ("--remount-ro", path))]
@@ -130,7 +125,7 @@ class View:
             if shown.isdisjoint(_way_to(folder))
         ]
 
-    def _mount(self, path: str, give: Callable[[bytes], int], empty: str) -> list[str]:
+    def _mount(self, path: str, give: Callable[[bytes], int]) -> list[str]:
         if path in self.covered:
             if Path(path).is_dir():
                 leads_on = any(p.startswith(f"{path}/") for p in (*self.shown, *self.writable))
@@ -138,31 +133,20 @@ class View:
             return ["--perms", "0000", "--ro-bind-data", str(give(b"")), path]
         if path.startswith("/dev/"):
             return ["--dev-bind", path, path]
-        return ["--bind", path, path] if path in self.writable else self._read_only(path, empty)
+        return ["--bind" if path in self.writable else "--ro-bind", path, path]
 
-    def _read_only(self, path: str, empty: str) -> list[str]:
-        apart = not empty.startswith(f"{path}/")  # layers may not overlap
-        if apart and path in self.layered and Path(path).is_dir():
-            return ["--overlay-src", empty, "--overlay-src", path, "--ro-overlay", path]
-        return ["--ro-bind", path, path]
 
-    def _base(self, empty: str) -> list[str]:
-        words = self._read_only("/usr", empty)
-        for name in _LINKED:
-            place = Path("/", name)
-            if place.is_symlink():
-                words += ["--symlink", str(place.readlink()), str(place)]
-            elif place.is_dir():
-                words += self._read_only(str(place), empty)
-        words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
-        words += ["--perms", "1777", "--tmpfs", "/tmp", "--perms", "0755", "--dir", "/var"]
-        words += ["--perms", "1777", "--tmpfs", "/var/tmp", "--perms", "0755", "--dir", "/run"]
-        gpus = [str(path) for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
-        for path in gpus:
-            words += ["--dev-bind-try", path, path]
-        for path in _OF_GPUS if gpus else _OF_PROCESSORS:
-            words += ["--ro-bind-try", path, path]
-        return words
+def in_layers(words: Sequence[str], layered: Sequence[str], empty: str) -> Iterator[str]:
+    """The same arguments for these folders. `empty`: one with which they may not overlap."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--ro-bind" and (path := next(rest)):
+            if path in layered and Path(path).is_dir() and not empty.startswith(f"{path}/"):
+                yield from ("--overlay-src", empty, "--overlay-src", path, "--ro-overlay")
+            else:
+                yield from (word, path)
+        else:
+            yield word
 
 
 def _innermost(path: str, marks: Mapping[str, bool]) -> str:
@@ -177,8 +161,23 @@ def _way_to(path: str) -> Iterator[str]:
         yield path
 
 
-def _system() -> tuple[str, ...]:
-    return ("/etc", "/proc", "/dev", *CODE)
+def _base() -> list[str]:
+    words = ["--ro-bind", "/usr", "/usr"]
+    for name in _LINKED:
+        place = Path("/", name)
+        if place.is_symlink():
+            words += ["--symlink", str(place.readlink()), str(place)]
+        elif place.is_dir():
+            words += ["--ro-bind", str(place), str(place)]
+    words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
+    words += ["--perms", "1777", "--tmpfs", "/tmp", "--perms", "0755", "--dir", "/var"]
+    words += ["--perms", "1777", "--tmpfs", "/var/tmp", "--perms", "0755", "--dir", "/run"]
+    gpus = [str(path) for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
+    for path in gpus:
+        words += ["--dev-bind-try", path, path]
+    for path in _OF_GPUS if gpus else _OF_PROCESSORS:
+        words += ["--ro-bind-try", path, path]
+    return words
 
 
 def _etc(found: SystemFiles, give: Callable[[bytes], int]) -> list[str]:

@@ -16,6 +16,7 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ MACHINE = platform.machine().replace("arm64", "aarch64")
 _SET_GROUPS = {"x86_64": 116, "aarch64": 159}
 _SET_GID = {"x86_64": 119, "aarch64": 149}
 _SET_UID = {"x86_64": 117, "aarch64": 147}
-_PUT_IO, _GET_IO = {"x86_64": 251, "aarch64": 30}, {"x86_64": 252, "aarch64": 31}
+_OF_IO = {"x86_64": (251, 252), "aarch64": (30, 31)}
+"""Set and get its priority."""
 
 PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 3, 4, 24, 38
 PR_CAPBSET_READ, PR_SET_CHILD_SUBREAPER = 23, 36
@@ -218,39 +220,29 @@ def no_new_privileges() -> None:
     prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
-_SCHEDULING: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
-    (lambda: os.sched_getaffinity(0), lambda mask: os.sched_setaffinity(0, mask)),
-    (
-        lambda: (os.sched_getscheduler(0), os.sched_getparam(0)),
-        lambda policy: os.sched_setscheduler(0, *policy),
-    ),
-    (
-        lambda: os.getpriority(os.PRIO_PROCESS, 0),
-        lambda nice: os.setpriority(os.PRIO_PROCESS, 0, nice),
-    ),
-    (
-        lambda: syscall("ioprio_get", _GET_IO.get(MACHINE, -1), 1, 0),
-        lambda io: syscall("ioprio_set", _PUT_IO[MACHINE], 1, 0, io),
-    ),
-)
-"""What a thread has of each kind, and giving it to it."""
-
-
 @functools.cache
 def as_scheduled(_process: int) -> Callable[[], None]:
     """A step that gives a thread the processors and priorities that we had when it was first asked.
 
     Whoever is us may have changed those of any thread of ours.
     """
-    begun = []
-    for get, put in _SCHEDULING:
-        with contextlib.suppress(OSError):
-            begun.append((get, put, get()))
+    pairs: list[tuple[Callable[[], Any], Callable[[Any], object]]] = [
+        (partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0)),
+        (
+            lambda: (os.sched_getscheduler(0), os.sched_getparam(0)),
+            lambda policy: os.sched_setscheduler(0, *policy),
+        ),
+        (partial(os.getpriority, os.PRIO_PROCESS, 0), partial(os.setpriority, os.PRIO_PROCESS, 0)),
+    ]
+    if MACHINE in _OF_IO:
+        give, get = _OF_IO[MACHINE]
+        pairs.append((partial(syscall, "io", get, 1, 0), partial(syscall, "io", give, 1, 0)))
+    begun = [(get, give, get()) for get, give in pairs]
 
     def restore() -> None:
-        for get, put, value in begun:
+        for get, give, value in begun:
             if get() != value:
-                put(value)
+                give(value)
 
     return restore
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from autoresearch_ci.execution.sandbox.bubblewrap import CODE, View, program
+from autoresearch_ci.execution.sandbox.bubblewrap import CODE, View, in_layers, program
 from autoresearch_ci.execution.sandbox.kernel import KEPT_CAPABILITIES, Confinement, NotConfined
 from autoresearch_ci.execution.sandbox.starter import Starter
 from autoresearch_ci.execution.sandbox.users import User
@@ -244,7 +244,8 @@ class _Mounts:
                 return descriptor
 
             given: list[int] = []
-            words = [*own_users, *_NEW, *view.arguments(give, empty.name)]
+            shown = in_layers(view.arguments(give), view.layered, empty.name)
+            words = [*own_users, *_NEW, *shown]
             arguments = give(os.fsencode("\0".join([*words, ""])))
             reader, told = os.pipe()
             once_started.callback(os.close, told)

@@ -1,15 +1,8 @@
-"""What a user leaves in the memory that all share; and folders that outlive their process briefly.
-
-Such a folder outlives its process by a moment only: the next such process deletes it. However a
-process ends, the kernel takes its locks away. So a folder of ours with no lock on it is a dead
-one's. A name alone says nothing: others can make folders of any name beside it.
-"""
+"""What a user leaves in the memory that all share."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,33 +61,7 @@ def _remove_system_v(user: int, found: Sequence[tuple[str, int]]) -> None:
     kernel.answer_of_a_child(remove)
 
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
 def delete(path: Path) -> None:
     """Never through a link, however deep it is; what cannot be deleted stays."""
     with contextlib.suppress(OSError):
         beneath.remove(path.parent, path.name)
-
-
-def locked(path: Path) -> int | None:
-    """The folder, opened and locked; `None`: this file system has no locks for folders.
-
-    Raises:
-        BlockingIOError: another process has locked it.
-        FileNotFoundError: it is not there any more.
-        OSError: it is no folder, or cannot be opened.
-    """
-    descriptor = os.open(path, _FOLDER)
-    with contextlib.ExitStack() as unless_ours:
-        unless_ours.callback(os.close, descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise
-        except OSError:
-            return None
-        if not os.path.samestat(os.fstat(descriptor), path.lstat()):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        unless_ours.pop_all()
-    return descriptor

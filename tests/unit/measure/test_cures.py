@@ -29,7 +29,16 @@ def test_a_local_server_without_loopback_is_told_how_to_get_it(output: str) -> N
 
 @pytest.mark.parametrize(
     "output",
-    ["curl: (6) Could not resolve host: x.org", "getaddrinfo EAI_AGAIN registry.npmjs.org"],
+    [
+        "curl: (6) Could not resolve host: x.org",
+        "getaddrinfo EAI_AGAIN registry.npmjs.org",
+        "hint: Packages were unavailable because the network was disabled. When the network is",
+        "> No cached version of junit:junit:4.13 available for offline mode.",
+        "As a reminder, you're using offline mode (--offline) which can sometimes cause surprising",
+        "x.go:3:8: module lookup disabled by GOPROXY=off",
+        "npm error code ENOTCACHED",
+        " ERR_PNPM_NO_OFFLINE_META  Failed to resolve is-odd@3.0.1 in package mirror",
+    ],
 )
 @pytest.mark.parametrize("network", ["deny", "loopback"])
 def test_a_download_belongs_into_setup(output: str, network: str) -> None:
