@@ -13,12 +13,12 @@ from typing import get_args
 import autoresearch_ci
 from autoresearch_ci.config.schema import Config, Protections, Sandbox
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.execution.command_words import first_words, programs
 from autoresearch_ci.execution.environment import clean_environment, downloads
 from autoresearch_ci.execution.sandbox import places
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.toolchains import Toolchains
-from autoresearch_ci.execution.sandbox.users import first_words, programs
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.workspace.repository import Repository
 

@@ -663,6 +663,29 @@ def test_setup_has_the_network(attack: Attack, listener: Listener) -> None:
 
 
 @needs_filters
+def test_guard_hook_and_holdout_have_no_network(
+    attack: Attack, listener: Listener, script: Script
+) -> None:
+    """As the metric has none."""
+    ran = attack.open_folder / "ran"
+    ran.touch(0o666)
+    program = CALL.format(port=listener.port, name=listener.name)
+    attack.plant(f"{program}\nimport sys\nopen({str(ran)!r}, 'a').write(sys.argv[1] + '\\n')")
+    attack.repo.write(".git/hooks/pre-commit", "#!/bin/sh\n./attack hook\n", mode=0o755)
+    script({"description": "try 9", "files": {"value": "9\n"}})
+    number = "extract: {last_number: true}"
+    done = attack.run(
+        *("--set", "hooks=true", "--guard", "./attack guard"),
+        *("--set", f"sandbox={{user: keep, write: ['{ran}']}}"),
+        *("--set", f"holdout={{command: ./attack holdout && cat value, {number}}}"),
+        **STRICT,
+    )
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert set(ran.read_text().split()) == {"hook", "guard", "holdout"}
+    assert listener.heard == []
+
+
+@needs_filters
 @needs_landlock
 @as_user
 def test_without_namespaces_the_network_is_still_denied_and_the_rest_is_reported(

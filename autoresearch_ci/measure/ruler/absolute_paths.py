@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.errors import BaselineError
-from autoresearch_ci.execution.sandbox.users import first_words
+from autoresearch_ci.execution.command_words import first_words
 from autoresearch_ci.measure.ruler.built_programs import TASK
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import Unreadable

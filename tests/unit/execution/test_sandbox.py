@@ -18,6 +18,7 @@ import pytest
 from autoresearch_ci.cli.make_sandbox import required
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.execution.command_words import first_words, programs
 from autoresearch_ci.execution.sandbox import users
 from autoresearch_ci.execution.sandbox.abilities import Abilities, describe
 from autoresearch_ci.execution.sandbox.namespaces import _room
@@ -29,7 +30,7 @@ from autoresearch_ci.execution.sandbox.seccomp import (
     program,
 )
 from autoresearch_ci.execution.sandbox.shared_memory import delete
-from autoresearch_ci.execution.sandbox.users import User, first_words, named, programs, spare
+from autoresearch_ci.execution.sandbox.users import User, named, spare
 
 NOBODY = User(65534, 65534)
 EVERYTHING = Abilities(landlock=7, filters="", why_no_view="", why_not_fresh="", why_no_loopback="")
