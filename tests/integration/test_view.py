@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -141,6 +142,38 @@ run_command("setsid sh -c 'while :; do echo x >> alive; sleep .02; done' & wait"
         if alive.stat().st_size == before:
             return
     pytest.fail("it goes on")
+
+
+@pytest.mark.skipif(bool(abilities(None).why_not_fresh), reason="there are no layers")
+def test_of_a_toolchain_a_command_reaches_the_sockets_that_are_listed(tmp_path: Path) -> None:
+    """And reads all of it, also below a folder that is a part of it and shown as well."""
+    box, tools = tmp_path / "box", tmp_path / "tools, odd: name"
+    (tools / "part").mkdir(parents=True)
+    (tools / "part" / "file").write_text("read\n")
+    box.mkdir()
+    names = ("listed", "other", "part/other")
+    shown = (str(box), str(tools), str(tools / "part"))
+    places = Places(scratch=box, own=(box,), shown=shown, read=(str(tools / "listed"),))
+    program = (
+        "import os, socket, sys\n"
+        "os.chdir(sys.argv.pop(1))\n"
+        "for name in sys.argv[1:]:\n"
+        "    with socket.socket(socket.AF_UNIX) as asking:\n"
+        "        print(name, asking.connect_ex(name) == 0, flush=True)\n"
+        "print(open('part/file').read())"
+    )
+    folder = os.open(tools, os.O_PATH)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, folder)
+        for name in names:
+            service = stack.enter_context(socket.socket(socket.AF_UNIX))
+            service.bind(f"/proc/self/fd/{folder}/{name}")
+            service.listen()
+        jail = stack.enter_context(contextlib.closing(Jail(Sandbox(user="keep"), places)))
+        python = shutil.which("python3", path="/usr/local/bin:/usr/bin") or sys.executable
+        argv = [python, "-c", program, str(tools), *names]
+        output = run_command(argv, cwd=box, env={}, enter=jail.enter()).output
+    assert output.split() == ["listed", "True", "other", "False", "part/other", "False", "read"]
 
 
 def test_that_bubblewrap_failed_is_said(tmp_path: Path) -> None:
