@@ -675,7 +675,8 @@ def test_guard_hook_and_holdout_have_no_network(
     script({"description": "try 9", "files": {"value": "9\n"}})
     number = "extract: {last_number: true}"
     done = attack.run(
-        *("--set", "hooks=true", "--guard", "./attack guard"),
+        *("--set", "hooks=true", "--guard", "./attack guard", "--confirm", "never"),
+        *("--set", "calibrate=never", "--metric-repeats-max", "1"),
         *("--set", f"sandbox={{user: keep, write: ['{ran}']}}"),
         *("--set", f"holdout={{command: ./attack holdout && cat value, {number}}}"),
         **STRICT,
