@@ -336,6 +336,13 @@ def pin_others():
     os.sched_setaffinity(T["process"], {0})
     return True
 @attack
+def leave_others_the_rest_of_the_processor():
+    os.sched_setscheduler(T["process"], os.SCHED_IDLE, os.sched_param(0))
+    return True
+@attack
+def leave_others_the_rest_of_the_disk():
+    return call(251, 1, T["process"], 3 << 13) == 0
+@attack
 def signal_others_by_a_descriptor():
     return call(424, os.pidfd_open(T["process"]), 0, None, 0) == 0
 @attack
@@ -600,6 +607,8 @@ UNPROMISED_AS_US = UNPROMISED | {
     "watch_a_folder_of_others",
     "pin_others",  # row 8, of its user and not ours; root's may not
     "slow_others_down",
+    "leave_others_the_rest_of_the_processor",
+    "leave_others_the_rest_of_the_disk",
     "change_a_mode",  # row 4
     "change_a_time",
     "change_a_device",
