@@ -126,14 +126,15 @@ def united(looks: Sequence[Seen], name: str) -> Diagnosis:
 def suspects(head: Sequence[Seen], base: Sequence[Seen]) -> frozenset[str]:
     """The targets whose tests fail otherwise than at the base: another look says more of them.
 
-    Linters and type checkers say the same whenever they are asked.
+    Linters and type checkers say the same whenever they are asked; a command that only says that
+    it fails, of no file, may run tests.
     """
     return frozenset(
         name
         for name in (head[0] if head else {})
         for known in [{failure.id for failure in united(base, name).failures}]
         if any(
-            failure.category is Category.TEST and failure.id not in known
+            (failure.category is Category.TEST or not failure.path) and failure.id not in known
             for failure in united(head, name).failures
         )
     )

@@ -289,6 +289,10 @@ def test_another_look_is_taken_at_tests_that_fail_otherwise_than_at_the_base() -
     assert suspects([RED], [RED]) == frozenset()
     assert suspects([RED], []) == {"pytest"}
     assert suspects([{"ruff": lint("a")}], [{"ruff": lint()}]) == frozenset()
+    fails = [Problem(category=Category.LINT, path="", message="make check fails", name="target")]
+    alone = {"target": Diagnosis(failures=identified("target", fails))}
+    assert suspects([alone], [{"target": Diagnosis()}]) == {"target"}
+    assert suspects([alone], [alone]) == frozenset()
 
 
 # --- words ----------------------------------------------------------------------------------------
