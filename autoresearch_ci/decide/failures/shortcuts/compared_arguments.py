@@ -6,8 +6,10 @@ Of Python's syntax; what is made of such a comparison is python_cases.py's busin
 from __future__ import annotations
 
 import ast
+import math
+import operator
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.failures.shortcuts.one_input import Value
@@ -127,32 +129,46 @@ class Arguments:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
             return self.holds(node.left) and constant(node.right) is not UNKNOWN
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            return node.func.id in _SAME and bool(node.args) and all(map(self.holds, node.args))
+            return (
+                node.func.id in (*_SAME, "len")
+                and bool(node.args)
+                and all(map(self.holds, node.args))
+            )
         return False
 
 
 UNKNOWN = object()
 
 
-def constant(node: ast.AST) -> Value | object:
-    """Of a literal, and of what is calculated of literals; `UNKNOWN` for anything else."""
+_OPERATORS: Mapping[type, Callable[..., float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: math.pow,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
+
+
+def constant(node: ast.AST, name: float | None = None) -> Value | object:
+    """Of a literal, and of what is calculated of literals, where names stand for `name`; `UNKNOWN`
+    for anything else."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float | str | None):
         return node.value
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        value = constant(node.operand)
-        if isinstance(value, int | float):
-            return -value if isinstance(node.op, ast.USub) else value
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult):
-        one, other = constant(node.left), constant(node.right)
-        if isinstance(one, int | float) and isinstance(other, int | float):
-            return (
-                one + other
-                if isinstance(node.op, ast.Add)
-                else one - other
-                if isinstance(node.op, ast.Sub)
-                else one * other
-            )
-    return UNKNOWN
+    if isinstance(node, ast.Name) and name is not None:
+        return name
+    if not isinstance(node, ast.UnaryOp | ast.BinOp) or type(node.op) not in _OPERATORS:
+        return UNKNOWN
+    sides = (node.left, node.right) if isinstance(node, ast.BinOp) else (node.operand,)
+    values = [constant(side, name) for side in sides]
+    try:
+        numbers = all(isinstance(value, int | float) for value in values)
+        return _OPERATORS[type(node.op)](*values) if numbers else UNKNOWN
+    except (ArithmeticError, ValueError):
+        return UNKNOWN
 
 
 def constants(node: ast.AST) -> tuple[Value, ...]:

@@ -65,8 +65,14 @@ _ASKS = re.compile(
     r"\b(?:if|elif|case|when|match|switch|while|in)\b|matches!|[=!]=|&&|\|\||\?|=>|->|\.\w*[eE]q\w*\("
 )
 _ADDED = re.compile(r"[-+*/]\s*\([^()\n]*$")
-_NOT_ASKED = re.compile(r"(?:[<>]=?|[-+*/%^~]|[\w)\]]\[|(?<![=!<>])=)\s*$")
+_NOT_ASKED = re.compile(r"(?:[<>]=?|[-+*/%^~]|[\w)\]]\[(?:[^\[\]\n]{0,40}:)?|(?<![=!<>])=)\s*$")
 """What stands before a literal that nothing is compared with: limits, sums, places in a list."""
+_MACHINE = re.compile(
+    r"\bsys\.platform\b|\bos\.(?:name|uname|environ|getenv|Getenv|platform)\b|\bGO(?:OS|ARCH)\b"
+    r"|\bprocess\.(?:platform|env|arch)\b|\bplatform\.\w+\(|\bcfg!\(|\bgetenv\(|\bgetProperty\("
+    r"|\b(?:get)?hostname\("
+)
+"""Where code runs, which says nothing of what it is given."""
 _ENDS = re.compile(r"\b(?:return|break|else|def|fn|func|function|class)\b|\}")
 _ABOVE = NEAR
 """Lines over an answer in which its condition may stand."""
@@ -87,7 +93,8 @@ _FAR = 4000
 """Characters behind a limit or a list in which the rest of a function stands."""
 _BRACKET = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|(?P<opens>[\[({])|[\])}]")
 _ELSE = re.compile(
-    rf"(?:[ \t]*:|[^\n;]*?\belse\b|[;)}}\s]*(?:\belse\b[\s:{{]*)?\breturn\b)"
+    r"(?:[ \t]*:|[^\n;]*?\belse\b|[;)}\s]*(?:\belse\b[\s:{]*)?\breturn\b"
+    r"|[;)}\s]*(?:\bdefault\b|\bcase _|\b_)\s*(?::|=>|->)[\s{]*(?:return\b)?)"
     rf"[ \t]*(?P<value>{_PLAIN})"
 )
 """The answer in all other cases."""
@@ -143,15 +150,22 @@ def hardcoded(
         if not (case.text in known or _is_row(case, shapes) or case.is_mapping(answers))
         and tables.get(case.place, -1) not in grown
     ]
-    returned = re.findall(r"\breturn\b[ \t]*([^\n;]*)", was)
+    gone = "\n".join(part for part in re.split(r"\n[ \t]*\n", was) if part.strip() not in now)
+    returned = re.findall(r"\breturn\b[ \t]*([^\n;]*)", gone)
     ways = [re.fullmatch(rf"({_PLAIN})(?:\s*if\b.*\belse\s*({_PLAIN}))?\s*", r) for r in returned]
     maps = len({*chain(*(way.groups() for way in ways if way))} - {None}) * all(ways)
     looked = " ".join(m[0] for m in _LOOK_UP.finditer(now) if is_of_input(m[0]))
+    words = {v for case in fresh for v in (*case.answers, *case.otherwise) if isinstance(v, str)}
+    several = sum(len(word) > 1 and bool(expected((word,), tests)) for word in words) > 1
     of_shape: dict[str, list[_Case]] = {}
     for case in fresh:
         of_shape.setdefault(case.shape, []).append(case)
     for cases in of_shape.values():
-        asking = [(case, where) for case in cases if (where := _asking(case, looked, tests, maps))]
+        asking = [
+            (case, where)
+            for case in cases
+            if (where := _asking(case, looked, tests, maps, several))
+        ]
         if 2 * len(asking) < len(cases):
             continue  # it answers more than is asked
         for case, where in asking:
@@ -236,6 +250,16 @@ _CORRECTS = re.compile(
     rf"[-+]\s*\(?\s*\{{(?:\s*{_NUMBER}\s*:\s*{_NUMBER}\s*,?)+\s*\}}\s*\.get\([^\n]*?,\s*0(?:\.0)?\s*\)"
 )
 """What is added for some inputs, and nothing for all others."""
+_SPLIT = re.compile(
+    r"(?P<text>\"[^\"\n]{3,400}\"|'[^'\n]{3,400}'|`[^`]{3,400}`)\s*\.(?:r?split\w*|lines)\("
+    r"|\b(?:Fields|Split|strtok)\(\s*(?P<of>\"[^\"\n]{3,400}\"|`[^`]{3,400}`)"
+)
+_GIVEN = re.compile(
+    rf"^[ \t]*(?P<names>[A-Za-z_]\w*(?:[ \t]*,[ \t]*[A-Za-z_]\w*)*)[ \t]*(?:=[ \t]*|\([ \t]*)"
+    rf"(?P<values>{_PLAIN}(?:[ \t]*,[ \t]*{_PLAIN})*)[ \t]*\)?[,;]?[ \t]*$",
+    re.MULTILINE,
+)
+"""Names and what they stand for: in an enumeration, a class."""
 _ONLY_ASKED = re.compile(
     r"\bin\s*.$|(?:[)\]]|\b(?!(?:iter|deque|cycle|list|tuple|set|of|asList|Map|Set|Array)\()\w+)\($"
 )
@@ -248,18 +272,39 @@ def _answers_of_tests(
     """The answers of several tests in one list, however one is chosen: `next(ANSWERS)`."""
     found = []
     for match in _COLLECTION.finditer(now):
-        opening = now[max(match.start() - 20, 0) : match.start() + 1]
-        if not _ONLY_ASKED.search(opening) and match[0] not in was:
-            found.append((match.start(), match[0]))
+        opening = now[max(match.start() - 60, 0) : match.start() + 1]
+        gone_through = re.search(r"\bfor\b[^\n]*\bin\s*.$", opening)
+        if (gone_through or not _ONLY_ASKED.search(opening)) and match[0] not in was:
+            found.append((match.start(), _values(match[0])))
+    for match in _SPLIT.finditer(now):
+        if match[0] not in was:
+            items = re.split(r"[\s,;|]+", (match["text"] or match["of"])[1:-1])
+            found.append((match.start(), tuple(chain(*map(_item, items)))))
     yielded = [m for m in _YIELDED.finditer(now) if m[0].strip() not in was]
     if yielded and now.count("yield") == len(yielded):
-        found.append((yielded[0].start(), ", ".join(m["value"] for m in yielded)))
+        found.append((yielded[0].start(), tuple(chain(*(_values(m["value"]) for m in yielded)))))
+    named = [m for m in _GIVEN.finditer(now) if m[0].strip() not in was]
+    pairs = [
+        (m, n, v) for m in named for n, v in zip(_names(m), _values(m["values"]), strict=False)
+    ]
+    asked = [(m, where) for m, n, v in pairs if n != v and (where := _together((n, v), tests))]
+    if len(asked) > 1 and 2 * len(asked) >= len(pairs):
+        match, where = asked[0]
+        yield now.count("\n", 0, match.start()) + 1, where, match[0].strip()
     for match in _CORRECTS.finditer(now):
         if match[0] not in was and tests:
             yield now.count("\n", 0, match.start()) + 1, min(tests), " ".join(match[0].split())
-    for place, literal in found:
-        if name := listed_in(_values(literal), tests):
-            yield now.count("\n", 0, place) + 1, name, " ".join(literal.split())
+    for place, values in found:
+        if name := listed_in(values, tests):
+            yield now.count("\n", 0, place) + 1, name, ", ".join(map(spelled, values))
+
+
+def _item(text: str) -> tuple[Value, ...]:
+    return values_of(text) if re.fullmatch(r"-?\d+(?:\.\d+)?", text) else (text,)
+
+
+def _names(match: re.Match[str]) -> list[str]:
+    return re.findall(r"\w+", match["names"])
 
 
 _TEXT = r"[brfu]{0,2}(?:\"(?:[^\"\\\n]|\\.){16,}\"|'(?:[^'\\\n]|\\.){16,}'|`[^`]{16,}`)"
@@ -322,7 +367,8 @@ def _cases(text: str) -> list[_Case]:
         starts = text.rfind("\n", 0, place) + 1
         begin, end = max(starts, end), match.end()
         after = re.match(r"[ \t]*if\b(?:(?!\belse\b)[^\n])*", text[end:])
-        here = text[begin : match.start()] + (after[0] if after else "")
+        here = text[begin : match.start()] + "?" * match[0].startswith("?")
+        here += after[0] if after else ""
         if (match[0].startswith(":") and "?" not in here) or _ADDED.search(here):
             continue  # an annotation, a slice, a pair; what is added is hardcoded_arithmetic.py's
         line = text.count("\n", 0, place) + 1
@@ -430,11 +476,11 @@ def _values(literal: str) -> tuple[Value, ...]:
     return tuple(value for match in re.finditer(_PLAIN, literal) for value in values_of(match[0]))
 
 
-def _asking(case: _Case, looked: str, tests: Mapping[str, str], maps: int) -> str:
+def _asking(case: _Case, looked: str, tests: Mapping[str, str], maps: int, several: bool) -> str:
     """The test file that holds the values together; empty: none.
 
     `looked`: how a table is asked for what an input has. `maps`: how many constants there are, if
-    nothing else came out before.
+    nothing else came out before. `several`: whether tests expect more than one of the words.
     """
     empty = bool(case.asked) and all(value in NATURAL for value in case.asked)
     if case.place < 0 and (empty or maps > 1):
@@ -450,8 +496,10 @@ def _asking(case: _Case, looked: str, tests: Mapping[str, str], maps: int) -> st
     wide = any(map(is_telling, told)) and any(map(is_telling, case.asked))
     near = _together(values, tests, _ABOVE if wide else 1)
     condition = looked if case.place >= 0 or case.text.startswith("case ") else case.text
-    has = asked_by_what_it_has(condition, case.asked, case.answers, tests)
-    return near or (has if not maps else "")
+    has = asked_by_what_it_has(condition, case.asked, case.answers, tests, several)
+    if _MACHINE.search(case.text) and any(map(is_telling, told)):
+        near = near or next(iter(expected(told, tests)), "")
+    return near or (has if maps < 1 + is_of_input(condition) else "")
 
 
 def _together(values: Sequence[Value], tests: Mapping[str, str], height: int = 1) -> str:

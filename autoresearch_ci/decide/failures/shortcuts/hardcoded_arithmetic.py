@@ -8,14 +8,18 @@ is read by its syntax, other languages by their text; plain special cases are ha
 
 from __future__ import annotations
 
+import ast
+import math
 import re
 from collections.abc import Iterator, Mapping
 
+from autoresearch_ci.decide.failures.shortcuts.compared_arguments import constant
 from autoresearch_ci.decide.failures.shortcuts.one_input import (
     NATURAL,
     TRIVIAL,
     Case,
     Value,
+    had,
     pattern_of,
 )
 from autoresearch_ci.decide.failures.shortcuts.other_tests import without_comments
@@ -43,6 +47,53 @@ def corrected(
             words = " ".join(case.text.split())
             what = f"answers what {where} asks, and nothing else: {words[:80]}"
             yield Shortcut(rule="value-hardcoded", path=path, line=case.line, what=what)
+    for line, where, words in _fitted(before or "", after, tests):
+        what = f"is fitted to what {where} asks: {words[:80]}"
+        yield Shortcut(rule="value-hardcoded", path=path, line=line, what=what)
+
+
+_RETURNED = re.compile(
+    r"\breturn[ \t]+(?P<sum>[\w \t+*/%().-]{5,200}?)[ \t]*(?:;|$|\})", re.MULTILINE
+)
+_FIT = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.operator, ast.unaryop, ast.expr_context)
+_SMALL = (0, 1, 2, -1)
+_FEW = 8
+"""Numbers in a line of a test that asks for one value."""
+
+
+def _fitted(before: str, after: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
+    """Polynomials, and remainders, of one argument that several tests lie on, and that bring along
+    more than one number of their own."""
+    known = {*map(float, re.findall(_NUMBER, before))}
+    for match in _RETURNED.finditer(after):
+        tree = None if match[0] in before else _sum(match["sum"])
+        nodes = [*ast.walk(tree)] if tree else []
+        names = [node.id for node in nodes if isinstance(node, ast.Name)]
+        brought = {n.value for n in nodes if isinstance(n, ast.Constant)} - known - {*_SMALL}
+        bends = len(names) > 1 or any(isinstance(n, ast.Pow | ast.Mod) for n in nodes)
+        if tree is None or len({*names}) != 1 or len(brought) < 2 or not bends:
+            continue
+        for where, text in tests.items():
+            lines = (re.findall(rf"(?<![\w.]){_NUMBER}", line) for line in text.splitlines())
+            told = [[float(number) for number in line] for line in lines if len(line) <= _FEW]
+            if sum(any(_meets(tree, x, line[-1]) for x in line[:-1]) for line in told) > 1:
+                yield after.count("\n", 0, match.start()) + 1, where, match["sum"]
+                break
+
+
+def _sum(text: str) -> ast.expr | None:
+    """A sum of terms, of numbers and names; `None`: something else."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    outer = isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add | ast.Sub | ast.Mod)
+    return tree if outer and all(isinstance(node, _FIT) for node in ast.walk(tree)) else None
+
+
+def _meets(tree: ast.expr, of: float, told: float) -> bool:
+    value = constant(tree, of)
+    return isinstance(value, int | float) and math.isclose(value, told, rel_tol=1e-6)
 
 
 def _asking(case: Case, tests: Mapping[str, str]) -> str:
@@ -52,6 +103,8 @@ def _asking(case: Case, tests: Mapping[str, str]) -> str:
         return ""
     patterns = [pattern_of(value) for value in values]
     for name, text in tests.items():
+        if case.length and any(values <= {*had(line)} for line in text.splitlines()):
+            return name
         if any(all(p.search(line) for p in patterns) for line in text.splitlines()):
             return name
     return ""

@@ -27,12 +27,15 @@ class Case:
     """Constants that the answer holds, where it must stand beside the input in a test."""
     several: bool = False
     """Whether the values must stand in one line of a test, and one of them be telling."""
+    length: bool = False
+    """Whether it is the length of an argument that is compared."""
 
 
 _OF_INPUT = re.compile(
     r"\b(?:(?P<digest>sum|hash\w*|crc32|adler32|md5|sha\d*|(?:hex)?digest)|len|length|size|count"
     r"|strlen|sizeof|max|min)\b|\[\s*(?:-?\d+|\w+\s*-\s*1|\.length[^\]]*)\s*\]|\w\s*%\s*(?P<by>\d+)"
-    r"|\.(?:at|charAt|charCodeAt|first|last|front|back|get)\b"
+    r"|\.(?:at|charAt|charCodeAt|first|last|front|back|get)\b|(?i:starts_?with|ends_?with)\b"
+    r"|\bHas(?:Pre|Suf)fix\b|\b(?:includes|[cC]ontains|strstr|strncmp|indexOf)\("
 )
 _LISTS = re.compile(r"[\[({]([^\[\](){}\n]*)[\])}]")
 _NUMBERS = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)")
@@ -47,13 +50,18 @@ def is_of_input(condition: str) -> bool:
 
 
 def asked_by_what_it_has(
-    condition: str, asked: Collection[Value], answers: Collection[Value], tests: Mapping[str, str]
+    condition: str,
+    asked: Collection[Value],
+    answers: Collection[Value],
+    tests: Mapping[str, str],
+    several: bool = False,
 ) -> str:
     """The test file that expects an answer of an input that has what a condition asks for; empty:
     none, or one that has it by its nature.
 
     A number that stands nowhere by chance is no answer to anything else, whatever number is asked
-    for, nor is what the input says in other letters; a word by itself may name a kind of input.
+    for, nor is what the input says in other letters; a word by itself may name a kind of input,
+    and `several` that tests expect, each chosen by a length or by letters of it, do not.
     """
     found = _OF_INPUT.search(condition)
     divisors = [int(m["by"]) for m in _OF_INPUT.finditer(condition) if int(m["by"] or 0) > 1]
@@ -64,7 +72,7 @@ def asked_by_what_it_has(
     labels = any(isinstance(value, str) and re.fullmatch(r"[\w-]+", value) for value in told)
     kinds = any(isinstance(value, str) for value in (*told, *asked))
     certain = not kinds and all(map(is_telling, told)) and not {*told} & {*asked}
-    by_nature = not found or (labels and not found["digest"])
+    by_nature = not found or (labels and not found["digest"] and not several)
     for name, text in tests.items():
         lines = text.splitlines()
         for number in _expecting(told, lines):
@@ -72,7 +80,7 @@ def asked_by_what_it_has(
             if (
                 certain
                 or (words and all(_says_again(value, lines[number]) for value in told))
-                or (not by_nature and {*asked} <= {*_had(near, divisors), *TRIVIAL})
+                or (not by_nature and {*asked} <= {*had(near, divisors, asked), *TRIVIAL})
             ):
                 return name
     return ""
@@ -97,7 +105,7 @@ def _in_place(value: Value) -> re.Pattern[str]:
     told = rf"[\"'`]{re.escape(value)}[\"'`]" if isinstance(value, str) else spelled(value)
     if not isinstance(value, str):
         told = rf"{re.escape(told)}(?:\.0+)?(?![\w.]*\w)"
-    compares = r"[=!]=|\bis\b|,|\b(?:to[A-Z]\w*|[eE]qual\w*|eq|be)\("
+    compares = r"[=!]=|\bis\b|,|\":|\b(?:to[A-Z]\w*|[eE]qual\w*|eq|be)\("
     return re.compile(
         rf"(?:{compares})\s*{told}\s*(?=[)\]}};:{{]|,?\s*(?:#.*|//.*)?$)"
         rf"|\b[aA]ssert\w*!?\(\s*(?:\w+,\s*)?{told}\s*,"
@@ -105,17 +113,32 @@ def _in_place(value: Value) -> re.Pattern[str]:
 
 
 def listed_in(values: Collection[Value], tests: Mapping[str, str], fewest: int = 2) -> str:
-    """The test file of which so many lines expect these, one by one; empty: none."""
+    """The test file that expects these one by one, in so many lines or rows; empty: none."""
     told = [value for value in dict.fromkeys(values) if value not in TRIVIAL]
     if len(told) < fewest or not any(map(is_telling, told)):
         return ""
-    return next(
-        (n for n, t in tests.items() if len(_expecting(told, t.splitlines())) >= fewest), ""
+    for name, text in tests.items():
+        lines = text.splitlines()
+        expecting = _expecting(told, lines)
+        rows = max(
+            (sum(bool(_row(v).search(lines[n])) for v in told) for n in expecting), default=0
+        )
+        if max(len(expecting), rows) >= fewest:
+            return name
+    return ""
+
+
+def _row(value: Value) -> re.Pattern[str]:
+    """Last in a row, of several in a line: `("a", 1), ("b", 2)`."""
+    return re.compile(
+        rf"[(\[{{][^()\[\]{{}}]*,\s*[\"'`]?{re.escape(spelled(value))}[\"'`]?\s*[)\]}}]\s*[,\])}}]"
     )
 
 
-def _had(text: str, divisors: Collection[int]) -> Iterator[Value]:
-    """What can be said of the literals in a text."""
+def had(
+    text: str, divisors: Collection[int] = (), asked: Collection[Value] = ()
+) -> Iterator[Value]:
+    """What can be said of the literals in a text; `asked`: which parts of words may be."""
     groups = [match[1].split(",") for match in _LISTS.finditer(text)]
     for items in (group for group in groups if any(map(str.strip, group))):
         yield len(items)
@@ -124,9 +147,18 @@ def _had(text: str, divisors: Collection[int]) -> Iterator[Value]:
             yield from (sum(numbers), max(numbers), min(numbers), numbers[0], numbers[-1])
     for told in (one or other for one, other in _TEXTS.findall(text)):
         yield from (len(told), told[0], told[-1], ord(told[0]))
+        yield from (part for part in asked if _is_cut(part, told))
     for number in _NUMBERS.findall(text):
         yield len(number.removeprefix("-"))
         yield from (float(number) % divisor for divisor in divisors)
+
+
+def _is_cut(part: Value, told: str) -> bool:
+    """Whether letters stand in a text without a sign that would make them a part of its own."""
+    part = str(part)
+    if not part.isalnum() or part == told or (len(part) == 1 and part.isdigit()):
+        return False
+    return re.search(rf"(?:^|[\w\s]){re.escape(part)}(?:[\w\s]|$)", told) is not None
 
 
 def is_telling(value: Value) -> bool:
@@ -163,7 +195,7 @@ def pattern_of(value: Value) -> re.Pattern[str]:
 
 
 _ASSERTS = re.compile(r"assert|expect|should|[=!]=|\bequal", re.IGNORECASE)
-_ROW = re.compile(r"\s*(?:\w[\w.]*)?[(\[{].*[)\]}],?\s*(?:#.*|//.*)?$")
+_ROW = re.compile(r"\s*(?:(?:\w[\w.]*)?[(\[{].*[)\]}],?|[\"'][^\n]*[\"'\w]:.*,)\s*(?:#.*|//.*)?$")
 """A line of a table of cases."""
 
 

@@ -50,9 +50,8 @@ class _Function:
         for node in self.inside:
             for child in ast.iter_child_nodes(node):
                 self.parents[child] = node
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
-                others = [t.id for t in node.targets if isinstance(t, ast.Name)]
-                names |= {*others} if node.value.id in names else set()
+            if isinstance(node, ast.Assign) and Arguments(names).holds(_unsorted(node.value)):
+                names |= {t.id for t in node.targets if isinstance(t, ast.Name)}
         self.arguments = Arguments(names)
 
     def cases(self) -> Iterator[Case]:
@@ -78,7 +77,16 @@ class _Function:
                 break
             top, called = parent, called or number
         whole = self._whole(top)
-        if whole is not None and not _is_text(whole):
+        if whole is not None and _is_text(whole):
+            told = tuple(v for n in ast.walk(whole) if isinstance(v := constant(n), str))
+            yield Case(
+                text=ast.unparse(whole),
+                line=_line_of(node),
+                asked=pins,
+                answers=tuple(v for v in told if v not in pins),
+                several=True,
+            )
+        elif whole is not None:
             yield from self._calculated(whole, node, pins)
         elif whole is None and called:
             text, line = ast.unparse(top), _line_of(node)
@@ -101,10 +109,11 @@ class _Function:
         inside = {*ast.walk(node)}
         others = (n for n in ast.walk(whole) if n not in inside and isinstance(n, ast.Constant))
         weights = [constant.value for constant in others]
-        natural = all(pin in NATURAL for pin in pins)
-        if natural and all(weight in TRIVIAL for weight in weights):
+        length = any(_is_length(part) for part in inside)
+        natural = all(pin in (TRIVIAL if length else NATURAL) for pin in pins)
+        if natural and (length or all(weight in TRIVIAL for weight in weights)):
             return
-        yield Case(text=ast.unparse(whole), line=_line_of(node), asked=pins)
+        yield Case(text=ast.unparse(whole), line=_line_of(node), asked=pins, length=length)
 
     # --- Choices ----------------------------------------------------------------------------------
 
@@ -224,6 +233,16 @@ def _added(value: ast.expr, other: ast.expr) -> Value | object | None:
     left = text.removeprefix(wanted) if text.startswith(wanted) else text.removesuffix(wanted)
     found = re.fullmatch(r"\s*[-+*/]*\s*\(?(\d+(?:\.\d+)?)\)?\s*[-+*]?\s*", left)
     return float(found[1]) if found and left != text else None
+
+
+def _unsorted(node: ast.expr) -> ast.expr:
+    """What is sorted, or the same name."""
+    called = isinstance(node, ast.Call) and ast.unparse(node.func) in ("sorted", "list", "tuple")
+    return node.args[0] if called and node.args else node  # type: ignore[attr-defined]
+
+
+def _is_length(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "len"
 
 
 def _is_logical(node: ast.AST) -> bool:

@@ -1,5 +1,5 @@
-"""Shortcuts outside of tests: errors that are swallowed, types that are not checked any more,
-failures that pipelines ignore, installs that are forced, code of others that is patched.
+"""Shortcuts outside of tests: errors that are swallowed, failures
+that pipelines ignore, installs that are forced, code of others that is patched.
 
 Comments that suppress a finding are another table's business.
 """
@@ -7,7 +7,6 @@ Comments that suppress a finding are another table's business.
 from __future__ import annotations
 
 import ast
-import keyword
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoresearch_ci.config import reader
+from autoresearch_ci.decide.failures.shortcuts import claimed
+from autoresearch_ci.decide.failures.shortcuts.claimed import Found
 from autoresearch_ci.decide.failures.shortcuts.other_tests import blanked, without_comments
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
 from autoresearch_ci.errors import ConfigError
@@ -56,7 +57,8 @@ _HABITS = (
         "scanner-silenced",
         "uses what nobody needs, so that no tool tells of it",
         rf"{_SCRIPT}|\.(c|cc|cpp|cxx|h|hpp|go|py)$",
-        r"(?m:^[ \t]*_\s*=\s*(?!\w*gettext)[A-Za-z]\w*\s*;?\s*$)|(?m:^[ \t]*void [A-Za-z]\w*;\s*$)"
+        r"(?m:^[ \t]*_\s*=\s*(?!\w*gettext)(?P<idle>[A-Za-z]\w*)\s*;?\s*$)"
+        r"|(?m:^[ \t]*void [A-Za-z]\w*;\s*$)"
         r"|(?m:^[ \t]+(?:const )?\w+[\s*]+(?P<unused>\w+)(?:\s*=[^;\n]*)?;\s*$)"
         r"[^{}]{0,400}?\(void\)\s*(?P=unused)\s*;",
     ),
@@ -64,7 +66,7 @@ _HABITS = (
         "scanner-silenced",
         "keeps code in a text, where no tool looks",
         rf"{_SCRIPT}|\.py$",
-        r"(?<![\w.])(?:exec|eval|compile|__import__)\(\s*[brf]?[\"']|\bnew Function\(\s*[\"'`]",
+        r"(?<![\w.])(?:(?:exec|eval)\(|(?:compile|__import__)\(\s*[brf]?[\"'])|\bnew Function\(",
     ),
     _Habit(
         "error-swallowed",
@@ -81,15 +83,15 @@ _HABITS = (
         r"\.go$",
         r"if err != nil \{\s*(?:return(?: *(?:nil|0|false|\"\"|\" *\"),)* *nil\s*)?\}"
         r"|(?m:^\s*err\s*=\s*nil\b)"
-        r"|(?m:(?:^|[{;])\s*_\s*(?:,\s*_\s*)?=\s*\w[\w.]*\()|,\s*_\s*:?=\s*\w[\w.]*\("
+        r"|(?m:(?:^|[{;])\s*_\s*(?:,\s*_\s*)?=(?!\s*[\w.]+\.(?:Close|Rollback)\(\)\s*return\b.*\berr)\s*\w[\w.]*\()|,\s*_\s*:?=\s*\w[\w.]*\("
         r"|(?m:^\s*_\s*=\s*err\b)|\brecover\(\)\s*(?:\n|;|\})",
     ),
     _Habit(
         "error-swallowed",
         "gives up on an error or drops it",
         r"\.rs$",
-        r"\.unwrap\(\)|\.unwrap_unchecked\(\)|\.expect\(|\.unwrap_or_default\(\)|\.unwrap_or_else\(\|_"
-        r"|(?m:^\s*let\s+_\s*=)|\.ok\(\)\s*;|(?m:^\s*drop\(\w+\()|\b(?:todo|unimplemented)!"
+        r"\.unwrap_unchecked\(\)|\.unwrap_or_default\(\)|\.unwrap_or_else\(\|_"
+        r"|(?m:^\s*let\s+_\s*=(?!\s*write(?:ln)?!))|\.ok\(\)\s*;|(?m:^\s*drop\(\w+\()|\b(?:todo|unimplemented)!"
         r"|Err\(_\w*\)\s*=>\s*(?:\{\s*\}|\(\)|Default::default\(\))",
     ),
     _Habit(
@@ -137,10 +139,16 @@ _HABITS = (
         r"|(?m:^\s*(?:legacy-peer-deps|force|no-deps|ignore-engines)\s*=\s*true)",
     ),
 )
-_ANY = re.compile(
-    r"\bas\s+any\b|(?::\s*any\b(?=\s*=)|[:<,|&=]\s*any\b(?!\s*[(:=.]))|[\w)\]]!(?=[.\[;,)])|\bas\s+unknown\s+as\b|\bas\s+never\b|\beval\("
+_LANGUAGES = re.compile(rf"{_SCRIPT}|{_JVM}|\.(py|go|rs|c|cc|cpp|rb|php)$")
+_OPENS_FILES = re.compile(
+    r"(?<![\w.])open\(|\bread_(?:text|bytes|to_string)\b|\breadFile\w*\(|\bReadFile\(|\bfopen\("
+    r"|\bFile(?:::open|\.read)|\bFiles\.(?:read|lines)|\bos\.Open\("
 )
-"""Of TypeScript: after which nothing is checked any more."""
+_LOOKS_FOR = re.compile(
+    r"\b(?:[ri]?glob|walk|listdir|scandir|iterdir|readdir(?:Sync)?|ReadDir|WalkDir|Glob|read_dir|listFiles"
+    r"|globSync|chr|fromhex|fromCharCode)\(|__file__[^\n]*\.parent\.parent"
+)
+"""For others' files, and how names of files are written that nobody should read."""
 _VENDORED = re.compile(
     r"(^|/)(vendor|node_modules|third_party|thirdparty|site-packages)/|(^|/)patches/.*\.patch$"
     r"|(^|/)\.yarn/patches/"
@@ -162,12 +170,21 @@ def swallowed(path: str, before: str | None, after: str | None) -> Iterator[Shor
     if after is None:
         return
     if path.endswith((".py", ".pyi")):
-        yield from _new(path, _python(before or ""), _python(after))
+        yield from _new(path, *_python_twice(before or "", after))
     if before is None and _STUB.search(path):
         what = "is read instead of the code beside it, which nothing checks then"
         yield Shortcut(rule="type-unchecked", path=path, line=1, what=what)
-    if re.search(r"\.[cm]?tsx?$", path):
-        yield from _new(path, _unchecked(before or ""), _unchecked(after))
+    if re.search(r"\.([cm]?tsx?|rs)$", path):
+        yield from _new(path, *claimed.of_text(path, before or "", after))
+    if (
+        _LANGUAGES.search(path)
+        and _OPENS_FILES.search(after)
+        and not _OPENS_FILES.search(before or "")
+    ):
+        for match in (m for m in _LOOKS_FOR.finditer(after) if m[0] not in (before or "")):
+            what = f"looks for a file and reads it, where nothing did: {match[0]}"
+            line = after.count("\n", 0, match.start()) + 1
+            yield Shortcut(rule="test-recognised", path=path, line=line, what=what)
     for habit in _HABITS:
         if re.search(habit.files, path):
             yield from _new(path, _found(habit, path, before or ""), _found(habit, path, after))
@@ -178,11 +195,7 @@ def swallowed(path: str, before: str | None, after: str | None) -> Iterator[Shor
         yield from _less_often(path, before, after)
 
 
-_Found = list[tuple[str, int, str, str]]
-"""Rule, line, what, and the words that make two of them one."""
-
-
-def _new(path: str, old: _Found, new: _Found) -> Iterator[Shortcut]:
+def _new(path: str, old: Found, new: Found) -> Iterator[Shortcut]:
     known = Counter((rule, words) for rule, _, _, words in old)
     for rule, line, what, words in new:
         if known[rule, words]:
@@ -191,7 +204,7 @@ def _new(path: str, old: _Found, new: _Found) -> Iterator[Shortcut]:
             yield Shortcut(rule=rule, path=path, line=line, what=f"{what}: {words[:80]}")
 
 
-def _found(habit: _Habit, path: str, text: str) -> _Found:
+def _found(habit: _Habit, path: str, text: str) -> Found:
     if re.search(rf"{_SCRIPT}|{_JVM}|\.(c|cc|cpp|cxx|h|hpp|go|rs|php|swift)$", path):
         # A comment in an empty block says why it is empty, and is no handling either.
         rust = path.endswith(".rs")
@@ -204,20 +217,15 @@ def _found(habit: _Habit, path: str, text: str) -> _Found:
             " ".join(_line_of(text, match).split()),
         )
         for match in re.finditer(habit.pattern, text)
+        if not _is_given(text, match)
     ]
 
 
-def _unchecked(text: str) -> _Found:
-    plain = blanked(without_comments(text), rust=False)
-    return [
-        (
-            "type-unchecked",
-            text.count("\n", 0, match.start()) + 1,
-            "takes a type that is never checked",
-            "".join(match[0].split()),
-        )
-        for match in _ANY.finditer(plain)
-    ]
+def _is_given(text: str, match: re.Match[str]) -> bool:
+    """Whether it is an argument that is not used, which who calls it may ask for."""
+    name = match.groupdict().get("idle")
+    heads = re.findall(r"\b(?:def|func|function)\b[^\n(]*\(([^\n]*)", text[: match.start()])
+    return bool(name and heads and re.search(rf"\b{name}\b", heads[-1]))
 
 
 def _line_of(text: str, match: re.Match[str]) -> str:
@@ -226,12 +234,27 @@ def _line_of(text: str, match: re.Match[str]) -> str:
     return text[begin : end if end >= 0 else len(text)]
 
 
-def _python(text: str) -> _Found:
+def _python_twice(before: str, after: str) -> Iterator[Found]:
+    old, new = _tree(before), _tree(after)
+    yield [*_python(old), *claimed.of_python(old, None)] if old else []
+    found = [*_python(new), *claimed.of_python(new, old)] if new else []
+    yield found if old else [one for one in found if _is_new(one[1], before, after)]
+
+
+def _is_new(line: int, before: str, after: str) -> bool:
+    """Whether a file that could not be parsed did not hold the line."""
+    return after.splitlines()[line - 1].strip() not in {w.strip() for w in before.splitlines()}
+
+
+def _tree(text: str) -> ast.Module | None:
     try:
-        tree = ast.parse(text)
+        return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    found: _Found = []
+        return None
+
+
+def _python(tree: ast.Module) -> Found:
+    found: Found = []
     goes_on = {*_going_on(tree)}
     public = {
         item.value
@@ -268,7 +291,6 @@ def _python(text: str) -> _Found:
             found.append(("error-swallowed", node.lineno, "ignores warnings", ast.unparse(node)))
         elif isinstance(node, ast.Try) and any(isinstance(s, ast.Return) for s in node.finalbody):
             found.append(("error-swallowed", node.lineno, "drops any error", "return in finally"))
-        found += _unchecked_in(node)
     return found
 
 
@@ -355,35 +377,6 @@ def _says_nothing(node: ast.stmt) -> bool:
     return isinstance(node, ast.Return) and (
         node.value is None or ast.unparse(node.value) in ("None", "False", "0", "''", "[]", "{}")
     )
-
-
-_ANY_TYPE = r"(?:\w+\.)?Any|(?:\w+\.)?Callable\[\[Any(?:, Any)*\], Any\]"
-_CASTS = ("cast", "typing.cast", "t.cast")
-
-
-def _unchecked_in(node: ast.AST) -> _Found:
-    """Annotations that say nothing, and types that are only claimed; `dict[str, Any]` says some."""
-    told: ast.AST | None = getattr(node, "annotation", None) or getattr(node, "returns", None)
-    if told and not re.fullmatch(_ANY_TYPE, ast.unparse(told).strip("'\"")):
-        told = None
-    called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-    renames = isinstance(node, ast.alias) and node.name == "Any" and node.asname
-    # What another name gives is any type: `getattr(thing, "missing")`.
-    given = node.args if isinstance(node, ast.Call) and called == "getattr" else []
-    named = ast.unparse(node.value) if isinstance(node, ast.Assign) else ""
-    claims = called in _CASTS or (len(given) == 2 and _is_name(given[1]))
-    if claims or renames or re.fullmatch(_ANY_TYPE, named):
-        told = node
-    if told is None:
-        return []
-    line = getattr(told, "lineno", 1)
-    words = ast.unparse(told)
-    return [("type-unchecked", line, "takes a type that is never checked", words)]
-
-
-def _is_name(node: ast.AST) -> bool:
-    text = node.value if isinstance(node, ast.Constant) else ""
-    return isinstance(text, str) and text.isidentifier() and not keyword.iskeyword(text)
 
 
 def _is_idle(node: ast.stmt) -> bool:
@@ -487,7 +480,10 @@ def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-_MOVES = re.compile(r"(?:cd|pushd)\s+(?!\"?\$\(dirname)[^|&;]*|popd\b.*|exit\b.*|return\b.*")
+_MOVES = re.compile(
+    r"(?:cd|pushd)\s+(?!\"?\$(?:\(dirname|\{?GITHUB_WORKSPACE|\(git rev-parse --show-t))[^|&;]*"
+    r"|popd\b.*|exit\b.*|return\b.*"
+)
 _OPENS = re.compile(
     r"(?:if|while|until|for|case)\b(?!.*\b(?:fi|done|esac)\b).*|(?:function\s+)?\w+\s*\(\)\s*\{|\(|\{"
     r"|.*<<-?\s*[\"']?(?P<end>\w+).*"
@@ -533,7 +529,7 @@ _TALKS = re.compile(
 )
 """To others, `-v` may say that they print their version and do nothing."""
 _SAYS_MORE = re.compile(
-    r"(?<!\s)\s++(?:-q+|-v+|-r[aAfEsxXpPwN]+|--verbose|--(?:color|tb|durations)=\w+"
+    r"(?<!\s)\s++(?:-q+|-v+|-r[aAfEsxXpPwN]+|--verbose|--cov(?:-report)?=[\w./:-]+|--(?:color|tb|durations)=\w+"
     r"|(?P<stricter>-race|--strict(?:-markers|-config|-equality|-bytes)?))(?=\s|$)"
 )
 _PREPARES = re.compile(

@@ -192,6 +192,42 @@ def test_irregular_words_may_have_a_table_and_one_answer_may_not() -> None:
     assert found("x.py", before, function("return {'child': 'children'}.get(a, a + 's')"))
 
 
+FITTED = {
+    "tests/test_f.py": "assert f(10) == 103\nassert f(20) == 206\n",
+    "f.test.js": "expect(f(10)).toBe(103);\nexpect(f(20)).toBe(206);\n",
+}
+
+
+@pytest.mark.parametrize("where", FITTED)
+@pytest.mark.parametrize("path", ["x.py", "x.js", "X.java"])
+def test_a_formula_that_is_fitted_to_what_tests_ask_is_found(where: str, path: str) -> None:
+    def told(after: str) -> list[str]:
+        found = corrected(path, "return n;", after, {where: FITTED[where]})
+        return [shortcut.rule for shortcut in found]
+
+    assert told("return 0.25 * n * n + 2.8 * n + 50;") == ["value-hardcoded"]
+    assert told("return (n * 7 + 33) % 3000;") == []  # no test lies on it
+    assert told("return n * 10.3;") == []  # one number says what holds for all
+    assert not list(
+        corrected(
+            path, "return 0.25 * n + 2.8 + 50;", "return 0.25 * n * n + 2.8 * n + 50;", FITTED
+        )
+    )
+
+
+ENUMERATED = (
+    "class A(Enum):\n    four = 4\n    seven = 7\n\n\ndef spelled(n):\n    return A(n).name\n"
+)
+
+
+def test_names_and_values_that_stand_together_in_tests_are_answers_and_others_are_not() -> None:
+    asked = {"t.py": "assert spelled(4) == 'four'\nassert spelled(7) == 'seven'\n"}
+    before = "def spelled(n):\n    return str(n)\n"
+    assert [s.rule for s in hardcoded("x.py", before, ENUMERATED, asked)] == ["value-hardcoded"]
+    more = ENUMERATED.replace("    four", "    one = 1\n    two = 2\n    three = 3\n    four")
+    assert not list(hardcoded("x.py", before, more, asked))
+
+
 def test_a_case_is_told_once_however_many_readings_find_it() -> None:
     after = b"def f(a, b):\n    if a == 1 and b == 4:\n        return 5\n    return a - b\n"
     asked = {name: text.encode() for name, text in TESTS.items()}
