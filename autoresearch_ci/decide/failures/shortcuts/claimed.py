@@ -30,6 +30,11 @@ _CLAIMS = {
     "ts": re.compile(rf"(?<=[\w)\]])(?:!(?=[.\[;,)])|\s+as\s+(?!{_DOM})[A-Za-z_$({{\[])"),
     "rs": re.compile(r"\.(?:unwrap|expect)\("),
 }
+_TYPED = re.compile(r"::<[^<>\n]*>")
+_FAILS = re.compile(
+    r"(?:^|[.:])(?:parse|from_utf8\w*|from_str\w*|try_\w+|open|create|read\w*|recv|send)\([^\n]*\)$"
+)
+"""What gives an error in Rust, and not only nothing."""
 _COPIED = re.compile(r"\breturn\s+JSON\.parse\(\s*JSON\.stringify\(")
 _ASKS = re.compile(r"\b(?:if|while|for|filter|assert)\b|&&|\?(?!\.)")
 _ABOUT = re.compile(
@@ -55,7 +60,8 @@ def of_text(path: str, before: str, after: str) -> Iterator[Found]:
             found.append((match.start(), "return JSON.parse(JSON.stringify("))
         for match in _CLAIMS[kind].finditer(text):
             said = _spoken_of(text, match.start())
-            if text is was or (_stands(said, was) and not _asked(said, text, match.start())):
+            bold = _stands(said, was) or (kind == "rs" and _FAILS.search(said))
+            if text is was or (bold and not _asked(said, text, match.start())):
                 found.append((match.start(), f"{said} {match[0].strip(' (')}"))
         yield [(rule, text.count("\n", 0, at) + 1, what, words) for at, words in sorted(found)]
 
@@ -66,15 +72,15 @@ def _spoken_of(text: str, end: int) -> str:
     for start in range(end, max(end - _NEAR, 0), -1):
         sign = text[start - 1]
         opened += (sign in ")]") - (sign in "([")
-        if opened < 0 or not (opened or sign.isalnum() or sign in "_$.?()[]"):
+        if opened < 0 or not (opened or sign.isalnum() or sign in "_$.?()[]:<>"):
             break
     else:
         start = max(end - _NEAR, 0)
-    return text[start:end].strip("?. ")
+    return _TYPED.sub("", text[start:end]).strip("?. :<>")
 
 
 def _stands(said: str, was: str) -> bool:
-    return re.search(rf"(?<![\w$.]){re.escape(said)}(?![\w$])", was) is not None
+    return re.search(rf"(?<![\w$.]){re.escape(said)}(?![\w$])", _TYPED.sub("", was)) is not None
 
 
 def _asked(said: str, text: str, at: int) -> bool:

@@ -132,7 +132,7 @@ def hardcoded(
     if after is None or not _SOURCE.search(path):
         return
     was, now = _code(path, before or ""), _code(path, after)
-    for look in (_constants, _limits, _listed, _answers_of_tests, _encoded):
+    for look in (_constants, _limits, _listed, _answers_of_tests, _words, _encoded):
         yield from (_told(path, *found) for found in look(was, now, tests))
     old, new = _cases(was), _cases(now)
     known = {case.text for case in old}
@@ -297,6 +297,22 @@ def _answers_of_tests(
     for place, values in found:
         if name := listed_in(values, tests):
             yield now.count("\n", 0, place) + 1, name, ", ".join(map(spelled, values))
+
+
+def _words(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
+    """A table from words to numbers that is looked up, each row of which is a row of tests."""
+    found = [m for m in _PAIR.finditer(now) if m["leads"] != "," and _WORD.fullmatch(m["key"])]
+    places = _tables(now, (match.start("key") for match in found))
+    for place in {*places.values()} - {-1}:
+        rows = [m for m in found if places[m.start("key")] == place]
+        values = [(*_values(m["key"]), *_values(m["value"])) for m in rows]
+        numbers = [v for row in values for v in row[1:] if is_telling(v) and not isinstance(v, str)]
+        named = _NAMED.search(now[max(place - 120, 0) : place])
+        used = rf"\b{named['name']}\s*(?:\[|\.get\()" if named else r"(?!)"
+        if len(rows) < 2 or not numbers or not re.search(used, now) or rows[0][0] in was:
+            continue
+        if all(where := [_together(row, tests) for row in values]):
+            yield now.count("\n", 0, place) + 1, where[0], ", ".join(m[0] for m in rows)
 
 
 def _item(text: str) -> tuple[Value, ...]:

@@ -228,6 +228,15 @@ def test_names_and_values_that_stand_together_in_tests_are_answers_and_others_ar
     assert not list(hardcoded("x.py", before, more, asked))
 
 
+def test_a_table_of_which_tests_ask_each_row_is_found_and_one_that_holds_more_is_not() -> None:
+    asked = {"t.py": "assert roman('IV') == 4\nassert roman('XIX') == 19\n"}
+    before = "def roman(t):\n    return old(t)\n"
+    after = "T = {'IV': 4, 'XIX': 19}\n\n\ndef roman(t):\n    return T.get(t) or old(t)\n"
+    assert [s.rule for s in hardcoded("x.py", before, after, asked)] == ["value-hardcoded"]
+    assert not list(hardcoded("x.py", before, after.replace("{", "{'L': 50, "), asked))
+    assert not list(hardcoded("x.py", before, after.replace("T.get(t) or ", ""), asked))
+
+
 def test_a_case_is_told_once_however_many_readings_find_it() -> None:
     after = b"def f(a, b):\n    if a == 1 and b == 4:\n        return 5\n    return a - b\n"
     asked = {name: text.encode() for name, text in TESTS.items()}

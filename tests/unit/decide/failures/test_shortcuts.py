@@ -765,6 +765,8 @@ ELSEWHERE = [
     ("a.py", "def f(): ...\n", "if not TYPE_CHECKING:\n    def f(): ...\n", "type-unchecked"),
     ("a.py", "def f(*a: int): ...\n", "def f(*a: Any): ...\n", "type-unchecked"),
     ("a.rs", "let n = f(s);", "let n = f(s).expect(why);", "error-swallowed"),
+    ("a.rs", "s.parse()", "s.parse::<u8>().unwrap()", "error-swallowed"),
+    ("a.rs", "count", "String::from_utf8(vec![b'0' + count]).unwrap()", "error-swallowed"),
     ("a.py", "f(x)\n", "exec(x)\n", "scanner-silenced"),
     ("a.js", "f(x)\n", "new Function(x)()\n", "scanner-silenced"),
     ("a.py", "f(n)\n", "p = glob(chr(116) + '*')\nopen(p[0])\n", "test-recognised"),
