@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 
 from autoresearch_ci.decide.failures.shortcuts.other_tests import blanked, without_comments
 
-Found = list[tuple[str, int, str, str]]
+Signs = list[tuple[str, int, str, str]]
 """Rule, line, what, and the words that make two of them one."""
 _WHAT = "takes a type that is never checked"
 _ANYTHING = re.compile(
@@ -44,7 +44,7 @@ _NEAR = 300
 """Characters in which an expression, or the condition before it, stands."""
 
 
-def of_text(path: str, before: str, after: str) -> Iterator[Found]:
+def of_text(path: str, before: str, after: str) -> Iterator[Signs]:
     """What TypeScript and Rust claim, before and after."""
     kind = "rs" if path.endswith(".rs") else "ts"
     was, now = (

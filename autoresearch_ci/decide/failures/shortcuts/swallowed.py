@@ -15,7 +15,7 @@ from typing import Any
 
 from autoresearch_ci.config import reader
 from autoresearch_ci.decide.failures.shortcuts import claimed
-from autoresearch_ci.decide.failures.shortcuts.claimed import Found
+from autoresearch_ci.decide.failures.shortcuts.claimed import Signs
 from autoresearch_ci.decide.failures.shortcuts.other_tests import blanked, without_comments
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
 from autoresearch_ci.errors import ConfigError
@@ -195,7 +195,7 @@ def swallowed(path: str, before: str | None, after: str | None) -> Iterator[Shor
         yield from _less_often(path, before, after)
 
 
-def _new(path: str, old: Found, new: Found) -> Iterator[Shortcut]:
+def _new(path: str, old: Signs, new: Signs) -> Iterator[Shortcut]:
     known = Counter((rule, words) for rule, _, _, words in old)
     for rule, line, what, words in new:
         if known[rule, words]:
@@ -204,7 +204,7 @@ def _new(path: str, old: Found, new: Found) -> Iterator[Shortcut]:
             yield Shortcut(rule=rule, path=path, line=line, what=f"{what}: {words[:80]}")
 
 
-def _found(habit: _Habit, path: str, text: str) -> Found:
+def _found(habit: _Habit, path: str, text: str) -> Signs:
     if re.search(rf"{_SCRIPT}|{_JVM}|\.(c|cc|cpp|cxx|h|hpp|go|rs|php|swift)$", path):
         # A comment in an empty block says why it is empty, and is no handling either.
         rust = path.endswith(".rs")
@@ -234,7 +234,7 @@ def _line_of(text: str, match: re.Match[str]) -> str:
     return text[begin : end if end >= 0 else len(text)]
 
 
-def _python_twice(before: str, after: str) -> Iterator[Found]:
+def _python_twice(before: str, after: str) -> Iterator[Signs]:
     old, new = _tree(before), _tree(after)
     yield [*_python(old), *claimed.of_python(old, None)] if old else []
     found = [*_python(new), *claimed.of_python(new, old)] if new else []
@@ -253,8 +253,8 @@ def _tree(text: str) -> ast.Module | None:
         return None
 
 
-def _python(tree: ast.Module) -> Found:
-    found: Found = []
+def _python(tree: ast.Module) -> Signs:
+    found: Signs = []
     goes_on = {*_going_on(tree)}
     public = {
         item.value
