@@ -35,6 +35,8 @@ _FAILS = re.compile(
     r"(?:^|[.:])(?:parse|from_utf8\w*|from_str\w*|try_\w+|open|create|read\w*|recv|send)\([^\n]*\)$"
 )
 """What gives an error in Rust, and not only nothing."""
+_IMPORTS = re.compile(r"[ \t]*(?:import|export)\b|[ \t]*[\w$]+ as [\w$]+,?[ \t]*$", re.MULTILINE)
+"""Where `as` gives another name."""
 _COPIED = re.compile(r"\breturn\s+JSON\.parse\(\s*JSON\.stringify\(")
 _ASKS = re.compile(r"\b(?:if|while|for|filter|assert)\b|&&|\?(?!\.)")
 _ABOUT = re.compile(
@@ -52,6 +54,7 @@ def of_text(path: str, before: str, after: str) -> Iterator[Signs]:
     )
     rule = "error-swallowed" if kind == "rs" else "type-unchecked"
     what = "gives up on an error or drops it" if kind == "rs" else _WHAT
+    known = set[str]()
     for text in (was, now):
         found = []
         for match in _ANYTHING.finditer(text) if kind == "ts" else ():
@@ -59,10 +62,14 @@ def of_text(path: str, before: str, after: str) -> Iterator[Signs]:
         for match in _COPIED.finditer(text) if kind == "ts" else ():
             found.append((match.start(), "return JSON.parse(JSON.stringify("))
         for match in _CLAIMS[kind].finditer(text):
+            if _IMPORTS.match(text, text.rfind("\n", 0, match.start()) + 1):
+                continue
             said = _spoken_of(text, match.start())
-            bold = _stands(said, was) or (kind == "rs" and _FAILS.search(said))
-            if text is was or (bold and not _asked(said, text, match.start())):
-                found.append((match.start(), f"{said} {match[0].strip(' (')}"))
+            words = f"{said} {match[0].strip(' (')}"
+            known.update([words] if text is was else ())
+            bold = words in known or _stands(said, was) or (kind == "rs" and _FAILS.search(said))
+            if words in known or (bold and not _asked(said, text, match.start())):
+                found.append((match.start(), words))
         yield [(rule, text.count("\n", 0, at) + 1, what, words) for at, words in sorted(found)]
 
 

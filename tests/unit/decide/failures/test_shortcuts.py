@@ -862,6 +862,8 @@ FINE = [
     ("a.ts", "f(e.target.value);", "f((e.target as HTMLInputElement).value);"),
     ("a.ts", "return b;", "if (typeof b === 'object' && b && 'id' in b) return b as User;"),
     ("a.ts", "f(x);", "const known = ['a', 'b'] as const;\nf(x);"),
+    ("a.ts", "import { a } from 'b';", "import { a as c } from 'b';"),
+    ("a.ts", "import {\n  a,\n} from 'b';", "import {\n  a as c,\n} from 'b';"),
     ("a.rs", "fn f() {}", "fn f() { let last = ends(s).pop().unwrap(); let _ = writeln!(out); }"),
     ("a.go", "f.Close()\nreturn err", '_ = f.Close()\nreturn fmt.Errorf("a: %w", err)'),
     ("a.py", "f()\n", "v = getattr(module, '__version__')\n"),
