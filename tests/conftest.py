@@ -30,6 +30,7 @@ from hypothesis import settings
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.flags import FLAGS
+from autoresearch_ci.execution.sandbox import users
 from tests import slow
 
 pytest.register_assert_rewrite("tests.faults.invariant")  # it asserts, and says what differs
@@ -95,7 +96,14 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """What a file's tests needed is given back: a fork copies the map of all our memory."""
+    """What a test's runs hold for as long as their process lives is given back.
+
+    Users of their own: there are some hundreds for all workers. What a file's tests needed: a fork
+    copies the map of all our memory.
+    """
+    while users._held:
+        users._held.pop().close()
+    users.spare.cache_clear()
     if nextitem is None or nextitem.path != item.path:
         gc.collect()
         if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's
@@ -157,6 +165,7 @@ OURS = ("autoresearch", ".git/autoresearch", ".git/refs/autoresearch")
 """What a run may write in a checkout, besides its branch, objects, and a line of info/exclude."""
 OUR_BRANCHES = (".git/refs/heads/autoresearch", ".git/logs/refs/heads/autoresearch")
 UNINTERESTING = (".git/objects", ".git/info/exclude")
+_CALM = ("-c", "protocol.file.allow=always", "-c", "maintenance.auto=false")
 FEW_PLUGINS = ("--env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1")
 """For commands that start pytest: half of what that costs are plugins that are installed here."""
 
@@ -170,7 +179,7 @@ class Repo:
     def git(self, *arguments: str, check: bool = True) -> str:
         """Run git as the user would; what it printed, without the final newline."""
         done = subprocess.run(
-            ["git", "-c", "protocol.file.allow=always", *arguments],
+            ["git", *_CALM, *arguments],
             cwd=self.path,
             env=GIT_ENVIRONMENT,
             check=False,
