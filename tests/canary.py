@@ -12,6 +12,7 @@ import codecs
 import os
 import subprocess
 import urllib.parse
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -43,15 +44,14 @@ def sightings(
     secrets: Iterable[str], *, roots: Sequence[Path] = (), texts: Iterable[str | bytes] = ()
 ) -> list[str]:
     """Where which form of a secret was seen: in files, their names, git objects, or `texts`."""
-    windows = [
-        (name, code[at : at + PIECE].encode())
-        for secret in secrets
-        for name, code in forms(secret).items()
-        for at in range(len(code) - PIECE + 1)
-    ]
+    windows: dict[bytes, set[str]] = defaultdict(set)
+    for name, code in (form for secret in secrets for form in forms(secret).items()):
+        for at in range(len(code) - PIECE + 1):
+            windows[code[at : at + PIECE].encode()].add(name)
     found = []
     for where, content in (*_given(texts), *_everything(roots)):
-        seen = {name for name, window in windows if window in content}
+        pieces = (content[at : at + PIECE] for at in range(len(content) - PIECE + 1))
+        seen = {name for piece in pieces if piece in windows for name in windows[piece]}
         found += [f"{name} in {where}" for name in sorted(seen)]
     return found
 

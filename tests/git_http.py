@@ -6,6 +6,7 @@ A refusal is spoken by a real pre-receive hook, so that git prints it as it woul
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import subprocess
 from collections.abc import Sequence
@@ -151,6 +152,13 @@ class Bare:
         return commit
 
 
+@functools.cache
+def _backend() -> str:
+    """Started by its own name, without a `git` before it."""
+    found = subprocess.run(["git", "--exec-path"], check=True, capture_output=True, text=True)
+    return f"{found.stdout.strip()}/git-http-backend"
+
+
 def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -241,7 +249,7 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 "REMOTE_ADDR": "127.0.0.1",
             }
             done = subprocess.run(
-                ["git", "http-backend"],
+                [_backend()],
                 check=False,
                 input=body,
                 env=environment,
