@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from autoresearch_ci.cli.main import run_cli
+from tests.conftest import FEW_PLUGINS
 from tests.contract.workflow_rules import workflow_problems
 from tests.messages_api import MessagesApi, Reply, calls, ends, text, tool
 
@@ -80,7 +81,7 @@ def here(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
 
 
 def init(*flags: str) -> int:
-    return run_cli(["init", "--yes", *flags])
+    return run_cli(["init", "--yes", *FEW_PLUGINS, *flags])
 
 
 def written(repo: Repo) -> Any:
@@ -466,32 +467,36 @@ def test_tests_that_take_no_time_and_a_finding_or_two_are_not_the_first_choice(
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("offer", "change", "told"),
     [
-        ({"seconds": 150.0}, "one run takes 2 minutes"),
-        ({"blind": True}, "the metric stays"),
-        ({}, ""),
+        ("the benchmark", {"seconds": 150.0}, "one run takes 2 minutes"),
+        ("the benchmark", {"blind": True}, "the metric stays"),
+        ("the benchmark", {}, ""),
+        # It ends before it has begun.
+        ("the benchmark", {"values": (0.3, 0.04, 0.3)}, "0.3 seconds are mostly the start"),
+        # A machine that makes all slower does not make the tests their own metric.
+        ("the time of the tests", {"values": (0.2,), "seconds": 3.5}, "0.2 seconds are mostly"),
+        ("the time of the tests", {"values": (0.2,), "seconds": 0.5}, ""),
     ],
 )
-def test_what_takes_minutes_or_sees_nothing_is_not_the_first_choice(
-    change: dict[str, Any], told: str
+def test_what_takes_minutes_sees_nothing_or_is_mostly_a_start_is_not_the_first_choice(
+    offer: str, change: dict[str, Any], told: str
 ) -> None:
     from autoresearch_ci.cli.init.choose_draft import _against
     from autoresearch_ci.cli.init.try_config import Trial
-    from autoresearch_ci.plan.config_draft import ConfigDraft
+    from autoresearch_ci.plan.config_draft import draft_of
+    from autoresearch_ci.plan.goals import usual_offers
+    from autoresearch_ci.plan.stack import stack_of
 
+    files = {**PYTHON, "bench.py": "import adding\n"}
+    stack = stack_of(files, lambda path: files[path].encode())
+    found = next(each for each in usual_offers(stack) if each.title.startswith(offer))
     facts: dict[str, Any] = dict.fromkeys(("scope", "values"), (3.0,))
     facts |= dict.fromkeys(("detectable", "guard_seconds", "guards", "minutes", "results"), 1)
     facts |= {"noise": "", "dollars": None, "blind": False, "seconds": 1.0, **change}
-    draft = ConfigDraft(goal="", scope=(), metric={"command": "x"}, guards=())
-    assert _against(draft, Trial(**facts)).startswith(told)
-    assert bool(_against(draft, Trial(**facts))) == bool(told)
-
-
-def test_a_benchmark_that_ends_before_it_has_begun_is_not_the_first_choice(here: Repo) -> None:
-    commit(here, {"bench.py": "import work\n", "work.py": BENCH["work.py"]})
-    assert init() == 0
-    assert written(here)["metric"]["name"] == "complexity"
+    why = _against(draft_of(found, stack, ()), Trial(**facts))
+    assert why.startswith(told)
+    assert bool(why) == bool(told)
 
 
 def test_a_setup_that_fails_is_tried_once_as_no_other_metric_helps(
@@ -500,19 +505,6 @@ def test_a_setup_that_fails_is_tried_once_as_no_other_metric_helps(
     commit(here, {**BENCH, "bench.py": "import work\n"})
     assert init("--set", "setup=[exit 3]") == 4
     assert capsys.readouterr().out.count("trying: ") == 1
-
-
-def test_a_machine_that_makes_all_slower_does_not_make_the_tests_their_own_metric(
-    here: Repo,
-) -> None:
-    slow = "import time\n\n\ndef test_add():\n    time.sleep(0.15)\n\n\n"
-    tests = f"{slow}{PYTHON['tests/test_add.py'].replace('test_add', 'test_sum')}"
-    commit(
-        here,
-        {**PYTHON, "conftest.py": "import time\n\ntime.sleep(3)\n", "tests/test_add.py": tests},
-    )
-    assert init() == 0
-    assert written(here)["metric"]["name"] == "complexity"
 
 
 def test_a_version_that_a_build_wrote_beside_the_sources_is_there_when_it_is_measured(
@@ -526,10 +518,11 @@ def test_a_version_that_a_build_wrote_beside_the_sources_is_there_when_it_is_mea
         ".gitignore": "_version.py\n",
     }
     commit(here, {**PYTHON, **files})
-    assert init("--set", "setup=[]") == 0
+    metric = ("--metric", "wc -c adding/*", "--set", "metric.extract={last_number: true}")
+    assert init(*metric, "--set", "setup=[]") == 0
     assert "guards" not in written(here), "nobody built it: the tests cannot be collected"
     here.write("adding/_version.py", "version = '1.0'\n")
-    assert init("--force") == 0
+    assert init(*metric, "--force") == 0
     assert written(here)["guards"][0]["junit"]
 
 
