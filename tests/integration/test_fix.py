@@ -194,25 +194,6 @@ def test_a_file_that_a_linter_is_told_to_leave_out_is_not_mended(
     assert "says what linters do not look at" in done.rows[1]["reason"]
 
 
-def test_tests_that_go_with_what_they_test_are_lost(repo: Repo, fix: Fix) -> None:
-    python(repo)
-    done = fix([{"description": "delete the subject", "files": {"calc.py": None}}])
-    assert done.column("status")[1:] == ["discard"]
-
-
-def test_tests_and_settings_of_tools_are_frozen(repo: Repo, fix: Fix) -> None:
-    python(repo)
-    cheats: list[Mapping[str, Any]] = [
-        {"edits": [{"path": "test_calc.py", "old": "== 3", "new": "== -1"}]},
-        {"files": {"conftest.py": "collect_ignore = ['test_calc.py']"}},
-        {"files": {"pyproject.toml": "[tool.ruff]\nselect=[]\n"}},
-    ]
-    done = fix([{"description": "x", **cheat} for cheat in cheats])
-    assert done.column("status")[1:] == ["discard"] * 3, done.told
-    for row, why in zip(done.rows[1:], ("holds tests", "steers", "steers"), strict=True):
-        assert why in row["reason"]
-
-
 def test_a_test_that_scope_names_may_be_mended_but_not_weakened(repo: Repo, fix: Fix) -> None:
     python(repo)
     weak = {"path": "test_calc.py", "old": "assert add(1, 2) == 3", "new": "assert add(1, 2)"}
@@ -222,19 +203,37 @@ def test_a_test_that_scope_names_may_be_mended_but_not_weakened(repo: Repo, fix:
     assert "[assertion-weakened]" in done.rows[1]["reason"]
 
 
-def test_a_suppression_is_no_repair(repo: Repo, fix: Fix) -> None:
+def test_no_cheat_is_a_repair(repo: Repo, fix: Fix) -> None:
+    """Three for each of the two failures: after that a failure is left alone."""
     python(repo)
-    quiet = {"path": "calc.py", "old": "import os", "new": "import os  # noqa: F401"}
-    done = fix([answer("quiet", quiet)])
-    assert done.column("status")[1:] == ["discard"]
-
-
-def test_a_repair_that_breaks_a_passing_test_is_refused(repo: Repo, fix: Fix) -> None:
-    python(repo)
-    both = {"path": "calc.py", "old": "a // 2", "new": "a // 3"}
-    done = fix([answer("add, and more", ADD, both)])
-    assert done.column("status")[1:] == ["discard"]
-    assert "test_half" in done.rows[1]["reason"]
+    cheats: dict[str, tuple[Mapping[str, Any], str]] = {
+        "breaks a passing test": (
+            {"edits": [ADD, {"path": "calc.py", "old": "a // 2", "new": "a // 3"}]},
+            "test_half",
+        ),
+        "tests go with what they test": ({"files": {"calc.py": None}}, ""),
+        "a test is frozen": (
+            {"edits": [{"path": "test_calc.py", "old": "== 3", "new": "== -1"}]},
+            "holds tests",
+        ),
+        "so is what pytest reads": (
+            {"files": {"conftest.py": "collect_ignore = ['test_calc.py']"}},
+            "steers",
+        ),
+        "so is what ruff reads": (
+            {"files": {"pyproject.toml": "[tool.ruff]\nselect=[]\n"}},
+            "steers",
+        ),
+        "a suppression": (
+            {"edits": [{"path": "calc.py", "old": "import os", "new": "import os  # noqa: F401"}]},
+            "",
+        ),
+    }
+    done = fix([{"description": what, **change} for what, (change, _) in cheats.items()])
+    assert done.column("status")[1:] == ["discard"] * len(cheats), done.told
+    for row, (_, why) in zip(done.rows[1:], cheats.values(), strict=True):
+        assert why in row["reason"], done.told
+    assert len(set(done.column("failure")[1:])) == 2
 
 
 def test_failures_that_a_repair_unmasks_are_told_apart_from_new_ones(repo: Repo, fix: Fix) -> None:
@@ -320,13 +319,11 @@ def test_a_test_that_fails_now_and_then_is_reported_and_not_repaired(
         "    assert number not in (0, 2, 5)\n"
     )
     python(repo, test_flaky__py=flaky)
-    done = fix(
-        [answer("add", ADD), answer("no import", IMPORT)],
-        *("--until-green", "--set", f'sandbox.write=["{count}"]'),
-    )
-    assert done.column("metric")[0] == "2", done.told
+    flags = ("--skip-lint", "--until-green", "--set", f'sandbox.write=["{count}"]')
+    done = fix([answer("add", ADD)], *flags)
+    assert done.column("metric")[0] == "1", done.told
     assert "test_now_and_then" not in "".join(done.column("failure"))
-    assert done.column("status")[1:] == ["keep", "keep"], done.told
+    assert done.column("status")[1:] == ["keep"], done.told
 
 
 def test_a_guard_that_fails_already_is_not_asked_and_one_that_holds_must_hold(
@@ -342,8 +339,12 @@ def test_a_guard_that_fails_already_is_not_asked_and_one_that_holds_must_hold(
 
 
 def test_only_what_is_asked_for_is_repaired(repo: Repo, fix: Fix) -> None:
-    python(repo)
-    done = fix([answer("add", ADD), answer("import", IMPORT)], "--skip-lint", "--until-green")
+    suite = "    - {category: test, command: grep -q good *.txt}\n"
+    repo.write(".github/autoresearch.yml", TARGET.format(category="lint") + suite)
+    repo.write("a.txt", "BAD\n")
+    repo.write("state.txt", "bad\n")
+    repo.commit("one of each")
+    done = fix([answer("good", state="good\n")], "--skip-lint", "--until-green")
     assert (done.code, done.column("metric")) == (0, ["1", "0"]), done.told
 
 
@@ -476,10 +477,10 @@ def test_without_a_key_the_tools_own_fixers_mend_what_they_can(repo: Repo, fix: 
 def test_what_the_machine_lacks_is_reported_and_not_repaired(repo: Repo, fix: Fix) -> None:
     needs = "import os\n\n\ndef test_secret():\n    assert os.environ['DEPLOY_TOKEN']\n"
     python(repo, test_env__py=needs)
-    done = fix([answer("add", ADD), answer("no import", IMPORT)], "--until-green")
+    done = fix([answer("add", ADD)], "--skip-lint", "--until-green")
     assert done.code == 1, done.told
     assert "environment" in done.out
-    assert len(done.rows) == 3
+    assert done.column("status") == ["baseline", "keep"]
 
 
 def test_a_suite_that_did_not_build_may_take_longer_once_it_does(repo: Repo, fix: Fix) -> None:
