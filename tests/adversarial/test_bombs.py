@@ -37,6 +37,7 @@ from autoresearch_ci.safety.untrusted_values import MetricError
 from tests.conftest import Repo, Run, Script
 from tests.forked import forked
 from tests.messages_api import MessagesApi, calls, submit, tool
+from tests.patience import promptly
 
 Tally = Callable[[str, int], None]
 GIB = 1 << 30
@@ -567,7 +568,7 @@ def test_a_message_of_many_parts_is_counted_in_bounded_time(tally: Tally) -> Non
     began = time.process_time()
     report = claude_says("\n".join(part % number for number in range(50_000)))
     assert report.tokens >= 7
-    assert time.process_time() - began < 4
+    assert time.process_time() - began < promptly(4)
     tally("bombs tried", 1)
 
 
@@ -585,7 +586,7 @@ def test_an_agents_output_is_read_in_bounded_time(output: str, tally: Tally) -> 
     began = time.process_time()
     assert claude_says(output).tokens == 0
     assert codex_says(output).message == ""
-    assert time.process_time() - began < 4
+    assert time.process_time() - began < promptly(4)
     tally("bombs tried", 1)
 
 

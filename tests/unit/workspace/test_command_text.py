@@ -89,13 +89,17 @@ def test_no_script_is_too_odd_to_be_read() -> None:
 
 
 def test_a_large_script_that_many_commands_start_is_looked_through_once() -> None:
-    script = "".join(f"x{n} = ['{n}', \"{n}\"]\n" for n in range(4000))
-    began = time.process_time()
-    command_text(["python a.py"], ["a.py"], lambda _: script.encode())
-    once = time.process_time() - began
-    for n in range(20):
-        command_text([f"python a.py {n}"], ["a.py"], lambda _: script.encode())
-    assert time.process_time() - began < 5 * once
+    def times_as_long(name: str) -> float:
+        """As one command, twenty-one of them."""
+        script = "".join(f"{name}{n} = ['{n}', \"{n}\"]\n" for n in range(4000)).encode()
+        began = time.process_time()
+        command_text(["python a.py"], ["a.py"], lambda _: script)
+        once = time.process_time() - began
+        for n in range(20):
+            command_text([f"python a.py {n}"], ["a.py"], lambda _: script)
+        return (time.process_time() - began) / once
+
+    assert min(map(times_as_long, "abcde")) < 5  # the machine may have other things to do
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch_ci.workspace.scope import Scope, build_scope
+from tests.patience import promptly
 
 EVERYTHING = Scope(include=["**"], frozen=["bench/run.sh", "program.md", "Straße/é.md"])
 
@@ -184,4 +185,4 @@ def test_a_hundred_thousand_paths_are_selected_in_about_a_second() -> None:
     paths = [f"src/pkg{number % 100}/mod{number}.py" for number in range(100_000)]
     start = time.process_time()
     assert len(scope.select(paths)) == 100_000
-    assert time.process_time() - start < 4  # a machine under load; some 0.7 s on an idle one
+    assert time.process_time() - start < promptly(2)  # some 0.7 s on an idle machine

@@ -8,6 +8,7 @@ import pytest
 
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.steering_files import STEERING_FILES, steered_tool
+from tests.patience import promptly
 
 
 def allowed(globs: list[str], path: str) -> bool:
@@ -74,4 +75,4 @@ def test_the_table_costs_microseconds_a_path() -> None:
     paths = [("src", f"pkg{number % 100}", f"mod{number}.py") for number in range(100_000)]
     start = time.process_time()
     assert not any(map(steered_tool, paths))
-    assert time.process_time() - start < 2  # a machine under load; some 0.3 s on an idle one
+    assert time.process_time() - start < promptly(1)  # some 0.3 s on an idle machine

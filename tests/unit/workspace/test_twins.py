@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from autoresearch_ci.workspace.scope import Scope, build_scope
+from tests.patience import promptly
 
 BENCH = "import sys, statistics\nsys.path.insert(0, 'src')\nimport numpy as np, work\n"
 
@@ -326,5 +327,5 @@ def test_a_hundred_thousand_files_cost_a_second_once_and_nothing_a_path() -> Non
     for number in range(100):
         assert scope.refusal(f"src/pkg1/lexer{number}.py") is None
         assert scope.refusal(f"src/new{number}/__init__.py") is None
-    assert time.process_time() - start < 0.5
-    assert first < 8  # a machine under load; some 2 s on an idle one
+    assert time.process_time() - start < promptly(0.5)
+    assert first < promptly(4)  # some 2 s on an idle machine
