@@ -85,20 +85,23 @@ class _Flags:
 def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """A subparser for each command, which is the module of that name.
 
-    With `words`, only those of them have flags: knowing the configuration takes most of the time
-    that a start takes.
+    With `words`, only those of them have flags, and where one of `_COMMANDS` comes first there is
+    no other: knowing the configuration takes most of the time that a start takes.
     """
+    first = next(iter(words or ()), "")
     parser: argparse.ArgumentParser = _Parser(
         prog="autoresearch-ci",
         description="Propose a change, measure it honestly, keep only what is really better.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (about, add) in _COMMANDS.items():
+    known = {first: _COMMANDS[first]} if first in _COMMANDS else _COMMANDS
+    for name, (about, add) in known.items():
         command = commands.add_parser(name, help=about, allow_abbrev=False)
         if words is None or name in words:
             add(_Flags(command))
-    _add_programs(commands, words)
+    if known is _COMMANDS:
+        _add_programs(commands, words)
     for name, command in commands.choices.items():
         if name not in _WITHOUT_CONFIGURATION and (words is None or name in words):
             _add_configuration(command, besides=_MEANINGLESS.get(name, ()))
