@@ -66,21 +66,28 @@ def _install_of_python(
         yield f"{pip} --upgrade pip"
     yield from (f"{pip} --group {name}" for name in groups[:2])
     told = " ".join((*extras, *groups, *names))
+    tox = _ini(read, "tox.ini")
+    inis = (_ini(read, "pytest.ini"), _ini(read, ".pytest.ini"), tox, setup)
     listed: list[str] = []
     if not re.search(r"test|dev", told):
-        listed = [*dict.fromkeys(_of_tools(data, _ini(read, "tox.ini"), setup))]
-        brought = any(re.match(r"pytest\b(?!-)", each) for each in listed)
+        listed = [*dict.fromkeys(_of_tools(data, tox, setup))]
+        known_lists = "\n".join(listed)
     else:
         lists = (*names, *(_DEPENDING if extras or groups else ()))
-        brought = any(_PYTEST.search(_content(read, path)) for path in lists)
-    if any(target.tool == "pytest" for target in targets) and not brought:
-        listed.append("pytest")
+        known_lists = "\n".join(_content(read, path) for path in lists)
+    if any(target.tool == "pytest" for target in targets):
+        asked = ("pytest", *_plugins(_pytest_settings(data, inis)))
+        listed += [name for name in asked if not _names(name, known_lists)]
     if listed:
         yield f"{pip} {' '.join(map(shlex.quote, listed))}"
 
 
-_PYTEST = re.compile(rb"(?m)(?:^|[\"'\s])pytest(?:-[a-z]+)*\s*(?:[\[<>=!~;\"',]|$)")
-"""As a requirement, or one that brings it along."""
+def _names(tool: str, lists: str) -> bool:
+    """Whether it is a requirement there; pytest also by a plugin, which brings it along."""
+    name = "pytest(?:-[a-z]+)*" if tool == "pytest" else re.escape(tool)
+    return bool(re.search(rf"(?m)(?:^|[\"'\s]){name}\s*(?:[\[<>=!~;\"',]|$)", lists))
+
+
 _DEPENDING = ("pyproject.toml", "setup.cfg", "setup.py")
 _EXTRAS_REQUIRE = "options.extras_require"
 _NAME = re.compile(r"[A-Za-z][\w.-]*(?:\[[\w,.-]+\])?(?:\s*[<>=!~]=?[\w.*, <>=!~-]+)?")
@@ -112,9 +119,70 @@ def in_the_checkout(install: Sequence[str], commands: Sequence[str]) -> list[str
     return ["python -m venv .venv", *own] if own != lines else lines
 
 
+_PLUGINS = {
+    "pytest-cov": r"--(no-)?cov\b",
+    "pytest-xdist": r"-n[ =]?(\d|auto|logical)|--(numprocesses|maxprocesses|dist)\b",
+    "pytest-timeout": r"--timeout\b|timeout(_\w+)? =",
+    "pytest-benchmark": r"--benchmark-",
+    "pytest-asyncio": r"--asyncio-|asyncio_\w+ =",
+    "pytest-django": r"--(ds|reuse-db|create-db|no-?migrations)\b|django_\w+ =",
+    "pytest-env": r"env =",
+    "pytest-mock": r"mock_\w+ =",
+    "pytest-rerunfailures": r"--(only-)?reruns?\b|reruns(_\w+)? =",
+    "pytest-retry": r"--retr(y|ies)\b",
+    "pytest-repeat": r"--(count|repeat-scope)\b",
+    "pytest-randomly": r"--randomly-",
+    "pytest-random-order": r"--random-order",
+    "pytest-socket": r"--(dis)?able-socket\b|--(disable|allow)-(socket|hosts|unix-socket)\b",
+    "pytest-split": r"--splits\b",
+    "pytest-instafail": r"--instafail\b",
+    "pytest-html": r"--(self-contained-)?html\b",
+    "pytest-mypy": r"--mypy\b",
+    "pytest-mypy-plugins": r"--mypy-(ini-file|same-process|only-local-stub|extension-hook)\b",
+    "pytest-ruff": r"--ruff\b",
+    "pytest-flake8": r"--flake8\b|flake8[-_]\w+ =",
+    "pytest-black": r"--black\b",
+    "pytest-isort": r"--isort\b",
+    "pytest-pylint": r"--pylint\b",
+    "pytest-doctestplus": r"--doctest-(plus|rst|only)\b|doctest_plus\w* =",
+    "pytest-remotedata": r"--remote-data\b|remote_data_strict =",
+    "pytest-codspeed": r"--codspeed\b",
+    "pytest-memray": r"--memray\b",
+    "pytest-run-parallel": r"--parallel-threads\b",
+    "syrupy": r"--snapshot-",
+    "xdoctest": r"--xdoctest\b",
+    "nbval": r"--nbval\b",
+}
+"""By what options and settings of pytest each is asked for, beside `-p NAME`; who does not have it
+is told of an unknown argument, or of nothing."""
+
+
+def _plugins(asked: str) -> Iterator[str]:
+    """Distributions that these options and settings of pytest take."""
+    for name, way in _PLUGINS.items():
+        module = name.removeprefix("pytest-").replace("-", "_")
+        if re.search(rf"(?im)(?<!\S)(-p ?(pytest_)?{module}\b|{way})", asked):
+            yield name
+    for line in re.findall(r"(?m)^required_plugins = (.+)$", asked):
+        yield from filter(_NAME.fullmatch, line.split())
+
+
+def _pytest_settings(data: dict[str, Any], inis: Sequence[ConfigParser]) -> str:
+    """Its options, and its other settings as `key =`, of which only names of plugins are told."""
+    pytest = _mapping(_mapping(data.get("tool")).get("pytest"))
+    sections = [pytest, _mapping(pytest.get("ini_options"))]
+    sections += [dict(ini[x]) for ini in inis for x in ("pytest", "tool:pytest") if x in ini]
+    lines = []
+    for section in sections:
+        for key, value in section.items():
+            told = " ".join(_strings(value) or str(value).split())
+            told = told if key in ("addopts", "required_plugins") else ""
+            lines.append(told if key == "addopts" else f"{key} = {told}")
+    return "\n".join(lines)
+
+
 _NEEDED = {
-    "pytest-cov": r"\bpytest\b.* --cov\b",
-    "pytest-benchmark": r" --benchmark-only\b",
+    **{name: rf"\bpytest\b.*(?<!\S)({way})" for name, way in _PLUGINS.items()},
     "asv": r"\basv run\b",
     **{tool: rf"(^|[\s'\"]){tool} " for tool in ("codespell", "mypy", "pyright", "ruff")},
     "mkdocs": r"\bmkdocs build\b",
@@ -130,11 +198,11 @@ def tool_commands(commands: Sequence[str]) -> Iterator[str]:
         yield f"python -m pip install --quiet {' '.join(names)}"
 
 
-def _content(read: ReadBytes, path: str) -> bytes:
+def _content(read: ReadBytes, path: str) -> str:
     try:
-        return read(path)
+        return read(path).decode("utf-8", errors="replace")
     except KeyError:
-        return b""
+        return ""
 
 
 def _toml(read: ReadBytes, path: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import re
 import shlex
 import statistics
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -102,7 +103,19 @@ def chosen(options: argparse.Namespace, place: Survey) -> tuple[ConfigDraft, Tri
         if not error.goal or not has_credentials(place.environment):
             raise
         return _of_model(error.goal, typed, place)
-    return _settled(place, drafts, typed)
+    return _with_what_it_needs(*_settled(place, drafts, typed), place)
+
+
+def _with_what_it_needs(
+    draft: ConfigDraft, trial: Trial | None, place: Survey
+) -> tuple[ConfigDraft, Trial | None]:
+    """Without the `setup` that has turned no test green, unless the metric needs it."""
+    if not place.bare or draft.guards or "setup" not in draft.more:
+        return draft, trial
+    more = {key: value for key, value in draft.more.items() if key != "setup"}
+    with suppress(ConfigError, BaselineError):
+        return _proved(replace(draft, more=more), place)
+    return draft, trial
 
 
 def _of_model(

@@ -125,7 +125,7 @@ def test_what_is_installed_is_for_tests_and_not_for_pages_or_another_python() ->
         ),
         (
             {"pyproject.toml": "[tool.pdm.dev-dependencies]\nt = ['pytest-xdist']\n"},
-            ["pytest-xdist pytest"],
+            ["pytest-xdist"],
         ),
         (
             {"pyproject.toml": "[dependency-groups]\ndev = ['pytest']\n"},
@@ -138,8 +138,31 @@ def test_what_is_installed_is_for_tests_and_not_for_pages_or_another_python() ->
             },
             ["-r requirements-develop.txt", "pytest"],
         ),
+        (
+            {
+                "requirements-test.txt": "pytest-xdist\n",
+                "tox.ini": "[pytest]\naddopts = --cov=a -ra\n  -n auto -p no:randomly "
+                "-p pytest_socket\ntimeout = 5\nfaulthandler_timeout = 9\n"
+                "required_plugins = pytest-order>=1\n",
+            },
+            [
+                "-r requirements-test.txt",
+                "pytest-cov pytest-timeout pytest-socket 'pytest-order>=1'",
+            ],
+        ),
+        (
+            {
+                "pyproject.toml": "[dependency-groups]\ntest = ['pytest']\n"
+                "[tool.pytest.ini_options]\naddopts = ['--benchmark-skip', '-m', 'not n 1']\n"
+                "asyncio_mode = 'auto'\n",
+            },
+            ["--upgrade pip", "--group test", "pytest-benchmark pytest-asyncio"],
+        ),
     ],
-    ids=["tox", "extra", "setuptools", "hatch", "poetry", "pdm", "group", "not listed"],
+    ids=[
+        *("tox", "extra", "setuptools", "hatch", "poetry", "pdm", "group", "not listed"),
+        *("plugins", "plugins of a table"),
+    ],
 )
 def test_what_tests_need_is_read_where_python_says_it(
     files: dict[str, str], installed: list[str]

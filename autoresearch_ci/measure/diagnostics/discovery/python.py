@@ -31,6 +31,7 @@ _SCRIPTS: tuple[tuple[str, ...], ...] = (
 _MYPY_ALONE = TOOLS["mypy"].command.removesuffix(" .")
 """Where its settings say what it looks at."""
 _LOOKED_AT = {"files", "packages", "modules"}
+_OWN = re.compile(rf"(?m)^({'|'.join(sorted(_LOOKED_AT))})\s*=")
 _PACKAGE_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini")
 _TEST = re.compile(r"(.*/)?(test_[^/]*|[^/]*_test)\.py")
 _IS_TESTED = re.compile(r"(?m)^\s*(async )?def test|^class \w*Test|\bTestCase\b")
@@ -52,16 +53,18 @@ def look(found: FoundHints) -> None:
     for tool, names in _FILES.items():
         for path in found.named(*names):
             folder = "" if tool == "pytest" else posixpath.dirname(path)
-            own = re.search(r"(?m)^(files|packages|modules)\s*=", found.text(path))
-            command = _MYPY_ALONE if tool == "mypy" and own else ""
+            own = tool == "mypy" and _OWN.search(found.text(path))
+            command = _MYPY_ALONE if own else ""
             found.add(tool, folder, f"{path}: is there", command)
     for path in found.named("pyproject.toml"):
         _look_at_pyproject(found, path)
     for path in found.named("tox.ini", "setup.cfg"):
         text = found.text(path)
         for tool, section in _SECTIONS.items():
-            if match := re.search(rf"(?m)^{section}", text):
-                found.add(tool, posixpath.dirname(path), f"{path}: {match[0]}")
+            if match := re.search(rf"(?m)^{section}(?P<own>(?:\n(?!\[).*)*)", text):
+                command = _MYPY_ALONE if tool == "mypy" and _OWN.search(match["own"]) else ""
+                reason = f"{path}: {match[0].splitlines()[0]}"
+                found.add(tool, posixpath.dirname(path), reason, command)
         found.mentions(text, path, posixpath.dirname(path))
     for path in found.named("noxfile.py", "tasks.py"):
         text = re.sub(r"[\"'],\s*[\"']", " ", found.text(path))  # argv lists

@@ -69,7 +69,8 @@ _OF_TESTS = ("pytest", "jest", "vitest", "node --test")
 
 
 def commands_in(text: str, launcher: str = "") -> Iterator[tuple[str, str]]:
-    """(tool, command that answers readably) for each known tool that a text starts.
+    """(tool, command that answers readably) for each known tool that a text starts or, where the
+    command is empty, names.
 
     What follows the tool stays, but for what would change its answer; where that depends on a
     variable, the tool's usual command is taken.
@@ -102,6 +103,8 @@ def _command(tool: str, launcher: str, words: str, rest: str) -> str:
         usual = usual or bool({"-p", "--package"} & {*own} or (own and own[0][0] != "-"))
     if usual:
         return adapter.command if not launcher else _launched(adapter.command, launcher)
+    if tool == "mypy" and all(word.startswith("-") for word in own):
+        return ""  # the name of what is installed, or its settings say what it looks at
     if tool == "unittest":
         if own[:1] == ["discover"]:  # which must be the first word
             words, own = f"{words} discover", own[1:]

@@ -56,6 +56,18 @@ def test_settings_that_say_what_is_looked_at_are_left_to_say_it() -> None:
     assert not commands(PYTHON)["mypy"].endswith(" .")
     bare = {"mypy.ini": "[mypy]\nstrict = True\n", "a.py": ""}
     assert commands(bare)["mypy"].endswith(" .")
+    own = {"setup.cfg": "[mypy]\nstrict = True\nfiles =\n  x\n[other]\n", "a.py": ""}
+    assert commands(own)["mypy"].endswith("-output")
+    other = {"tox.ini": "[mypy]\nstrict = True\n[flake8]\nfiles = x\n", "a.py": ""}
+    assert commands(other)["mypy"].endswith(" .")
+
+
+def test_a_tool_that_is_only_installed_says_nothing_of_what_it_looks_at() -> None:
+    tox = "[testenv:mypy]\ndeps =\n  mypy\n  types-x\ncommands =\n  mypy --strict natural tests\n"
+    files = {"tox.ini": tox, "pyproject.toml": "[tool.mypy]\nmypy_path = 'stubs'\n", "a.py": ""}
+    assert commands(files)["mypy"].endswith("--strict natural tests")
+    files["tox.ini"] = tox.partition("commands")[0]
+    assert commands(files)["mypy"].endswith(" .")
 
 
 def test_tests_without_settings_are_found_by_their_names() -> None:
