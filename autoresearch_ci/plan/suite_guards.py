@@ -79,7 +79,11 @@ def guard_of(target: Target) -> dict[str, Any]:
     command, report = target.command, ""
     if target.tool in _ASKED:
         words, report = _ASKED[target.tool]
-        command = f"{_ADDED.sub('', command)} {words}".strip()
+        command = _ADDED.sub("", command)
+        if target.tool == "node --test":  # which takes nothing behind the names of files
+            command = command.replace(" --test", f" --test {words}", 1)
+        else:
+            command = f"{command} {words}".strip()
     elif "{report}" in command:
         command, report = command.replace("{report}", f'"$PWD/{REPORT}"'), REPORT
     if target.folder:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from autoresearch_ci.measure.diagnostics.discovery.found import BYTES_LIMIT, FoundHints, short
@@ -42,11 +43,14 @@ def _look_at_package(found: FoundHints, path: str) -> None:
     if not isinstance(data, dict):
         return
     scripts = _scripts(data)
+    known = [*_known_tests(scripts)]
+    for tool, command in known:
+        found.add(tool, folder, f"{path} (test): {short(command)}", command)
     for name, line in scripts.items():
         found.mentions(line, f"{path} ({name})", folder)
     for key in ("dependencies", "devDependencies"):
         needed = data.get(key)
-        for tool in ("eslint", "jest", "vitest"):
+        for tool in ("eslint", *(("jest", "vitest") if not known else ())):
             if isinstance(needed, dict) and tool in needed:
                 found.add(tool, folder, f"{path}: depends on {tool}")
     part = _unknown_tests(scripts, "test", set())
@@ -55,13 +59,91 @@ def _look_at_package(found: FoundHints, path: str) -> None:
         found.add(NPM_TEST, folder, f"{path} (test): {short(part)}", _npm_test(scripts))
 
 
+def _known_tests(scripts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each runner that we know and the script `test` starts, with what this builds before."""
+    steps = [*_steps(scripts, "test", set())]
+    for tool in dict.fromkeys(tool for tool, _ in steps if tool):
+        first = next(at for at, (known, _) in enumerate(steps) if known == tool)
+        runs = [line for known, line in steps if known == tool]
+        before = [line for known, line in steps[:first] if not known]
+        yield tool, " && ".join((*dict.fromkeys(before), _asked(tool, runs)))
+
+
+def _steps(scripts: Mapping[str, str], name: str, seen: set[str]) -> Iterator[tuple[str, str]]:
+    """What a script does, but for checks: a runner of tests that we know and how it is started,
+    or no tool and what comes before it."""
+    if name in seen:
+        return
+    seen.add(name)
+    before = f"pre{name}"
+    if before in scripts and not _only_checks(scripts, before, set()):
+        yield "", f"npm run --silent {before}"
+    for part in _parts(scripts.get(name, "")):
+        another = _OTHER_SCRIPT.fullmatch(part)
+        if another and another[1] in scripts:
+            inner = [*_steps(scripts, another[1], {*seen})]
+            if any(tool for tool, _ in inner):
+                yield from inner
+            elif not _only_checks(scripts, another[1], set()):
+                yield "", f"npm run --silent {another[1]}"
+        elif tool := next((tool for tool, _ in commands_in(part) if tool in _SUITES), ""):
+            yield tool, part
+        elif not _is_check(part):
+            yield "", part if _IS_SHELL.match(part) else f"npx --no-install -c {shlex.quote(part)}"
+
+
+def _asked(tool: str, runs: Sequence[str]) -> str:
+    """All in one run: with the files that node is given, and else with the variables and settings
+    that all have, as which part of the tests a line is for is not known."""
+    words = [_WORDS.findall(line) for line in runs]
+    shared = [word for word in words[0] if all(word in each for each in words)]
+    variables = [word for word in shared if re.match(r"\w+=", word)]
+    if tool == "node --test":
+        told = [word for each in words for word in each[each.index("node") + 1 :]]
+        own = [word for word in told if word != "--test" and not _NODE_DROPPED.fullmatch(word)]
+        return " ".join((*variables, "node --test", TOOLS[tool].writes, *dict.fromkeys(own)))
+    settings = [set(_SETTINGS.findall(line)) for line in runs]
+    return " ".join((*variables, TOOLS[tool].command, *sorted(set.intersection(*settings))))
+
+
+def _parts(line: str) -> list[str]:
+    return [part for each in re.split(r"&&|\|\||;|\n", line) if (part := each.strip(" ()\t"))]
+
+
+def _is_check(part: str) -> bool:
+    """Whether it looks at files without running or building them."""
+    tools = [tool for tool, _ in commands_in(part)]
+    if "tsc" in tools and "noEmit" not in part:
+        return False
+    return bool(tools or _LINTS.match(part))
+
+
+def _only_checks(scripts: Mapping[str, str], name: str, seen: set[str]) -> bool:
+    """Also where there is no such script."""
+    if name in seen:
+        return True
+    seen.add(name)
+    return all(
+        _only_checks(scripts, another[1], seen)
+        if (another := _OTHER_SCRIPT.fullmatch(part)) and another[1] in scripts
+        else _is_check(part)
+        for part in _parts(scripts.get(name, ""))
+    )
+
+
+_SUITES = ("jest", "vitest", "node --test")
+_SETTINGS = re.compile(r"(?<=\s)(?:-c|--config|--root|--environment)[= ]\S+")
+_WORDS = re.compile(r"(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+")
+_NODE_DROPPED = re.compile(
+    r"--(?:watch|test-only|test-reporter\S*|experimental-test-coverage|test-cov\S*)"
+)
+_IS_SHELL = re.compile(r"(?:node|npm|npx|yarn|pnpm|cd|rm|mkdir|cp|mv|sh|bash|make|echo|\.|\w+=)\b")
+
+
 def _npm_test(scripts: Mapping[str, str]) -> str:
     """Without what comes after the tests (audits, uploads), and without linters and compilers that
     come before them: those are targets of their own, and a test is mended whatever they say."""
-    before = scripts.get("pretest", "")
-    for name in re.findall(r"\b(?:npm|yarn|pnpm) (?:run )?([\w:.-]+)", before):
-        before += f"\n{scripts.get(name, '')}"
-    needed = before and not any(commands_in(before))
+    needed = not _only_checks(scripts, "pretest", set())
     usual = TOOLS[NPM_TEST].command
     listed = _LISTED if _MOCHA.fullmatch(scripts.get("test", "").strip()) else ""
     if needed and "posttest" in scripts:
@@ -77,12 +159,18 @@ _MOCHA = re.compile(
 _LISTED = " -- --reporter spec"
 """Whatever its settings say: mocha's own list of tests."""
 
-_OTHER_SCRIPT = re.compile(r"(?:npm|pnpm|yarn|bun)(?: run)?(?: -s| --silent)* ([\w:.-]+)")
+_OTHER_SCRIPT = re.compile(
+    r"(?:(?:cross-env|\w+=\S+) )*(?:npm|pnpm|yarn|bun)(?: run)?(?: -s| --silent)* ([\w:.-]+)"
+)
+_LINTS = re.compile(
+    r"(?:npx |pnpm |yarn )?(?:prettier|biome|oxlint|oxfmt|standard|dprint|publint|attw|size-limit"
+    r"|knip|depcheck|madge|cspell|markdownlint(?:-cli2?)?|stylelint|tslint|vue-tsc|xo|remark"
+    r"|type-coverage|echo|true|date)\b"
+)
 _NO_TEST = re.compile(
-    r"(?:cd|pushd|echo|exit|true|rimraf|rm|mkdir|export|sleep"
-    r"|(?:npx |pnpm |yarn )?(?:prettier|biome|oxlint|oxfmt|standard|dprint|publint|attw|size-limit"
-    r"|knip|depcheck|madge|cspell|markdownlint(?:-cli2?)?|stylelint|tslint|vue-tsc"
-    r"|tsup|rollup|esbuild|webpack|unbuild|microbundle|bunchee|tshy|babel|swc|vite build))\b"
+    rf"{_LINTS.pattern}|(?:cd|pushd|echo|exit|true|rimraf|rm|mkdir|export|sleep"
+    r"|(?:npx |pnpm |yarn )?(?:tsup|rollup|esbuild|webpack|unbuild|microbundle|bunchee|tshy|babel"
+    r"|swc|vite build))\b"
 )
 """What prepares, builds, or looks at files without running them."""
 _HANDS_ON = re.compile(
@@ -98,7 +186,7 @@ def _unknown_tests(scripts: Mapping[str, str], name: str, seen: set[str]) -> str
     if name in seen:
         return ""
     seen.add(name)
-    for part in filter(None, (part.strip(" ()\t") for part in re.split(r"&&|\|\||;|\n", line))):
+    for part in _parts(line):
         another = _OTHER_SCRIPT.fullmatch(part)
         if another and another[1] in scripts:
             if unknown := _unknown_tests(scripts, another[1], seen):

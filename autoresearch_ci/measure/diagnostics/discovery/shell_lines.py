@@ -27,7 +27,8 @@ _STARTED = {
     "tsc": r"tsc",
     "eslint": r"eslint",
     "jest": r"jest",
-    "node --test": r"node --test",
+    "node --test": r"node(?: (?:-r|-C|--(?:require|import|(?:experimental-)?loader|conditions))"
+    r" \S+| -\S+)*? --test",
     "vitest": r"vitest(?: run)?",
     "cargo": r"cargo (?:clippy|check)",
     "cargo test": r"cargo test",

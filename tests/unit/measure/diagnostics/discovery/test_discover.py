@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -325,6 +326,65 @@ def test_tests_that_only_their_own_command_runs_are_asked_for_as_a_whole() -> No
     assert asked["new: node --test"].startswith("node --test --test-reporter=junit")
     assert "web: vitest" in asked
     assert not {"empty: npm test", "new: npm test", "web: npm test"} & set(asked)
+
+
+@pytest.mark.parametrize(
+    ("scripts", "tool", "asked"),
+    [
+        ({"test": "node --test --watch a.js"}, "node --test", "node --test {w} a.js"),
+        (
+            {"pretest": "npm run build", "test": "node --import tsx --test t/*.ts"},
+            "node --test",
+            "npm run --silent pretest && node --test {w} --import tsx t/*.ts",
+        ),
+        (
+            {
+                "test": "npm run lint && npm run build && npm run all",
+                "lint": "eslint . && prettier -c .",
+                "build": "tsc -p .",
+                "all": "c8 node --test --test-reporter=spec a.js && tsd && node --test b.js",
+            },
+            "node --test",
+            "npm run --silent build && node --test {w} a.js b.js",
+        ),
+        (
+            {"test": "rimraf out && cross-env A=1 NODE_OPTIONS='-r x' jest -c j.js -t x"},
+            "jest",
+            "npx --no-install -c 'rimraf out' && A=1 NODE_OPTIONS='-r x' npx --no-install jest {w} "
+            "-c j.js",
+        ),
+        (
+            {"test": "tsc --noEmit && vitest run && npm run b", "b": "vitest run --config b.js"},
+            "vitest",
+            "npx --no-install vitest run --reporter=json --outputFile={report}",
+        ),
+        (
+            {"test": "TZ=UTC npm run tz && jest --coverage", "tz": "date && jest tz.js"},
+            "jest",
+            "npx --no-install jest {w}",
+        ),
+        ({"test": "npm run test", "watch": "jest --watch"}, "jest", "npx --no-install jest {w}"),
+    ],
+)
+def test_a_runner_is_asked_as_the_script_test_asks_it_after_what_that_builds(
+    scripts: dict[str, str], tool: str, asked: str
+) -> None:
+    package = {"scripts": scripts, "devDependencies": {"vitest": "1"} if tool == "vitest" else {}}
+    told = commands({"package.json": json.dumps(package), "a.js": ""})
+    assert told[tool] == asked.replace("{w}", TOOLS[tool].writes)
+    assert not {"jest", "vitest", "node --test"} - {tool} & set(told)
+
+
+def test_a_runner_that_is_only_installed_is_none_where_the_script_test_starts_another() -> None:
+    package = {"scripts": {"test": "node --test"}, "devDependencies": {"jest": "1"}}
+    assert "jest" not in commands({"package.json": json.dumps(package), "a.js": ""})
+
+
+def test_a_compiler_that_writes_what_is_tested_is_no_check() -> None:
+    for compiler, flag in (("tsc -p x.json", ""), ("tsc --noEmit", " --ignore-scripts")):
+        package = {"scripts": {"pretest": compiler, "test": "tape out/*.js"}}
+        asked = commands({"package.json": json.dumps(package), "a.ts": ""})
+        assert asked["npm test"] == f"npm test --silent{flag}"
 
 
 def test_a_suite_as_a_whole_is_not_asked_where_tests_are_listed() -> None:
