@@ -19,7 +19,7 @@ def install_commands(
 ) -> Iterator[str]:
     known = frozenset(paths)
     if main in ("JavaScript", "TypeScript"):
-        yield from _install_of_node(known)
+        yield from _install_of_node(known, read)
     elif main == "Python":
         yield from _install_of_python(known, read, targets)
     elif main == "Rust":
@@ -30,11 +30,19 @@ def install_commands(
         yield f"{'./mvnw' if 'mvnw' in known else 'mvn'} -B -q test"
 
 
-def _install_of_node(known: frozenset[str]) -> Iterator[str]:
+def _install_of_node(known: frozenset[str], read: ReadBytes) -> Iterator[str]:
+    """By way of npx, as `corepack enable` writes beside node itself, and newer ones lack it."""
+    told = re.search(r'"packageManager"\s*:\s*"(\w+)@([\w.-]+)', _content(read, "package.json"))
+    own = {told[1]: told[2]} if told else {}
     if "pnpm-lock.yaml" in known:
-        yield "corepack enable && pnpm install --frozen-lockfile"
+        format_ = re.match(r"lockfileVersion: '?(\d)", _content(read, "pnpm-lock.yaml"))
+        version = own.get("pnpm") or {"5": "7", "6": "8"}.get(format_[1] if format_ else "", "10")
+        yield f"npx --yes pnpm@{version} install --frozen-lockfile"
+    elif "yarn.lock" in known and "yarn lockfile v1" in _content(read, "yarn.lock")[:200]:
+        yield "npx --yes yarn@1 install --frozen-lockfile --ignore-engines"
     elif "yarn.lock" in known:
-        yield "corepack enable && yarn install --immutable"
+        tool = f"@yarnpkg/cli-dist@{own.get('yarn', '4')}"
+        yield f"npx --yes --package={tool} yarn install --immutable"
     elif {"package-lock.json", "npm-shrinkwrap.json"} & known:
         yield "npm ci"
     elif "package.json" in known:
@@ -42,7 +50,8 @@ def _install_of_node(known: frozenset[str]) -> Iterator[str]:
 
 
 _REQUIREMENTS = re.compile(
-    r"(requirements[/_.-]?)?(dev|tests?)[\w.-]*(?<!\d)\.txt|requirements\.txt"
+    r"(requirements/)?(requirements[/_.-]?)?(dev|tests?)[\w.-]*(?<!\d)\.txt"
+    r"|(requirements/|tests?/)?requirements\.txt"
 )
 """Not those of pages or releases, nor of another version of Python, as in `tests39`."""
 _EXTRAS = ("test", "tests", "testing", "dev", "develop", "development")
@@ -103,12 +112,17 @@ def _of_tools(data: dict[str, Any], tox: ConfigParser, setup: ConfigParser) -> I
     for env in (_mapping(envs.get(name)) for name in ("default", "hatch-test", "test")):
         told += _strings(env.get("dependencies")) + _strings(env.get("extra-dependencies"))
     pdm, poetry = (_mapping(tool.get(name)) for name in ("pdm", "poetry"))
-    for listed in _mapping(pdm.get("dev-dependencies")).values():
+    for listed in _for_tests(pdm.get("dev-dependencies")):
         told += _strings(listed)
-    for group in (poetry, *map(_mapping, _mapping(poetry.get("group")).values())):
+    for group in (poetry, *map(_mapping, _for_tests(poetry.get("group")))):
         told += _mapping(group.get("dev-dependencies"))
         told += [] if group is poetry else _mapping(group.get("dependencies"))
     yield from (line.strip() for line in told if _NAME.fullmatch(line.strip()))
+
+
+def _for_tests(groups: object) -> list[Any]:
+    """Without those that are for pages and releases."""
+    return [of for name, of in _mapping(groups).items() if not re.match(r"docs?|releas", name)]
 
 
 def in_the_checkout(install: Sequence[str], commands: Sequence[str]) -> list[str]:
