@@ -97,6 +97,20 @@ def installing(draft: ConfigDraft, stack: Stack) -> ConfigDraft:
     return replace(draft, more={**draft.more, "setup": lines})
 
 
+def of_built(draft: ConfigDraft, stack: Stack) -> ConfigDraft:
+    """With a build before tests of JavaScript, which may be of what it writes."""
+    commands = {str(guard["command"]) for guard in draft.guards if "metric" not in guard}
+
+    def built(each: Mapping[str, Any]) -> Mapping[str, Any]:
+        command = str(each.get("command", ""))
+        tests = any(known in command for known in commands) and "build" in stack.scripts
+        if not tests or re.search(r"\bbuild\b", command):
+            return each
+        return {**each, "command": f"npm run --silent build && {command}"}
+
+    return replace(draft, metric=built(draft.metric), guards=tuple(map(built, draft.guards)))
+
+
 def of_tests_alone(draft: ConfigDraft, stack: Stack) -> ConfigDraft:
     """Where its guard is a script `test` that lints as well: a linter that got stricter is no
     broken test."""

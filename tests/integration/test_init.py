@@ -252,6 +252,33 @@ def test_a_linter_that_fails_beside_the_tests_leaves_them_as_the_guard(here: Rep
     assert written(here)["guards"] == [{"command": "npx --no-install uvu"}]
 
 
+@pytest.mark.parametrize("listed", [True, False], ids=["committed", "not there"])
+def test_tests_of_what_a_build_writes_are_a_guard_that_builds_first(
+    here: Repo, *, listed: bool
+) -> None:
+    if not shutil.which("npm"):
+        pytest.skip("no npm here")
+    package = (
+        '{"type": "module", "scripts": {"build": "cp index.js built.js", "test": "node --test"}}'
+    )
+    tests = NODE["test/add.test.js"].replace("../index.js", "../built.js")
+    files = {**NODE, "package.json": package, "test/add.test.js": tests}
+    commit(here, {**files, "built.js": NODE["index.js"]} if listed else files)
+    scope = ("--scope", "index.js", "--metric", "wc -c < index.js")
+    assert init(*scope, "--set", "metric.extract={last_number: true}") == 0
+    (guard,) = written(here)["guards"]
+    assert guard["command"].startswith("npm run --silent build && node --test ")
+
+
+def test_a_guard_that_does_not_need_the_scope_is_told(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(here, BENCH)
+    assert init("--guard", "python -c 'print(1)'") == 0
+    assert "warning: the guard passes without the files in scope" in capsys.readouterr().out
+    assert "# warning: the guard passes" in (here.path / CONFIG).read_text()
+
+
 @pytest.mark.parametrize(
     ("metric", "what"),
     [
@@ -493,7 +520,8 @@ def test_what_takes_minutes_sees_nothing_or_is_mostly_a_start_is_not_the_first_c
     found = next(each for each in usual_offers(stack) if each.title.startswith(offer))
     facts: dict[str, Any] = dict.fromkeys(("scope", "values"), (3.0,))
     facts |= dict.fromkeys(("detectable", "guard_seconds", "guards", "minutes", "results"), 1)
-    facts |= {"noise": "", "dollars": None, "blind": False, "seconds": 1.0, **change}
+    facts |= {"noise": "", "dollars": None, "blind": False, "unguarded": False, "seconds": 1.0}
+    facts |= change
     why = _against(draft_of(found, stack, ()), Trial(**facts))
     assert why.startswith(told)
     assert bool(why) == bool(told)

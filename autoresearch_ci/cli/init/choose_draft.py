@@ -19,6 +19,7 @@ from autoresearch_ci.cli.init.questions import Asks, Questions
 from autoresearch_ci.cli.init.try_config import (
     LONGEST,
     SLOW,
+    UNGUARDED,
     Trial,
     refuse_dangerous,
     surveyed,
@@ -36,6 +37,7 @@ from autoresearch_ci.plan.config_draft import (
     ConfigDraft,
     draft_of,
     installing,
+    of_built,
     of_fewer_failures,
     of_nothing,
     of_tests_alone,
@@ -367,6 +369,7 @@ def _eased(
     script = drafts[0].guards[0]["command"]
     ways = {
         of_tests_alone: f"of {script} only the tests are the guard",
+        of_built: f"the code is built before {script}",
         of_fewer_failures: f"the guard is that no more tests fail than now in {script}",
         of_nothing: "no guard, so nothing says what a change breaks: autoresearch-ci fix mends the "
         "tests, and init --force looks again",
@@ -418,6 +421,8 @@ def _explained(draft: ConfigDraft, why: Sequence[str], trial: Trial | None) -> C
     told = [draft.reasons.get("metric", ""), *why]
     if trial and trial.blind:
         told.append(f"warning: {trial.blindness}")
+    if trial and trial.unguarded:
+        told.append(f"warning: {UNGUARDED}")
     if trial and trial.detectable > _NOISY:
         told.append(
             f"warning: gains below {trial.detectable:.0%} were not seen in its noise where it was "
@@ -442,10 +447,17 @@ def _proved(
         print(defuse(f"trying: {config.metric.command}"))
         try:
             trial = tried(config, context, place.environment, place.stop, longest)
-            return _with_all_results(draft, trial), trial
         except BaselineError as error:
             if _LOOPBACK not in str(error) or "network" in draft.more.get("sandbox", {}):
                 raise
+        else:
+            built = of_built(draft, place.stack)
+            if (trial.blind or trial.unguarded) and built != draft and not draft.told_guards:
+                with suppress(BaselineError):
+                    found, again = _proved(built, place, longest)
+                    if again and not (again.blind or again.unguarded):
+                        return found, again
+            return _with_all_results(draft, trial), trial
     box = {**draft.more.get("sandbox", {}), "network": "loopback"}
     return _proved(replace(draft, more={**draft.more, "sandbox": box}), place, longest)
 

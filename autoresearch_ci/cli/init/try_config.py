@@ -62,6 +62,8 @@ class Trial:
     """That they cost with Claude, about; `None`: its price is not known."""
     blind: bool
     """Whether the metric is the same when every file in scope is gone."""
+    unguarded: bool
+    """Whether the guards of their own pass then, too."""
     results: int
     """That `score bench` found; 0: the metric is another one."""
 
@@ -77,6 +79,8 @@ class Trial:
             yield "warning: no guard, so nothing says what a change breaks: --guard CMD"
         if self.blind:
             yield f"warning: {self.blindness}"
+        if self.unguarded:
+            yield f"warning: {UNGUARDED}"
         cost = "" if self.dollars is None else f"; with Claude about ${self.dollars:.2f}"
         yield f"{iterations} iterations: about {max(1, round(self.minutes))} min{cost}"
         if len(self.scope) > MANY_FILES:
@@ -89,6 +93,12 @@ class Trial:
         """What `blind` means, in words."""
         files = "the file" if len(self.scope) == 1 else f"all {len(self.scope)} files"
         return f"the metric stays the same without {files} in scope: no change there can better it"
+
+
+UNGUARDED = (
+    "the guard passes without the files in scope, too: it tests something else, as what was built "
+    "or installed before"
+)
 
 
 def refuse_dangerous(config: Config) -> None:
@@ -128,6 +138,7 @@ def tried(
         _refuse_reached(config, found.values)
         scope = tuple(context.scope.select(context.files))
         blind = _is_blind(bench, policy, found, scope)
+        unguarded = _is_unguarded(bench, config, found, scope)
     size = sum(context.repository.size(context.files[path]) for path in scope)
     seconds = sum(run.seconds for run in found.runs) / len(found.runs)
     return Trial(
@@ -141,6 +152,7 @@ def tried(
         minutes=_minutes(config, found, seconds),
         dollars=_dollars(config.claude, size, config.iterations),
         blind=blind,
+        unguarded=unguarded,
         results=int(found.runs[-1].numbers.get("results", 0)),
     )
 
@@ -160,6 +172,16 @@ def _is_blind(bench: Bench, policy: Policy, found: Baseline, scope: Sequence[str
     usual, width = statistics.median(found.values), _detectable(found, policy)
     same = min(max(3 * width, _DRIFT), _FAR) if width else 0.0
     return abs(run.value - usual) <= same * abs(usual)
+
+
+def _is_unguarded(bench: Bench, config: Config, found: Baseline, scope: Sequence[str]) -> bool:
+    """Of guards that watch no number, nor run what is measured anyway."""
+    own = [g for g in config.guards if not g.metric and g.command != config.metric.command]
+    subject = Subject(changes=dict.fromkeys(scope), iteration=0)
+    return bool(own) and not any(
+        run.failed
+        for run in bench.guards.run(subject, found.knowledge, found.runs[-1], numbers=False).runs
+    )
 
 
 def _refuse_reached(config: Config, values: Sequence[float]) -> None:
