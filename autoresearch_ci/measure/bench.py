@@ -153,7 +153,7 @@ class Bench:
             self._commands.logs.write()
             if result.exit_code:
                 raise SetupFailed(
-                    f"the setup command failed with exit code {result.exit_code}: {command}\n"
+                    f"the setup command failed with {result.reason} ({command})\n"
                     "usually: it needs a variable or a folder that measured code does not get; "
                     "see `env`, `pass_env` and `share` in the configuration.\n"
                     f"{self.hints(result.tail, setup=True)}"

@@ -343,7 +343,7 @@ def complexity(stack: Stack) -> Iterator[Offer]:
             "direction": "minimize",
         }
         goal = "Lower the cyclomatic complexity"
-        yield _offer(stack, "complexity", goal, metric, f"{stack.files} {stack.main} files")
+        yield _offer(stack, "complexity", goal, metric, stack.counted)
 
 
 def marks(stack: Stack) -> Iterator[Offer]:
@@ -355,7 +355,7 @@ def marks(stack: Stack) -> Iterator[Offer]:
             "target": 0,
         }
         goal = "Do what TODO and FIXME ask for, instead of removing the words"
-        yield _offer(stack, "TODO marks", goal, metric, f"{stack.files} {stack.main} files")
+        yield _offer(stack, "TODO marks", goal, metric, stack.counted)
 
 
 def docstrings(stack: Stack) -> Iterator[Offer]:
@@ -366,7 +366,7 @@ def docstrings(stack: Stack) -> Iterator[Offer]:
             "direction": "maximize",
         }
         goal = "Document public names with what a reader needs to know"
-        yield _offer(stack, "documented names", goal, metric, f"{stack.files} Python files")
+        yield _offer(stack, "documented names", goal, metric, stack.counted)
 
 
 def readability(stack: Stack) -> Iterator[Offer]:

@@ -125,6 +125,12 @@ class Stack:
         return self.languages[0] if self.languages else ""
 
     @property
+    def counted(self) -> str:
+        """The files of the scope, in words."""
+        of = f"{self.main} " if self.main in MANIFESTS else ""
+        return f"{self.files} {of}file{'' if self.files == 1 else 's'}"
+
+    @property
     def is_of_node(self) -> bool:
         return self.main in ("JavaScript", "TypeScript")
 
@@ -140,7 +146,7 @@ def stack_of(paths: Iterable[str], read: ReadBytes) -> Stack:
     main = languages[0] if languages else ""
     own = {"docs": list(pages), "prompts": list(prompts), **sources}.get(main, [])
     if main == "TypeScript":
-        own = sorted([*own, *sources["JavaScript"]])
+        own = _sources(known, _ends(main))
     tests = tuple(_test_globs(known, _ends(main)))
     package = _json(read, "package.json")
     scripts = _texts(package.get("scripts"))
@@ -231,7 +237,9 @@ _MOST = 0.8
 
 def _tops(paths: Sequence[str], *, whole: bool) -> list[str]:
     """The folders of most files. `whole`: of all, as the root is a package like any other."""
-    tops = Counter(_top(path) for path in paths)
+    tops = Counter(map(_top, paths))
+    if inner := {top for top in tops if posixpath.dirname(top) in tops.keys() - {""}}:
+        tops = Counter(posixpath.dirname(top) if top in inner else top for top in map(_top, paths))
     if not whole and len(tops) > 1 and 3 * tops[""] < len(paths):
         del tops[""]
     wanted: list[str] = []

@@ -175,7 +175,7 @@ def _refuse_existing(root: Path, paths: Iterator[str]) -> None:
 
 def _found(stack: Stack) -> Iterator[str]:
     languages = ", ".join(stack.languages[:4]) or "no language that is known"
-    yield f"found: {languages}; {stack.files} files in {' '.join(stack.scope) or 'no scope'}"
+    yield f"found: {languages}; {stack.counted} in {' '.join(stack.scope) or 'no scope'}"
     for target in stack.checks.targets:
         where = f" in {target.folder}" if target.folder else ""
         yield f"  {target.tool}{where} ({target.reasons[0]})"

@@ -32,6 +32,11 @@ from autoresearch_ci.execution.telling_line import telling_line
         ),
         ("make: *** [Makefile:2: all] Error 1\n", "make: *** [Makefile:2: all] Error 1"),
         (
+            "npm error npx canceled due to missing packages\n"
+            "npm error A complete log of this run can be found in: /tmp/a.log\n",
+            "npm error npx canceled due to missing packages",
+        ),
+        (
             "error[E0425]: cannot find value `x`\n --> src/a.rs:1:1\nerror: could not compile\n",
             "error[E0425]: cannot find value `x`",
         ),

@@ -89,12 +89,14 @@ def test_each_stack_is_recognised(
 ) -> None:
     found = stack(files)
     assert (found.main, found.scope[0]) == (main, scope)
+    assert found.counted.endswith("file" if found.files == 1 else "files")
     assert found.install[:1] == ((install,) if install else ())
 
 
 def test_what_is_installed_is_for_tests_and_not_for_pages_or_another_python() -> None:
     names = ("requirements.txt", "requirements-tests39.txt", "requirements-docs.txt")
     names += ("requirements/testing.txt", "requirements-dev.txt", "dev.requirements.txt")
+    names += ("tests/requirements.txt",)
     files = {"a.py": "", "test_a.py": "def test_a(): 1", **dict.fromkeys(names, "pytest\n")}
     found = stack(files).install
     assert [line.rpartition(" ")[2] for line in found] == sorted({*names} - {*names[1:3]})
@@ -120,7 +122,10 @@ def test_what_is_installed_is_for_tests_and_not_for_pages_or_another_python() ->
             ["pytest"],
         ),
         (
-            {"pyproject.toml": "[tool.poetry.group.t.dependencies]\npytest = '^8'\nfaker = '*'\n"},
+            {
+                "pyproject.toml": "[tool.poetry.group.t.dependencies]\npytest = '^8'\nfaker = '*'\n"
+                "[tool.poetry.group.docs.dependencies]\nsphinx = '*'\n"
+            },
             ["pytest faker"],
         ),
         (
@@ -172,6 +177,27 @@ def test_what_tests_need_is_read_where_python_says_it(
     assert [line.removeprefix(pip) for line in found.install] == installed
     draft = installing(draft_of(next(complexity(found)), found, ()), found)
     assert draft.more["setup"][:2] == ["python -m venv .venv", f".venv/bin/{found.install[0]}"]
+
+
+@pytest.mark.parametrize(
+    ("lock", "manager", "installed"),
+    [
+        ({"pnpm-lock.yaml": "lockfileVersion: '9.0'\n"}, "", "pnpm@10 install"),
+        ({"pnpm-lock.yaml": "lockfileVersion: 5.4\n"}, "", "pnpm@7 install"),
+        ({"pnpm-lock.yaml": ""}, "pnpm@9.1.0+sha512.a", "pnpm@9.1.0 install"),
+        ({"yarn.lock": "# DO NOT\n# yarn lockfile v1\n"}, "", "yarn@1 install --frozen-lockfile"),
+        ({"yarn.lock": "__metadata:\n"}, "yarn@4.5.0", "cli-dist@4.5.0 yarn install --immutable"),
+        ({"package-lock.json": "{}"}, "npm@10.1.0", "npm ci"),
+        ({}, "", "npm install"),
+    ],
+)
+def test_the_package_manager_of_a_lock_file_installs_in_the_version_that_reads_it(
+    lock: dict[str, str], manager: str, installed: str
+) -> None:
+    package = f'{{"packageManager": "{manager}", "scripts": {{"test": "ava"}}}}'
+    (line,) = stack({**lock, "package.json": package, "index.js": ""}).install
+    assert f"{installed} " in f"{line} "
+    assert not [*objections(line)]
 
 
 def test_tests_among_the_sources_are_not_in_scope() -> None:
@@ -235,6 +261,26 @@ def test_of_a_workspace_all_members_are_in_scope_or_the_one_that_it_is_about() -
     packages = {f"packages/main/src/m{n}.ts": "" for n in range(20)}
     files = {"package.json": "{}", "tsconfig.json": "{}", **packages, "packages/aside/a.ts": ""}
     assert stack(files).scope == ("packages/main/**/*.ts",)
+
+
+def test_sources_above_those_of_folders_are_in_scope_however_few() -> None:
+    inner = {f"src/{name}/{n}.js": "" for name in ("plugin", "locale") for n in range(9)}
+    assert stack({"package.json": "{}", "src/index.js": "", **inner}).scope == ("src/**/*.js",)
+
+
+def test_examples_in_javascript_are_no_sources_of_typescript() -> None:
+    files = {"package.json": "{}", "tsconfig.json": "{}", "src/a.ts": "", "examples/x/a.js": ""}
+    assert stack(files).scope == ("src/a.ts",)
+    assert "lib/b.js" in stack({**files, "lib/b.js": ""}).scope
+
+
+def test_reporters_stand_before_the_files_that_node_tests() -> None:
+    package = '{"scripts": {"test": "tsc && node --import tsx --test t/*.ts"}}'
+    (guard,) = guards_of(stack({"package.json": package, "a.js": ""}))
+    assert guard["command"].startswith(
+        "npx --no-install -c tsc && node --test --test-reporter=spec"
+    )
+    assert guard["command"].endswith("=tests-report.xml --import tsx t/*.ts")
 
 
 def test_what_is_named_for_tests_and_tasks_is_no_source() -> None:
