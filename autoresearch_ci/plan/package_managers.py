@@ -31,22 +31,25 @@ def install_commands(
 
 
 def _install_of_node(known: frozenset[str], read: ReadBytes) -> Iterator[str]:
-    """By way of npx, as `corepack enable` writes beside node itself, and newer ones lack it."""
+    """Not by corepack, which newer versions of node lack; scripts may start what is global."""
     told = re.search(r'"packageManager"\s*:\s*"(\w+)@([\w.-]+)', _content(read, "package.json"))
     own = {told[1]: told[2]} if told else {}
     if "pnpm-lock.yaml" in known:
         format_ = re.match(r"lockfileVersion: '?(\d)", _content(read, "pnpm-lock.yaml"))
         version = own.get("pnpm") or {"5": "7", "6": "8"}.get(format_[1] if format_ else "", "10")
-        yield f"npx --yes pnpm@{version} install --frozen-lockfile"
+        yield f"{_GLOBAL}pnpm@{version} && pnpm install --frozen-lockfile"
     elif "yarn.lock" in known and "yarn lockfile v1" in _content(read, "yarn.lock")[:200]:
-        yield "npx --yes yarn@1 install --frozen-lockfile --ignore-engines"
+        yield f"{_GLOBAL}yarn@1 && yarn install --frozen-lockfile --ignore-engines"
     elif "yarn.lock" in known:
         tool = f"@yarnpkg/cli-dist@{own.get('yarn', '4')}"
-        yield f"npx --yes --package={tool} yarn install --immutable"
+        yield f"{_GLOBAL}{tool} && yarn install --immutable"
     elif {"package-lock.json", "npm-shrinkwrap.json"} & known:
         yield "npm ci"
     elif "package.json" in known:
         yield "npm install"
+
+
+_GLOBAL = "npm install --global "
 
 
 _REQUIREMENTS = re.compile(
@@ -129,6 +132,7 @@ def in_the_checkout(install: Sequence[str], commands: Sequence[str]) -> list[str
     """The same as commands of `setup`, which may write nowhere else, with the tools of `commands`
     in Python; empty: nothing is to be installed."""
     lines = [*install, *(tool_commands(commands) if install else ())]
+    lines = [re.sub(rf"^{_GLOBAL}(\S+) && ", r"npx --yes --package=\1 ", line) for line in lines]
     own = [line.replace("python -m pip", ".venv/bin/python -m pip", 1) for line in lines]
     return ["python -m venv .venv", *own] if own != lines else lines
 

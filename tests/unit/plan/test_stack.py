@@ -15,6 +15,7 @@ from autoresearch_ci.plan.config_draft import (
 )
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
 from autoresearch_ci.plan.offers import benchmark_runs, binary, complexity
+from autoresearch_ci.plan.package_managers import in_the_checkout
 from autoresearch_ci.plan.stack import Stack, stack_of
 from autoresearch_ci.plan.suite_guards import guards_of
 
@@ -182,11 +183,19 @@ def test_what_tests_need_is_read_where_python_says_it(
 @pytest.mark.parametrize(
     ("lock", "manager", "installed"),
     [
-        ({"pnpm-lock.yaml": "lockfileVersion: '9.0'\n"}, "", "pnpm@10 install"),
-        ({"pnpm-lock.yaml": "lockfileVersion: 5.4\n"}, "", "pnpm@7 install"),
-        ({"pnpm-lock.yaml": ""}, "pnpm@9.1.0+sha512.a", "pnpm@9.1.0 install"),
-        ({"yarn.lock": "# DO NOT\n# yarn lockfile v1\n"}, "", "yarn@1 install --frozen-lockfile"),
-        ({"yarn.lock": "__metadata:\n"}, "yarn@4.5.0", "cli-dist@4.5.0 yarn install --immutable"),
+        ({"pnpm-lock.yaml": "lockfileVersion: '9.0'\n"}, "", "pnpm@10 && pnpm install"),
+        ({"pnpm-lock.yaml": "lockfileVersion: 5.4\n"}, "", "pnpm@7 && pnpm install"),
+        ({"pnpm-lock.yaml": ""}, "pnpm@9.1.0+sha512.a", "pnpm@9.1.0 && pnpm install"),
+        (
+            {"yarn.lock": "# DO NOT\n# yarn lockfile v1\n"},
+            "",
+            "yarn@1 && yarn install --frozen-lockfile",
+        ),
+        (
+            {"yarn.lock": "__metadata:\n"},
+            "yarn@4.5.0",
+            "cli-dist@4.5.0 && yarn install --immutable",
+        ),
         ({"package-lock.json": "{}"}, "npm@10.1.0", "npm ci"),
         ({}, "", "npm install"),
     ],
@@ -197,7 +206,10 @@ def test_the_package_manager_of_a_lock_file_installs_in_the_version_that_reads_i
     package = f'{{"packageManager": "{manager}", "scripts": {{"test": "ava"}}}}'
     (line,) = stack({**lock, "package.json": package, "index.js": ""}).install
     assert f"{installed} " in f"{line} "
-    assert not [*objections(line)]
+    (own,) = in_the_checkout([line], ())
+    assert "--global" not in own, "it may write nowhere else"
+    assert own == line or own.startswith(f"npx --yes --package={line.split()[3]} ")
+    assert not [*objections(line), *objections(own)]
 
 
 def test_tests_among_the_sources_are_not_in_scope() -> None:
