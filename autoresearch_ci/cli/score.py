@@ -69,6 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         each.add_argument(
             "--exclude", action="append", default=[], metavar="GLOB", help="as `!` in a scope"
         )
+        if kind == "size":
+            each.add_argument("--least", type=int, default=0, metavar="N", help="files, or none")
         _add_options(kind, each)
     for each in kinds.choices.values():
         each.add_argument("--json", action="store_true", help="print JSON")
@@ -204,6 +206,9 @@ def _line(words: Sequence[str]) -> str:
 
 def _size(options: argparse.Namespace) -> Numbers:
     contents = [path.read_bytes() for path in _files(options)]
+    if len(contents) < options.least:
+        told = f"{len(contents)} files instead of at least {options.least}"
+        raise BaselineError(f"score size: {told}: one that is not written is not smaller.")
     packed = sum(len(gzip.compress(each, mtime=0)) for each in contents)
     return {"bytes": sum(map(len, contents)), "gzip_bytes": packed, "files": len(contents)}
 

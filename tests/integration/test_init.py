@@ -610,6 +610,24 @@ def test_all_results_of_a_benchmark_tool_are_asked_for(here: Repo) -> None:
     assert written(here)["metric"]["command"] == command
 
 
+def test_a_file_that_a_build_no_longer_writes_makes_no_smaller_bundle(
+    here: Repo, run: Run, script: Script
+) -> None:
+    if not shutil.which("npm"):
+        pytest.skip("no npm here")
+    build = "mkdir -p dist && cp index.js dist/a.js"
+    build += " && (grep -q UNUSED index.js || cp index.js dist/b.js)"
+    package = {"type": "module", "main": "dist/a.js", "scripts": {"build": build}}
+    commit(here, {"index.js": NODE["index.js"], "package.json": json.dumps(package)})
+    assert init() == 0
+    assert "score size --least 2 'dist/**/*.*js'" in written(here)["metric"]["command"]
+    edit = {"path": "index.js", "old": "export", "new": "// UNUSED\nexport"}
+    script({"description": "break the build", "edits": [edit]})
+    none: dict[str, str | None] = {"scope": None, "metric": None, "sandbox-write": None}
+    result = run("--iterations", "1", "--set", "confirm=never", **none)
+    assert result.column("status")[1] != "keep", result.told
+
+
 def test_modules_that_are_not_installed_are_named_at_once(
     here: Repo, capsys: pytest.CaptureFixture[str]
 ) -> None:

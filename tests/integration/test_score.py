@@ -156,6 +156,10 @@ def test_sizes_are_the_same_each_time(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert first == score(capfd, "size", "*.js")[1]
     assert first["bytes"] == 1000
     assert first["gzip_bytes"] < 100
+    assert score(capfd, "size", "--least", "1", "*.js")[1] == first
+    code, numbers, told = score(capfd, "size", "--least", "2", "*.js")
+    assert (code, numbers) == (4, {})
+    assert "1 files instead of at least 2" in told
 
 
 def test_prose_without_a_limit_is_a_mistake(

@@ -463,12 +463,13 @@ def _proved(
 
 
 def _with_all_results(draft: ConfigDraft, trial: Trial) -> ConfigDraft:
-    """A benchmark that is skipped, or one more, makes another number of the rest."""
+    """A benchmark that is skipped, or one more, makes another number of the rest, and a file that a
+    build no longer writes a smaller one."""
     command = str(draft.metric["command"])
-    start = f"{SCORE} bench "
-    if not trial.results or start not in command or " --results " in command:
-        return draft
-    command = command.replace(start, f"{start}--results {trial.results} ", 1)
+    for kind, option in (("bench", "--results"), ("size", "--least")):
+        start = f"{SCORE} {kind} "
+        if trial.results and start in command and f" {option} " not in command:
+            command = command.replace(start, f"{start}{option} {trial.results} ", 1)
     return replace(draft, metric={**draft.metric, "command": command})
 
 

@@ -65,7 +65,7 @@ class Trial:
     unguarded: bool
     """Whether the guards of their own pass then, too."""
     results: int
-    """That `score bench` found; 0: the metric is another one."""
+    """That `score bench` found, or files that `score size` did; 0: the metric is another one."""
 
     def lines(self, iterations: int) -> Iterator[str]:
         """For people."""
@@ -139,6 +139,7 @@ def tried(
         scope = tuple(context.scope.select(context.files))
         blind = _is_blind(bench, policy, found, scope)
         unguarded = _is_unguarded(bench, config, found, scope)
+    numbers = found.runs[-1].numbers
     size = sum(context.repository.size(context.files[path]) for path in scope)
     seconds = sum(run.seconds for run in found.runs) / len(found.runs)
     return Trial(
@@ -153,7 +154,7 @@ def tried(
         dollars=_dollars(config.claude, size, config.iterations),
         blind=blind,
         unguarded=unguarded,
-        results=int(found.runs[-1].numbers.get("results", 0)),
+        results=int(numbers.get("results", 0) or numbers.get("files", 0)),
     )
 
 
