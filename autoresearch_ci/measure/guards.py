@@ -171,11 +171,13 @@ class Guards:
         )
         result = ended.result
         read, failure = _number(role, guard, subject, ended)
-        found = read.seen if read else Prints()
+        printed = PrintedLines.of(f"{result.stdout.text}\n{result.stderr.text}")
+        found = replace(read.seen if read else Prints(), output=printed)
         loss, knowledge = self._lost_tests(
             role, guard, subject, ended, found, stage, failed=bool(failure)
         )
-        if subject.iteration == 0 and not (ended.suite or guard.junit or guard.metric or failure):
+        told = ended.suite or guard.junit or guard.metric or printed.ran or printed.names_tests
+        if subject.iteration == 0 and not (told or failure):
             self._tell_blindness(guard)
         # What is lost says more than the exit code, and where there is no room the end is cut.
         failure = "; ".join(filter(None, (loss, failure)))
@@ -203,8 +205,7 @@ class Guards:
         """Why the tests of a guard are fewer or worse than before, or its number is not believed;
         empty when all is well."""
         listed, problem = _listed(guard, ended.report)
-        printed = PrintedLines.of(f"{ended.result.stdout.text}\n{ended.result.stderr.text}")
-        seen = replace(seen, suite=ended.suite, listed=listed, output=printed)
+        seen = replace(seen, suite=ended.suite, listed=listed)
         knowledge = ended.knowledge
         if subject.is_candidate:
             if news := knowledge.reran_newly(role, seen):

@@ -155,9 +155,10 @@ def test_a_guard_without_tests_is_said_once_to_count_by_its_exit_code(
     run: Run, script: Script
 ) -> None:
     script({"description": "a", "files": {"value": "9\n"}}, *lines({"value": "8\n"}))
-    done = run("--guard", "test -e other")
+    done = run("--guard", "test -e other", "--guard", "echo '--- PASS: TestA (0.00s)'")
     assert done.column("status") == ["baseline", "keep", "keep"], done.told
     assert done.out.count("no test was seen in the guard 'test -e other'") == 1
+    assert done.out.count("no test was seen") == 1, "of Go with -v they are seen"
 
 
 def test_what_passed_is_still_known_after_a_resume(tested: Repo, run: Run, script: Script) -> None:
