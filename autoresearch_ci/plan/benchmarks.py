@@ -13,8 +13,6 @@ from autoresearch_ci.experiment import ReadBytes
 _FILES_LIMIT = 40
 _GO_FILES = 400
 _BYTES_LIMIT = 200_000
-_SHORT = 60
-"""Characters of a command that still reads like a name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +33,6 @@ class Benchmark:
     """The word by which such results are told from those of whatever is compared with."""
     before: str = ""
     """What has to be built first, and is no part of it."""
-
-    @property
-    def called(self) -> str:
-        """In a sentence."""
-        if len(self.command) <= _SHORT:
-            return f"the benchmark {self.command}"
-        return f"the benchmarks of {self.reason.partition(': ')[0]}"
 
     @property
     def maximize(self) -> bool:
@@ -249,7 +240,7 @@ def _of_go(paths: Sequence[str], read: ReadBytes) -> Iterator[Benchmark]:
     if counted:
         place = f"./{folder}" if folder else "."
         length = "100ms" if len(counted) <= _FILES_LIMIT else "20ms"
-        command = f"go test -run '^$' -bench . -benchtime {length} -count 3 {place}"
+        command = f"go test -run=^$ -bench . -benchtime {length} -count 3 {place}"
         reason = f"{counted[0]}: func Benchmark"
         yield Benchmark(command=command, reason=reason, is_tool=True)
 
@@ -292,7 +283,7 @@ def _of_cmake(known: Set[str], read: ReadBytes) -> Iterator[Benchmark]:
             made = f"cmake -S . -B build -DCMAKE_BUILD_TYPE=Release{options}"
             yield Benchmark(
                 command=f'"$(find build -name {match[1]} -type f)" --benchmark_min_time=0.1',
-                before=f"{made} && cmake --build build --target {match[1]}",
+                before=f"{made} && cmake --build build -j 4 --target {match[1]}",
                 reason=f"{path}: add_executable({match[1]})",
                 is_tool=True,
             )

@@ -33,6 +33,9 @@ def programs(paths: Sequence[str], read: ReadBytes) -> Iterator[Builder]:
         yield "go build -o built-program .", "built-program", "main.go: is there"
     if "CMakeLists.txt" in known:
         yield from _of_cmake(known, read)
+    elif (path := "meson.build") in known and re.search(r"library\s*\(", _text(read, path)):
+        build = "meson setup build --buildtype=release --default-library=static"
+        yield f"{build} && meson compile -C build", "'build/**/lib*.a'", f"{path}: library()"
     elif {"configure.ac", "configure.in"} & known:
         for path in sorted(p for p in known if posixpath.basename(p) == "Makefile.am"):
             if re.search(r"(?m)^lib_LTLIBRARIES\s*\+?=", _text(read, path)):
@@ -98,7 +101,7 @@ def _of_cmake(known: frozenset[str], read: ReadBytes) -> Iterator[Builder]:
         if around or _NO_CODE.search(rest) or (kind == "executable" and "$" in name):
             continue
         built = "cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF"
-        built = f"{built} && cmake --build build{'' if '$' in name else f' --target {name}'}"
+        built = f"{built} && cmake --build build -j 4{'' if '$' in name else f' --target {name}'}"
         library = f"'build/**/lib*.{'so' if 'SHARED' in rest.split() else 'a'}'"
         made = f"'build/**/{name}'" if kind == "executable" else library
         yield built, made, f"{path}: add_{kind}({name})"

@@ -32,6 +32,8 @@ class ConfigDraft:
     least: float = 0.0
     """As the offer's."""
 
+    title: str = ""
+    """As the offer's."""
     told_guards: bool = False
     """Whether somebody said what must keep passing."""
 
@@ -65,8 +67,8 @@ def draft_of(offer: Offer, stack: Stack, caches: Sequence[str]) -> ConfigDraft:
     if stack.main == "Go":
         # Compiled once into the HOME from which each measurement starts, with the network.
         tests = [str(g["command"]) for g in offer.guards if str(g["command"]).startswith("go test")]
-        built = ["go test ./...", *tests]
-        built = [line.replace("go test", "go test -run '^$'", 1) for line in built]
+        built = ["go test ./...", *(line.removesuffix(" -v") for line in tests)]
+        built = [line.replace("go test", "go test -run=^$", 1) for line in built]
         more["setup"] = list(dict.fromkeys(built))
         # Unlike the unmodified code, a candidate has to be compiled: the usual limit is no measure.
         offer = replace(
@@ -82,6 +84,7 @@ def draft_of(offer: Offer, stack: Stack, caches: Sequence[str]) -> ConfigDraft:
         more=more,
         reasons={"metric": f"{offer.title}, from {offer.reason}"},
         least=offer.least,
+        title=offer.title,
     )
 
 

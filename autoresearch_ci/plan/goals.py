@@ -70,16 +70,19 @@ def _warnings(stack: Stack) -> Iterator[Offer]:
 
 _A_BENCHMARK = "a command that measures it and prints `name: value`; say --metric and --metric-name"
 _A_SUITE = "tests whose runner is known"
+_PAGES = r"\b(readme|docs|documentation|pages?|guides?|manual)\b"
 _DOCUMENTED = r"\b(public|functions?|class(es)?|methods?|modules?|names?|api)\b"
 _TESTS = (
     r"(\btests?\b(?! (loss|data|set|image|error|score|accuracy))|\b(py)?test[ -]?(suite|run)"
     r"|\bpytest\b|\bsuite\b|\bci\b)"
 )
 _NEAR = r"(?:(?!\b(and|pass|passing|green)\b).)*"
+_NOT_WORK = r"^(?!.*\b(builds?|compilation|compile|compiles|start-?up|installs?|deploys?)\b)"
+"""What is fast before anything that a benchmark or a test runs."""
 RULES = (
     _rule(
         "val_bpb",
-        (r"val_bpb", r"bits.per.byte", r"validation loss"),
+        (r"val_bpb", r"bits.per.byte", r"validation loss", r"better (language )?model\b"),
         offers.training,
         "a train.py that prints val_bpb",
     ),
@@ -97,7 +100,7 @@ RULES = (
     ),
     _rule(
         "coverage",
-        (r"coverage", r"\bcovered\b", r"untested"),
+        (r"coverage", r"\bcovered\b", r"untested", r"\bcover\b.*\b(lines|code|branches)\b"),
         offers.coverage,
         f"{_A_SUITE} and that counts lines",
     ),
@@ -130,7 +133,7 @@ RULES = (
         (
             r"bundle",
             r"\bless (js\b|javascript)",
-            r"download size|smaller download",
+            r"(size|small).*\bdownload|\bdownload size",
             r"\bdist\b",
             r"(\bjs\b|javascript|asset|package|npm).*(size|small)",
             r"(small|size).*(\bjs\b|javascript|package)",
@@ -141,7 +144,7 @@ RULES = (
     _rule(
         "binary size",
         (
-            r"(binary|executable|program|library|object).*(size|small|big|strip)",
+            r"(binary|executable|program|library|object).*(size|small|big|strip|footprint)",
             r"(size|small\w*|shrink).*(binary|executable|program|library|object)",
         ),
         _smaller,
@@ -153,7 +156,8 @@ RULES = (
         (
             r"readab",
             r"easier to read",
-            r"\b(readme|docs|documentation|pages?|guides?|manual)\b.*\b(easier|clearer|understand)",
+            rf"{_PAGES}.*\b(easier|clearer|understand)",
+            rf"\b(clearer|simpler|simplify)\b.*{_PAGES}",
             r"plain (english|language)",
             r"\bsimpl(e|er|ify) (the |our |its )?(language|words|wording)\b(?! server)",
             r"flesch",
@@ -166,7 +170,7 @@ RULES = (
     _rule("spelling", (r"spell", r"typos?\b"), offers.spelling, "pages in Markdown"),
     _rule(
         "complexity",
-        (r"complex", r"cyclomatic", r"simpler", r"simplif"),
+        (r"complex|complicated", r"cyclomatic", r"simpler", r"simplif"),
         offers.complexity,
         "sources of one language",
     ),
@@ -191,7 +195,7 @@ RULES = (
     _rule("notebooks", (r"notebooks?\b",), offers.notebooks, "notebooks"),
     _rule(
         "percentile",
-        (r"\bp\d\d\b", r"percentile"),
+        (r"\bp\d\d\b", r"percentile", r"\btail latenc"),
         _printed(r"p\d\d|latency|ms$", tools=False),
         _A_BENCHMARK,
     ),
@@ -203,13 +207,13 @@ RULES = (
     ),
     _rule(
         "throughput",
-        (r"throughput", r"(per|a|each) second", r"requests?/s", r"\b[rq]ps\b", r"ops/s"),
+        (r"throughput", r"(per|a|each) second", r"\b[rq]ps\b", r"\w/s(ec)?\b"),
         _printed(r"per_sec|throughput|rps|qps|ops|/s"),
         _A_BENCHMARK,
     ),
     _rule(
         "Lighthouse",
-        (r"lighthouse", r"web vitals", r"page speed", r"\blcp\b"),
+        (r"lighthouse", r"web vitals", r"page speed", r"\blcp\b", r"\b(web)?(page|site)s?\b.*\bload"),
         _nothing,
         "a page to open; say --metric 'npx lighthouse URL --output json --quiet' and "
         "--set metric.extract.json=$.categories.performance.score",
@@ -229,10 +233,8 @@ RULES = (
     _rule(
         "speed",
         (
-            r"\bfast(er|est)?\b|speed|slow|quick",
-            r"run ?time",
-            r"performan|optimi[sz]e",
-            r"seconds|\bcpu\b",
+            rf"{_NOT_WORK}.*(\bfast(er|est)?\b|speed|slow|quick|run ?time|performan|optimi[sz]e"
+            r"|seconds|\bcpu\b)",
         ),
         _speed,
         f"a benchmark or {_A_SUITE}",

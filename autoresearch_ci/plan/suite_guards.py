@@ -23,7 +23,7 @@ _ASKED: Mapping[str, tuple[str, str]] = {
     "vitest": (f"--reporter=default --reporter=junit --outputFile.junit={REPORT}", REPORT),
     "jest": ("--ci", ""),
     "cargo test": ("", ""),
-    "go test": ("", ""),
+    "go test": ("-v", ""),
     "maven": ("-B -o", "**/target/surefire-reports/TEST-*.xml"),
     "gradle": ("--console=plain", "**/build/test-results/**/TEST-*.xml"),
 }

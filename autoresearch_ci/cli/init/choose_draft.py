@@ -266,6 +266,7 @@ def _with(draft: ConfigDraft, typed: Sequence[Setting], place: Survey) -> Config
         more={key: value for key, value in data.items() if key not in known},
         reasons=draft.reasons,
         least=draft.least,
+        title=draft.title,
         told_guards=draft.told_guards or any(setting.at[0] == "guards" for setting in typed),
     )
 
@@ -315,18 +316,27 @@ def _settled(
             if isinstance(error, RedGuard):
                 return _settled(place, _eased(drafts[number:], error, place, typed), typed)
             errors.append(error)
-            why.append(f"not {draft.metric.get('command')}: {_told(error)}")
+            why.append(f"not {_called(draft)}: {_told(error)}")
         else:
             if trial is None or len(drafts) == 1 or not _against(draft, trial):
                 return _explained(found, why, trial), trial
             worse.append((found, trial))
-            why.append(f"not yet {draft.metric['command']}: {_against(draft, trial)}")
+            why.append(f"not yet {_called(draft)}: {_against(draft, trial)}")
         if len(drafts) > 1:
             print(defuse(why[-1]))
     if not worse:
         raise errors[0]
     found, trial = min(worse, key=lambda each: (each[1].blind, each[1].seconds > SLOW))
     return _explained(found, [], trial), trial
+
+
+_SHORT = 50
+"""Characters of a command that still reads like a name."""
+
+
+def _called(draft: ConfigDraft) -> str:
+    command = str(draft.metric.get("command"))
+    return draft.title if draft.title and len(command) > _SHORT else command
 
 
 def _told(error: Exception) -> str:

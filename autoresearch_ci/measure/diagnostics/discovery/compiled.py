@@ -17,7 +17,7 @@ _NO_GO = re.compile(r"(^|/)_")
 """Folders that Go leaves out itself."""
 _C_FILE = re.compile(r"\.(c|cc|cpp|cxx|h|hpp|hh)$")
 _CMAKE = "cmake -S . -B build && cmake --build build --clean-first -- -k"
-_CMAKE_ONCE = "cmake -S . -B build && cmake --build build"
+_CMAKE_ONCE = "cmake -S . -B build && cmake --build build -j 4"
 _CUSTOM_TEST = re.compile(
     r"(?mi)^\s*add_custom_target\s*\(\s*(check|(?:unit|run_?)?tests?)\s+"
     r"(?:(?:ALL\s+)?|(?:\"[^\"]*\"|[^)\"])*?(?<=\s)COMMAND\s+)"
@@ -27,7 +27,7 @@ _CUSTOM_TEST = re.compile(
 )
 """That runs something; one that only builds is green whatever the tests say."""
 _CTEST = (
-    "cmake -S . -B build{} && cmake --build build"
+    "cmake -S . -B build{} && cmake --build build -j 4"
     " && ctest --test-dir build --output-junit {{report}}"
 )
 _SWITCHED_OFF = re.compile(

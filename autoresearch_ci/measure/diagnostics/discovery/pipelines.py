@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from autoresearch_ci.decide.failures.failure import Category
-from autoresearch_ci.measure.diagnostics.discovery.found import FoundHints, depth
+from autoresearch_ci.measure.diagnostics.discovery.found import FoundHints, depth, topmost
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
 MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
@@ -21,6 +21,10 @@ _TEST_PROGRAM = re.compile(
 )
 """A rule that links a program of its own name."""
 _PROGRAMS = ("configure.ac", "configure.in")
+_MESON = (
+    "meson setup build && ln -sf {report} build/meson-logs/testlog.junit.xml"
+    " && meson test -C build --print-errorlogs"
+)
 _HOOKS = {
     "ruff-check": "ruff",
     **{name: name for name in ("ruff", "mypy", "eslint", "shellcheck", "actionlint", "pyright")},
@@ -64,6 +68,11 @@ def look_for_rules(found: FoundHints) -> None:
         command = "autoreconf -fi && ./configure && make check"
         if posixpath.join(folder, "Makefile.am") in found.known:
             _add_rule(found, "make check", folder, f"{path}: is there", command)
+    for path in topmost(found.named("meson.build")):
+        folder = posixpath.dirname(path)
+        lists = (each for each in found.below(folder) if each.endswith("meson.build"))
+        if any(re.search(r"(?m)^\s*test\s*\(", found.text(each)) for each in lists):
+            _add_rule(found, "junit", folder, f"{path}: is there", _MESON)
 
 
 def _add_rule(found: FoundHints, rule: str, folder: str, reason: str, command: str = "") -> None:
