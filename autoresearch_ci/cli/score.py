@@ -72,6 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if kind == "size":
             each.add_argument("--least", type=int, default=0, metavar="N", help="files, or none")
         _add_options(kind, each)
+    each = kinds.add_parser("lighthouse", help="performance of a folder's page", allow_abbrev=False)
+    each.add_argument("folder", metavar="FOLDER", help="with an index.html")
     for each in kinds.choices.values():
         each.add_argument("--json", action="store_true", help="print JSON")
 
@@ -329,6 +331,17 @@ def _sql(options: argparse.Namespace) -> Numbers:
     return asdict(found)
 
 
+def _lighthouse(options: argparse.Namespace) -> Numbers:
+    from autoresearch_ci.measure.scorers.pages import lighthouse
+
+    if not (Path(options.folder) / "index.html").is_file():
+        raise ConfigError(f"score lighthouse: {options.folder}/index.html is not there")
+    try:
+        return lighthouse(Path(options.folder))
+    except (ValueError, KeyError, OSError) as error:
+        raise BaselineError(f"score lighthouse: {error}") from error
+
+
 def _files(options: argparse.Namespace) -> list[Path]:
     """Raises `ConfigError` for a glob without a file: a score of nothing would be the best one."""
     found: dict[str, None] = {}
@@ -371,4 +384,5 @@ _KINDS: Mapping[str, Callable[[argparse.Namespace], Numbers]] = {
     "marks": _marks,
     "complexity": _complexity,
     "sql": _sql,
+    "lighthouse": _lighthouse,
 }

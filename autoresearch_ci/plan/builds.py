@@ -24,6 +24,18 @@ def output_of(package: Mapping[str, Any]) -> str:
     return next((top for top in tops if top in ("dist", "build", "lib", "es", "out", "esm")), "")
 
 
+def page_of(package: Mapping[str, Any], known: Sequence[str]) -> Builder | None:
+    """The page that Lighthouse, which has to be among what is installed, could look at."""
+    scripts, installed = package.get("scripts"), package.get("devDependencies")
+    if not (isinstance(installed, dict) and "lighthouse" in installed):
+        return None
+    if isinstance(scripts, dict) and "build" in scripts:
+        folder = output_of(package) or ("build" if "react-scripts" in str(package) else "dist")
+        return "npm run --silent build", folder, "package.json: lighthouse and a script build"
+    page = min((p for p in known if posixpath.basename(p) == "index.html"), key=len, default="")
+    return ("", posixpath.dirname(page) or ".", f"{page}: is there") if page else None
+
+
 def programs(paths: Sequence[str], read: ReadBytes) -> Iterator[Builder]:
     """The likeliest first."""
     known = frozenset(paths)

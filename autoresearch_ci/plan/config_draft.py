@@ -64,6 +64,8 @@ def draft_of(offer: Offer, stack: Stack, caches: Sequence[str]) -> ConfigDraft:
     if gradle := re.search(r"\S*\bgradlew? ", str(offer.metric["command"])):
         # It takes nothing of another HOME but what it may write to; setup has the network.
         more["setup"] = [f"{gradle[0]}--no-daemon --console=plain testClasses"]
+    if "score lighthouse" in str(offer.metric["command"]):
+        more["sandbox"] = {"network": "loopback"}
     if stack.main == "Go":
         # Compiled once into the HOME from which each measurement starts, with the network.
         tests = [str(g["command"]) for g in offer.guards if str(g["command"]).startswith("go test")]

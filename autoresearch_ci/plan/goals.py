@@ -49,10 +49,6 @@ def _printed(words: str, *, tools: bool = True) -> Callable[[Stack], Iterator[Of
     return make
 
 
-def _nothing(stack: Stack) -> Iterator[Offer]:
-    return iter(())
-
-
 def _speed(stack: Stack) -> Iterator[Offer]:
     yield from offers.benchmark_runs(stack)
     yield from offers.suite_time(stack)
@@ -213,10 +209,15 @@ RULES = (
     ),
     _rule(
         "Lighthouse",
-        (r"lighthouse", r"web vitals", r"page speed", r"\blcp\b", r"\b(web)?(page|site)s?\b.*\bload"),
-        _nothing,
-        "a page to open; say --metric 'npx lighthouse URL --output json --quiet' and "
-        "--set metric.extract.json=$.categories.performance.score",
+        (
+            r"lighthouse",
+            r"web vitals",
+            r"page speed",
+            r"\blcp\b",
+            r"\b(web)?(page|site)s?\b.*\bload",
+        ),
+        offers.lighthouse,
+        "lighthouse in package.json, and an index.html or a script `build` that writes one",
     ),
     _rule(
         "test time",
@@ -275,7 +276,8 @@ def usual_offers(stack: Stack) -> list[Offer]:
     words: tuple[Make, ...] = (offers.readability, offers.links, offers.page_warnings)
     sizes: tuple[Make, ...] = (offers.bundle, offers.binary)
     speed: tuple[Make, ...] = (offers.benchmark_runs, offers.suite_time)
-    counts: tuple[Make, ...] = (offers.sql, offers.type_errors, offers.lint, offers.complexity)
+    lint: tuple[Make, ...] = () if stack.main == "Go" else (offers.lint,)  # go test vets already
+    counts: tuple[Make, ...] = (offers.sql, offers.type_errors, *lint, offers.complexity)
     if stack.main in ("docs", "prompts"):
         makers = (*words, *speed, *sizes)
     elif stack.main == "notebooks":

@@ -242,6 +242,20 @@ def bundle(stack: Stack) -> Iterator[Offer]:
         yield _offer(stack, "bundle size", goal, metric, "package.json: script build")
 
 
+def lighthouse(stack: Stack) -> Iterator[Offer]:
+    """Of the page that a build writes, else of one that is there."""
+    if not stack.page:
+        return
+    build, folder, reason = stack.page
+    command = f"{f'{build} && ' if build else ''}{SCORE} lighthouse {shlex.quote(folder)}"
+    metric = {"command": command, "name": "performance", "direction": "maximize", "target": 100}
+    top = "" if build or folder == "." else f"{folder}/"
+    shown = tuple(f"{top}**/*{end}" for end in (".html", ".css"))
+    code = stack.scope if build else (f"{top}**/*.js",)
+    goal = "Raise Lighthouse's score of performance, with the same page"
+    yield _offer(stack, "Lighthouse", goal, metric, reason, scope=(*code, *shown))
+
+
 def binary(stack: Stack) -> Iterator[Offer]:
     """Of the first program that the build makes."""
     for build, program, reason in stack.programs[:1]:

@@ -18,7 +18,7 @@ from autoresearch_ci.decide.failures.shortcuts.detect import is_test
 from autoresearch_ci.experiment import ReadBytes
 from autoresearch_ci.measure.diagnostics.discovery.targets import Discovery, discover
 from autoresearch_ci.plan.benchmarks import Benchmark, benchmarks
-from autoresearch_ci.plan.builds import output_of, programs, sites
+from autoresearch_ci.plan.builds import Builder, output_of, page_of, programs, sites
 from autoresearch_ci.plan.package_managers import install_commands
 from autoresearch_ci.safety.untrusted_values import json_value
 
@@ -110,8 +110,10 @@ class Stack:
     """Whether package.json at the root names others."""
     output: str
     """Folder that `npm run build` writes to; empty: not known."""
-    programs: tuple[tuple[str, str, str], ...]
+    programs: tuple[Builder, ...]
     """Command that builds, path of the program that it makes, and where the repository says so."""
+    page: Builder | None
+    """Command that builds a page, its folder, and where the repository says so."""
     queries: tuple[str, ...]
     """Files of SQL."""
     notebooks: tuple[str, ...]
@@ -168,6 +170,7 @@ def stack_of(paths: Iterable[str], read: ReadBytes) -> Stack:
         needs_modules=bool(package.get("dependencies") or package.get("devDependencies")),
         output=output_of(package),
         programs=tuple(programs(known, read)),
+        page=page_of(package, known),
         queries=tuple(sources["SQL"]),
         notebooks=tuple(sources["notebooks"]),
         sites=tuple(sites(known)),

@@ -170,6 +170,38 @@ def test_prose_without_a_limit_is_a_mistake(
     assert score(capfd, "prose", "a.md", "--forbid", "very")[1] == {"violations": 1}
 
 
+_NPX = """#!/usr/bin/env python3
+import json, sys, urllib.request
+text = urllib.request.urlopen(sys.argv[3]).read().decode()
+path = next(word for word in sys.argv if word.startswith("--output-path="))[14:]
+names = ("largest-contentful-paint", "total-blocking-time", "total-byte-weight")
+score = None if "blank" in text else 0.87
+with open(path, "w") as report:
+    json.dump({"categories": {"performance": {"score": score}},
+               "audits": {name: {"numericValue": len(text)} for name in names}}, report)
+sys.exit(text.startswith("broken"))
+"""
+
+
+def test_lighthouse_looks_at_the_folder_and_a_page_without_a_score_has_none(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    npx = tmp_path / "bin/npx"
+    npx.parent.mkdir()
+    npx.write_text(_NPX)
+    npx.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{npx.parent}{os.pathsep}{os.environ['PATH']}")
+    assert score(capfd, "lighthouse", "site")[:2] == (2, {})
+    page = tmp_path / "site/index.html"
+    page.parent.mkdir()
+    page.write_text("<h1>a</h1>")
+    numbers = {"performance": 87, "lcp_ms": 10, "blocking_ms": 10, "page_bytes": 10}
+    assert score(capfd, "lighthouse", "site")[:2] == (0, numbers)
+    for text in ("blank", "broken"):
+        page.write_text(text)
+        assert score(capfd, "lighthouse", "site")[:2] == (4, {})
+
+
 def test_measured_code_finds_us_wherever_we_are_installed(
     repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

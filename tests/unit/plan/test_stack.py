@@ -242,6 +242,11 @@ def test_in_go_the_root_is_a_package_like_any_other() -> None:
     assert stack(GO).scope == ("/*.go", "in/**/*.go", "sub/**/*.go", "!*_test.go")
 
 
+def test_what_go_test_looks_at_already_is_only_tried_where_somebody_asks_for_it() -> None:
+    assert not [o for o in usual_offers(stack(GO)) if "go vet" in o.metric["command"]]
+    assert offers_for("no more lint warnings", stack(GO))
+
+
 def test_go_is_compiled_once_and_timed_without_the_race_detector() -> None:
     found = stack({**GO, "Makefile": "test:\n\tgo test -race ./...\n"})
     offer = next(o for o in usual_offers(found) if o.title == "the time of the tests")
@@ -607,7 +612,8 @@ def test_a_benchmark_comes_before_the_time_of_the_tests() -> None:
                 "b/CMakeLists.txt": "add_executable(a_bench a.cc)\n"
                 "target_link_libraries(a_bench benchmark::benchmark)",
             },
-            "-DA_BENCH=ON && cmake --build build -j 4 --target a_bench && autoresearch-ci score bench",
+            "-DA_BENCH=ON && cmake --build build -j 4 --target a_bench && "
+            "autoresearch-ci score bench",
         ),
         (
             {"build.gradle.kts": 'plugins { id("me.champeau.jmh") }', "gradlew": ""},
@@ -774,6 +780,20 @@ def test_what_builds_the_tests_is_no_part_of_their_memory_and_warns_when_it_is_a
     assert "score problems --tool 'gcc' -- 'cmake -S . -B build -DCMAKE_C_FLAGS=-Wall " in str(
         offer.metric
     )
+
+
+def test_lighthouse_looks_at_the_page_that_is_built_or_there_if_it_is_installed() -> None:
+    package = '{"devDependencies": {"lighthouse": "13"}, "scripts": {%s}}'
+    static = {"package.json": package % "", "site/index.html": "", "site/old/index.html": ""}
+    (offer,) = offers_for("make the page load faster", stack(static))
+    assert offer.metric["command"] == "autoresearch-ci score lighthouse site"
+    assert offer.scope == ("site/**/*.js", "site/**/*.html", "site/**/*.css")
+    assert draft_of(offer, stack(static), ()).more["sandbox"] == {"network": "loopback"}
+    built = stack({**static, "package.json": package % '"build": "vite build"', "src/a.js": ""})
+    (offer,) = offers_for("better Lighthouse score", built)
+    assert offer.metric["command"].startswith("npm run --silent build && ")
+    assert offer.scope[0] == "src/a.js"
+    assert not offers_for("better Lighthouse score", stack({**static, "package.json": "{}"}))
 
 
 def test_a_percentage_to_reach_is_the_target() -> None:
