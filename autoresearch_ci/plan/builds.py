@@ -143,7 +143,8 @@ _LINKS = re.compile(r"(?m)^([\w./-]+)\s*:(?![:=]).*\n\t.*\$\((?:CC|CXX|LD)\)(?!.
 def _of_make(path: str, text: str) -> Iterator[Builder]:
     """A rule that links a program of its own name."""
     for match in _LINKS.finditer(text):
-        if not posixpath.splitext(match[1])[1] and "test" not in match[1]:
+        around = "test" in match[1] or _AROUND.search(f"{match[1]}/")
+        if not posixpath.splitext(match[1])[1] and not around:
             yield f"make {match[1]}", match[1], f"{path}: {match[1]}"
     for match in re.finditer(r"(?m)^((?:[\w./-]+/)?lib[\w.-]+\.a)\s*:(?![:=])", text):
         yield f"make {match[1]}", match[1], f"{path}: {match[1]}"

@@ -141,7 +141,7 @@ def stack_of(paths: Iterable[str], read: ReadBytes) -> Stack:
     """Of a repository with these files; `read` raises `KeyError` for one that is not there."""
     known = sorted(paths)
     checks = discover(known, read)
-    sources = {name: _sources(known, ends) for name, ends in ENDS.items() if name != "docs"}
+    sources = _sources(known)
     pages = tuple(path for path in known if path.endswith(".md") and not _NO_PAGE.search(path))
     prompts = tuple(path for path in known if _PROMPTS.search(path))
     languages = _languages(known, sources, pages, prompts)
@@ -183,12 +183,20 @@ def _ends(main: str) -> tuple[str, ...]:
     return (".md",) if main == "docs" else both
 
 
-def _sources(paths: Sequence[str], ends: tuple[str, ...]) -> list[str]:
-    """Files of one language that the repository is made of; examples where it has no others."""
-    ours = [p for p in paths if p.endswith(ends) and not _is_test(p)]
-    ours = [path for path in ours if not _NO_SOURCE_FILE.search(path)]
-    found = [path for path in ours if not _NOT_SOURCE.search(path)]
-    return found or [p for p in ours if not re.search(r"(^|/)(vendor|node_modules|dist)/", p)]
+def _sources(paths: Sequence[str]) -> dict[str, list[str]]:
+    """Files of each language that the repository is made of; examples where it has no others,
+    unless another language has, whose pages or tools they are then."""
+    ours = [path for path in paths if not (_is_test(path) or _NO_SOURCE_FILE.search(path))]
+    around = [path for path in ours if not re.search(r"(^|/)(vendor|node_modules|dist)/", path)]
+    made = [path for path in ours if not _NOT_SOURCE.search(path)]
+    ends = {name: each for name, each in ENDS.items() if name != "docs"}
+    found = {name: [path for path in made if path.endswith(each)] for name, each in ends.items()}
+    others = any(found[name] for name in MANIFESTS)
+    for name, each in ends.items():
+        manifests = MANIFESTS.get(name, ())
+        if not found[name] and (not (others and manifests) or {*manifests} & {*paths}):
+            found[name] = [path for path in around if path.endswith(each)]
+    return found
 
 
 def _is_test(path: str) -> bool:

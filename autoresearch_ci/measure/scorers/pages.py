@@ -39,9 +39,9 @@ def lighthouse(folder: Path) -> Mapping[str, float]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         report = Path(place) / "report.json"
         page = f"http://127.0.0.1:{server.server_port}/"
-        words = ("npx", "--no-install", "lighthouse", page, "--quiet", "--output=json")
-        words += (f"--output-path={report}", "--only-categories=performance")
-        words += (f"--chrome-flags={_CHROME}",)
+        words = ["npx", "--no-install", "lighthouse", page, "--quiet", "--output=json"]
+        words += [f"--output-path={report}", "--only-categories=performance"]
+        words += [f"--chrome-flags={_CHROME}"]
         said = run_command(shlex.join(words), cwd=Path.cwd(), env=os.environ)
         server.shutdown()
         if said.exit_code or said.timed_out:

@@ -94,6 +94,14 @@ def test_each_stack_is_recognised(
     assert found.install[:1] == ((install,) if install else ())
 
 
+def test_scripts_of_pages_are_no_language_where_another_has_sources() -> None:
+    pages = {f"docs/s{n}.js": "" for n in range(60)}
+    found = stack({"CMakeLists.txt": "", "a.cpp": "", "a.h": "", **pages})
+    assert (found.languages, found.scope) == (("C/C++",), ("a.cpp", "a.h"))
+    assert "JavaScript" in stack({"a.cpp": "", "package.json": "{}", **pages}).languages
+    assert stack(pages).main == "JavaScript"
+
+
 def test_what_is_installed_is_for_tests_and_not_for_pages_or_another_python() -> None:
     names = ("requirements.txt", "requirements-tests39.txt", "requirements-docs.txt")
     names += ("requirements/testing.txt", "requirements-dev.txt", "dev.requirements.txt")
@@ -780,6 +788,12 @@ def test_what_builds_the_tests_is_no_part_of_their_memory_and_warns_when_it_is_a
     assert "score problems --tool 'gcc' -- 'cmake -S . -B build -DCMAKE_C_FLAGS=-Wall " in str(
         offer.metric
     )
+
+
+def test_a_program_that_make_links_to_show_or_test_a_library_is_not_what_gets_smaller() -> None:
+    for name, offered in (("prog", 1), ("simple_example", 0), ("testme", 0)):
+        rule = f"{name}: a.o a.h\n\t$(CC) $(LDFLAGS) $< -o $@\n"
+        assert len(list(binary(stack({"Makefile": rule, "a.h": ""})))) == offered
 
 
 def test_lighthouse_looks_at_the_page_that_is_built_or_there_if_it_is_installed() -> None:
