@@ -156,7 +156,7 @@ def stack_of(paths: Iterable[str], read: ReadBytes) -> Stack:
     own = [path for path in own if path not in builders]
     return Stack(
         languages=languages,
-        scope=_besides(scope_of(own, ends=_ends(main)), tests),
+        scope=_besides(scope_of(own, ends=_ends(main)), (*tests, *_rulers(known, main))),
         files=len(own),
         checks=checks,
         benchmarks=tuple(benchmarks(known, read, scripts, _package(package, read))),
@@ -276,8 +276,16 @@ def _builders(scripts: Mapping[str, str]) -> frozenset[str]:
     return frozenset(posixpath.normpath(f"{name}{end}") for name in names for end in ends)
 
 
+_RULER = re.compile(r"(?:.*/)?(?:[\w-]+[_-])?bench(?:mark)?s?(?:[_-][\w-]+)?\.\w+")
+
+
+def _rulers(paths: Sequence[str], main: str) -> list[str]:
+    """Benchmarks, which a glob of sources beside them would let be edited."""
+    return [path for path in paths if path.endswith(_ends(main)) and _RULER.fullmatch(path)]
+
+
 def _besides(globs: tuple[str, ...], tests: Sequence[str]) -> tuple[str, ...]:
-    """Tests that lie among the sources are what holds them, and stay as they are."""
+    """Tests and benchmarks among the sources are what holds them, and stay as they are."""
     if not any("*" in glob for glob in globs):
         return globs
     tops = {glob.split("/**")[0] for glob in globs if "/**" in glob}

@@ -102,6 +102,12 @@ def test_scripts_of_pages_are_no_language_where_another_has_sources() -> None:
     assert stack(pages).main == "JavaScript"
 
 
+def test_a_benchmark_among_the_sources_is_out_of_scope() -> None:
+    sources = dict.fromkeys((f"m{n}.cc" for n in range(4)), "")
+    found = stack({"CMakeLists.txt": "", "m_benchmark.cc": "", "bench/b_bench.cc": "", **sources})
+    assert found.scope == ("/*.cc", "!/m_benchmark.cc")
+
+
 def test_what_is_installed_is_for_tests_and_not_for_pages_or_another_python() -> None:
     names = ("requirements.txt", "requirements-tests39.txt", "requirements-docs.txt")
     names += ("requirements/testing.txt", "requirements-dev.txt", "dev.requirements.txt")
