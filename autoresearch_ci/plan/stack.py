@@ -148,7 +148,7 @@ def stack_of(paths: Iterable[str], read: ReadBytes) -> Stack:
     main = languages[0] if languages else ""
     own = {"docs": list(pages), "prompts": list(prompts), **sources}.get(main, [])
     if main == "TypeScript":
-        own = _sources(known, _ends(main))
+        own = sorted([*own, *(p for p in sources["JavaScript"] if not _NOT_SOURCE.search(p))])
     tests = tuple(_test_globs(known, _ends(main)))
     package = _json(read, "package.json")
     scripts = _texts(package.get("scripts"))
