@@ -160,7 +160,7 @@ def test_of_a_toolchain_a_command_reaches_the_sockets_that_are_listed(tmp_path: 
         "for name in sys.argv[1:]:\n"
         "    with socket.socket(socket.AF_UNIX) as asking:\n"
         "        print(name, asking.connect_ex(name) == 0, flush=True)\n"
-        "print(open('part/file').read())"
+        "print(open('part/file').read(), *sorted(os.listdir('.')))"
     )
     folder = os.open(tools, os.O_PATH)
     with contextlib.ExitStack() as stack:
@@ -173,7 +173,21 @@ def test_of_a_toolchain_a_command_reaches_the_sockets_that_are_listed(tmp_path: 
         python = shutil.which("python3", path="/usr/local/bin:/usr/bin") or sys.executable
         argv = [python, "-c", program, str(tools), *names]
         output = run_command(argv, cwd=box, env={}, enter=jail.enter()).output
-    assert output.split() == ["listed", "True", "other", "False", "part/other", "False", "read"]
+    told = ["listed", "True", "other", "False", "part/other", "False", "read"]
+    assert output.split() == [*told, "listed", "other", "part"]
+
+
+def test_what_is_mounted_in_a_toolchain_is_there_and_no_folder_stops_a_run(tmp_path: Path) -> None:
+    """As on a GPU machine, where a container's runtime mounts libraries into /usr."""
+    refused = "/proc/sys/kernel"  # no layer can be made of it
+    shown = (str(tmp_path), "/sys/fs", refused)
+    places = Places(scratch=tmp_path, own=(tmp_path,), shown=shown)
+    with contextlib.closing(Jail(Sandbox(user="keep"), places)) as jail:
+        argv = ["ls", "/sys/fs/cgroup"]
+        output = run_command(argv, cwd=tmp_path, env={}, enter=jail.enter()).output
+        assert output.split() == sorted(os.listdir("/sys/fs/cgroup"))  # noqa: PTH208 - names
+        bare = [missing for missing in jail.protection.off if refused in missing.what]
+    assert len(bare) == jail.layers, "without any layers that is said of all of them"
 
 
 def test_that_bubblewrap_failed_is_said(tmp_path: Path) -> None:

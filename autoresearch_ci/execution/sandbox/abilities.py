@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.config.schema import Network, Protections, Sandbox
@@ -114,9 +114,11 @@ def describe(
     user: User | None,
     other_user: MissingProtection | None,
     reached: Sequence[str],
+    bare: Mapping[str, str],
 ) -> Protection:
     """`other_user`: why it is not another one, where that would be better. `reached`: sockets of
-    those who would act for measured code, outside of any confinement."""
+    those who would act for measured code, outside of any confinement. `bare`: toolchains that are
+    no layers where others are, and why."""
     enforced, view = enforced_network(asked, found), gives_view(asked, found)
     on = [f"runs as uid {user.uid}"] if user else []
     hints = [f"{on[0]}, which may not reach what is yours alone (sandbox.user: keep)"] if on else []
@@ -141,7 +143,7 @@ def describe(
         on.append("may share memory with others while it runs, and leaves none behind")
     if LINUX:
         on.append("gains no privileges")
-    off = [*([other_user] if other_user else []), *_missing(asked, found, user, reached)]
+    off = [*([other_user] if other_user else []), *_missing(asked, found, user, reached, bare)]
     return Protection(
         holds=holding(asked, found, user),
         on=tuple(on),
@@ -177,10 +179,14 @@ def enforced_network(asked: Sandbox, found: Abilities) -> Network:
 
 
 def _missing(
-    asked: Sandbox, found: Abilities, user: User | None, reached: Sequence[str]
+    asked: Sandbox,
+    found: Abilities,
+    user: User | None,
+    reached: Sequence[str],
+    bare: Mapping[str, str],
 ) -> Iterator[MissingProtection]:
     if gives_view(asked, found):
-        yield from _missing_of_view(found)
+        yield from _missing_of_view(found, bare)
         return
     if asked.read_only:
         closed = user is not None and user.exclusive and ends_with_us()
@@ -217,7 +223,7 @@ def _missing(
     yield from _missing_of_processes(found, user, reached)
 
 
-def _missing_of_view(found: Abilities) -> Iterator[MissingProtection]:
+def _missing_of_view(found: Abilities, bare: Mapping[str, str]) -> Iterator[MissingProtection]:
     if found.filters:
         yield _unfiltered(found)
     if found.why_not_fresh:
@@ -225,6 +231,12 @@ def _missing_of_view(found: Abilities) -> Iterator[MissingProtection]:
             what="one measurement can leave something for the next, as in the size of a folder",
             why=f"new folders for each are not to be had ({found.why_not_fresh})",
             cure="Use Linux 6.6 or newer, or set TMPDIR to a folder on another file system.",
+        )
+    for folder, why in bare.items():
+        yield MissingProtection(
+            what=f"measured code can connect to sockets that are made in {folder} while it runs",
+            why=f"overlayfs makes no layer of that folder ({why})",
+            cure="Move it to another file system, and mount nothing in it.",
         )
     if found.landlock < landlock.SCOPE_ABI:
         yield MissingProtection(

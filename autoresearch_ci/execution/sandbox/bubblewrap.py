@@ -64,7 +64,7 @@ class View:
     shown: Sequence[str] = ()
     """What may be read; what it leads to is shown as well."""
     layered: Sequence[str] = ()
-    """Of this and of `CODE`: layers, in which the kernel finds nobody who listens at a socket."""
+    """Of what may be read: layers, in which the kernel finds nobody who listens at a socket."""
     writable: Sequence[str] = ()
     covered: Sequence[str] = ()
     """Of what is shown: folders that are empty for it, and files that it cannot open."""
@@ -97,7 +97,7 @@ class View:
     def arguments(self, give: Callable[[bytes], int]) -> list[str]:
         """Of bubblewrap; what lies in another comes after it. `give`: as a descriptor of its."""
         real, shown = self._marks(), self.added()
-        words = [*_base(), *(_etc(self.etc, give) if self.etc else ())]
+        words = [*self._base(), *(_etc(self.etc, give) if self.etc else ())]
         made = {"/dev", "/proc", "/run", "/tmp", "/var", "/var/tmp"}
         made.update(self.covered)
         for path in sorted({*shown, *self.writable, *self.covered}):
@@ -133,20 +133,42 @@ class View:
             return ["--perms", "0000", "--ro-bind-data", str(give(b"")), path]
         if path.startswith("/dev/"):
             return ["--dev-bind", path, path]
-        return ["--bind" if path in self.writable else "--ro-bind", path, path]
+        return ["--bind", path, path] if path in self.writable else [*self._read_only(path)]
 
-
-def in_layers(words: Sequence[str], layered: Sequence[str], empty: str) -> Iterator[str]:
-    """The same arguments for these folders. `empty`: one with which they may not overlap."""
-    rest = iter(words)
-    for word in rest:
-        if word == "--ro-bind" and (path := next(rest)):
-            if path in layered and Path(path).is_dir() and not empty.startswith(f"{path}/"):
-                yield from ("--overlay-src", empty, "--overlay-src", path, "--ro-overlay")
+    def _read_only(self, path: str) -> Iterator[str]:
+        layered = path in self.layered
+        for place in (path, *(mounted_below(path) if layered else ())):
+            if layered and Path(place).is_dir():
+                yield from ("--overlay-src", place, "--tmp-overlay", place, "--remount-ro", place)
             else:
-                yield from (word, path)
-        else:
-            yield word
+                yield from ("--ro-bind", place, place)
+
+    def _base(self) -> list[str]:
+        words = [*self._read_only("/usr")]
+        for name in _LINKED:
+            place = Path("/", name)
+            if place.is_symlink():
+                words += ["--symlink", str(place.readlink()), str(place)]
+            elif place.is_dir():
+                words += self._read_only(str(place))
+        words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
+        words += ["--perms", "1777", "--tmpfs", "/tmp", "--perms", "0755", "--dir", "/var"]
+        words += ["--perms", "1777", "--tmpfs", "/var/tmp", "--perms", "0755", "--dir", "/run"]
+        gpus = [str(path) for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
+        for path in gpus:
+            words += ["--dev-bind-try", path, path]
+        for path in _OF_GPUS if gpus else _OF_PROCESSORS:
+            words += ["--ro-bind-try", path, path]
+        return words
+
+
+def mounted_below(folder: str) -> list[str]:
+    """What is mounted in it: no layer holds that."""
+    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    raw = (re.sub(rb"\\(\d{3})", lambda m: bytes([int(m[1], 8)]), ln.split()[4]) for ln in lines)
+    real = os.path.realpath(folder)
+    inside = {folder + p[len(real) :] for p in map(os.fsdecode, raw) if p.startswith(f"{real}/")}
+    return sorted(filter(os.path.exists, inside))
 
 
 def _innermost(path: str, marks: Mapping[str, bool]) -> str:
@@ -159,25 +181,6 @@ def _way_to(path: str) -> Iterator[str]:
     yield path
     while path != (path := os.path.dirname(path)):  # noqa: PTH120 - for every command
         yield path
-
-
-def _base() -> list[str]:
-    words = ["--ro-bind", "/usr", "/usr"]
-    for name in _LINKED:
-        place = Path("/", name)
-        if place.is_symlink():
-            words += ["--symlink", str(place.readlink()), str(place)]
-        elif place.is_dir():
-            words += ["--ro-bind", str(place), str(place)]
-    words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
-    words += ["--perms", "1777", "--tmpfs", "/tmp", "--perms", "0755", "--dir", "/var"]
-    words += ["--perms", "1777", "--tmpfs", "/var/tmp", "--perms", "0755", "--dir", "/run"]
-    gpus = [str(path) for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
-    for path in gpus:
-        words += ["--dev-bind-try", path, path]
-    for path in _OF_GPUS if gpus else _OF_PROCESSORS:
-        words += ["--ro-bind-try", path, path]
-    return words
 
 
 def _etc(found: SystemFiles, give: Callable[[bytes], int]) -> list[str]:

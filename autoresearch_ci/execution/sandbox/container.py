@@ -180,7 +180,7 @@ def _elsewhere(wanted: Places) -> Iterator[str]:
 
     Nothing of a repository, which is left as it is, nor of the machine.
     """
-    for path in places.sockets(wanted):
+    for path in places.sockets(wanted, wanted.shown):
         if all(may_close(str(place)) for place in (path, *list(Path(path).parents)[:-1])):
             yield path
     shown = [*_LEFT, *places.system(), *wanted.read, *wanted.shown, *wanted.write, *wanted.needed]

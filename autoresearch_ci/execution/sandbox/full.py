@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,14 +26,20 @@ _LINKS = 40
 """That the kernel follows."""
 
 
-def view(wanted: Places, user: User | None, *, layers: bool) -> View:
-    """Of what is there now. `layers`: whether it can have them."""
+def view(wanted: Places, user: User | None, bare: Collection[str]) -> View:
+    """Of what is there now. `bare`: toolchains that are no layers."""
     uid, gid = (user.uid, user.gid) if user else (os.geteuid(), os.getegid())
     home, asked = str(wanted.home or "/nonexistent"), filter(_is_of_etc, wanted.read)
     etc, found = system_files.shown(uid, gid, home, asked), listed(wanted)
-    bare = {*_present(map(str, (wanted.scratch, *wanted.own, *wanted.read)))}
-    layered = (*CODE, *(path for path in found.shown if path not in bare)) if layers else ()
-    return replace(found, etc=etc, layered=layered)
+    return replace(found, etc=etc, layered=[p for p in toolchains(wanted) if p not in bare])
+
+
+def toolchains(wanted: Places) -> list[str]:
+    """Folders that may be read, and of which nobody has said so."""
+    said = {*_present(map(str, (wanted.scratch, *wanted.own, *wanted.read)))}
+    system = [path for path in CODE if not Path(path).is_symlink()]
+    places = (*system, *listed(wanted).shown)
+    return [path for path in places if path not in said and Path(path).is_dir()]
 
 
 def listed(wanted: Places) -> View:

@@ -31,7 +31,7 @@ from autoresearch_ci.execution.sandbox.abilities import (
 from autoresearch_ci.execution.sandbox.container import Closed
 from autoresearch_ci.execution.sandbox.kernel import Confinement, NotConfined, ends_with_us
 from autoresearch_ci.execution.sandbox.landlock import Ruleset
-from autoresearch_ci.execution.sandbox.namespaces import Namespaces
+from autoresearch_ci.execution.sandbox.namespaces import Namespaces, no_layers
 from autoresearch_ci.execution.sandbox.places import Places, sockets
 from autoresearch_ci.execution.sandbox.shared_memory import entries_of, remove_entries
 from autoresearch_ci.execution.sandbox.users import (
@@ -80,7 +80,8 @@ class Jail:
     @functools.cached_property
     def protection(self) -> Protection:
         """What is on, and what is missing and why. Raises `ConfigError`."""
-        return describe(self._asked, self.abilities, *self._decision, self.reached)
+        bare = self._bare if self.layers else {}
+        return describe(self._asked, self.abilities, *self._decision, self.reached, bare)
 
     @property
     def kept_root(self) -> MissingProtection | None:
@@ -180,6 +181,7 @@ class Jail:
         """From now on commands may not read these places; but for what is shown in them."""
         known = self._places
         self._places = replace(known, hidden=(*known.hidden, *hidden), shown=(*known.shown, *shown))
+        self.__dict__.pop("_bare", None)
         self.close()
 
     @contextlib.contextmanager
@@ -250,6 +252,12 @@ class Jail:
         above = next(path for path in self._places.scratch.parent.parents if path.exists())
         return unreachable(user, [str(above), *needed], write)
 
+    @functools.cached_property
+    def _bare(self) -> dict[str, str]:
+        """Toolchains that are no layers, and why."""
+        folders = full.toolchains(self._places)
+        return no_layers(folders) if self.layers else dict.fromkeys(folders, "")
+
     @property
     def abilities(self) -> Abilities:
         """What this machine allows the one who runs the commands. Raises `ConfigError`."""
@@ -258,8 +266,9 @@ class Jail:
     def _renew(self) -> None:
         """For the folders as they are now: one that was deleted and made again is another."""
         wanted = self._places
-        if self.full and not self.layers:
-            wanted = replace(wanted, hidden=(*wanted.hidden, *sockets(wanted)))
+        if self.full:
+            closed = sockets(wanted, self._bare) if self._bare else ()
+            wanted = replace(wanted, hidden=(*wanted.hidden, *closed))
         watched = [*map(str, wanted.own), *wanted.write, *wanted.services]
         watched += [*wanted.shown, *wanted.hidden] if self.full else []
         now = [_identity(place) for place in watched]
@@ -267,7 +276,7 @@ class Jail:
             return
         self._forget()
         if self.full:
-            self._made = Namespaces(full.view(wanted, self.user, layers=self.layers))
+            self._made = Namespaces(full.view(wanted, self.user, self._bare))
         elif self._asked.read_only and self.abilities.landlock:
             self._ruleset = container.ruleset(wanted, self.user)
             if self.user and self._closes and not self._closed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from autoresearch_ci.execution.sandbox.bubblewrap import CODE, View, in_layers, program
+from autoresearch_ci.execution.sandbox.bubblewrap import View, program
 from autoresearch_ci.execution.sandbox.kernel import KEPT_CAPABILITIES, Confinement, NotConfined
 from autoresearch_ci.execution.sandbox.starter import Starter
 from autoresearch_ci.execution.sandbox.users import User
@@ -172,7 +173,7 @@ def why_not_fresh(user: User | None, filtered: bytes = b"") -> str:
             if user:
                 user.own_all(box)
             with (
-                contextlib.closing(Namespaces(View(shown=[str(box)], layered=CODE))) as place,
+                contextlib.closing(Namespaces(View(shown=[str(box)]))) as place,
                 place.fresh(box, [tree, home], [temporary]) as seen,
             ):
                 if why := _tried(place, user, filtered, "sh", "-c", _CHANGES, str(box), at=box):
@@ -184,6 +185,22 @@ def why_not_fresh(user: User | None, filtered: bytes = b"") -> str:
     except (OSError, NotConfined) as error:
         return f"overlayfs: {error}"
     return "overlayfs: what was written is not there, or where it must not be"
+
+
+def no_layers(folders: Sequence[str]) -> dict[str, str]:
+    """Those of which the kernel makes no layer, and why."""
+    return dict(_no_layers(tuple(folders), os.geteuid()))
+
+
+@functools.cache
+def _no_layers(folders: tuple[str, ...], ourselves: int) -> tuple[tuple[str, str], ...]:
+    try:
+        _Mounts(View(shown=folders, layered=folders)).close()
+    except (OSError, NotConfined) as error:
+        if len(folders) > 1:
+            return tuple(bare for path in folders for bare in _no_layers((path,), ourselves))
+        return ((folders[0], str(error).rpartition(": ")[2]),)
+    return ()
 
 
 def _tried(
@@ -234,7 +251,6 @@ class _Mounts:
         self.users: int | None = None
         """The namespace of users that they belong to, unless it is ours."""
         own_users = ["--unshare-user"] if os.geteuid() else []
-        empty = tempfile.TemporaryDirectory()
         with contextlib.ExitStack() as once_started:
 
             def give(content: bytes) -> int:
@@ -244,8 +260,7 @@ class _Mounts:
                 return descriptor
 
             given: list[int] = []
-            shown = in_layers(view.arguments(give), view.layered, empty.name)
-            words = [*own_users, *_NEW, *shown]
+            words = [*own_users, *_NEW, *view.arguments(give)]
             arguments = give(os.fsencode("\0".join([*words, ""])))
             reader, told = os.pipe()
             once_started.callback(os.close, told)
@@ -259,7 +274,7 @@ class _Mounts:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
-        with info, holder, empty:
+        with info, holder:
             self._hold(holder, info)
 
     def _hold(self, holder: subprocess.Popen[bytes], info: IO[bytes]) -> None:

@@ -76,15 +76,15 @@ def services(environment: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(path for path in real if Path(path).exists()))
 
 
-def sockets(wanted: Places) -> list[str]:
-    """Those of others in a folder which is shown as a toolchain, and is not listed itself.
+def sockets(wanted: Places, toolchains: Iterable[str]) -> list[str]:
+    """Those of others in folders which are shown as toolchains, and not listed themselves.
 
     By the names that they were given, in our network: looking for others takes too long.
     """
     with contextlib.suppress(OSError):
         lines = Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()
         named = (line.partition(" /")[2] for line in lines)
-        tools = (path.rstrip("/") for path in wanted.shown if path != str(wanted.scratch))
+        tools = (path.rstrip("/") for path in toolchains if path != str(wanted.scratch))
         shown = tuple(f"{path}/" for path in tools)
         found = {f"/{name}" for name in named if f"/{name}".startswith(shown)}
         listed = (*wanted.read, *wanted.write)
