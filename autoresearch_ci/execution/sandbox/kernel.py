@@ -224,7 +224,8 @@ def no_new_privileges() -> None:
 def as_scheduled(_process: int) -> Callable[[], None]:
     """A step that gives a thread the processors and priorities that we had when it was first asked.
 
-    Whoever is us may have changed those of any thread of ours.
+    Whoever is us may have changed those of any thread of ours. What only root could give back
+    (priority), or nobody (processors), all that is asked later lacks alike.
     """
     pairs: list[tuple[Callable[[], Any], Callable[[Any], object]]] = [
         (partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0)),
@@ -237,12 +238,19 @@ def as_scheduled(_process: int) -> Callable[[], None]:
     if MACHINE in _OF_IO:
         give, get = _OF_IO[MACHINE]
         pairs.append((partial(syscall, "io", get, 1, 0), partial(syscall, "io", give, 1, 0)))
-    begun = [(get, give, get()) for get, give in pairs]
+    begun: list[list[Any]] = []
+    for pair in pairs:
+        with contextlib.suppress(OSError):  # a filter, or musl, refuses it
+            begun.append([*pair, pair[0]()])
 
     def restore() -> None:
-        for get, give, value in begun:
-            if get() != value:
-                give(value)
+        for known in begun:
+            told, restored, value = known
+            if told() != value:
+                try:
+                    restored(value)
+                except OSError:  # so it is for all commands from now on, and none has an advantage
+                    known[2] = told()
 
     return restore
 

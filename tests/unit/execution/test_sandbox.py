@@ -21,6 +21,7 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.command_words import first_words, programs
 from autoresearch_ci.execution.sandbox import users
 from autoresearch_ci.execution.sandbox.abilities import Abilities, describe
+from autoresearch_ci.execution.sandbox.kernel import answer_of_a_child, as_scheduled
 from autoresearch_ci.execution.sandbox.namespaces import _room
 from autoresearch_ci.execution.sandbox.places import services, visible
 from autoresearch_ci.execution.sandbox.seccomp import (
@@ -300,6 +301,33 @@ def test_the_filter_refuses_what_it_says_and_nothing_else(machine: str) -> None:
 def test_the_other_numbering_of_x86_is_refused() -> None:
     code = program("x86_64", None, NEVER_NEEDED)
     assert verdict(code, {0: 0x40000000 + 39, 4: ARCH["x86_64"]}) == 1
+
+
+@pytest.mark.parametrize("without", ["", "sched_getscheduler"])  # as in musl
+def test_priority_that_nobody_can_give_back_is_that_of_all_later_commands(without: str) -> None:
+    """As when a user makes a run give way to others: that ends no run."""
+
+    def renice() -> str:
+        if not os.geteuid():
+            os.setuid(NOBODY.uid)
+        if without:
+            setattr(os, without, lambda _: os.listdir("/nowhere"))  # noqa: PTH208 - an OSError
+        restore, told, reniced = as_scheduled(os.getpid()), list[int](), threading.Event()
+
+        def start_later() -> None:
+            reniced.wait()
+            restore()
+            told.append(os.getpriority(os.PRIO_PROCESS, 0))
+
+        later = threading.Thread(target=start_later)
+        later.start()
+        told.append(os.nice(2))
+        restore()
+        reniced.set()
+        later.join()
+        return f"{told[1] - told[0]}"
+
+    assert answer_of_a_child(renice) == "0"
 
 
 # --- words ----------------------------------------------------------------------------------------
