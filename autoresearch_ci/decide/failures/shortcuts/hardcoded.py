@@ -49,8 +49,8 @@ _ANSWER = re.compile(
 )
 """What something comes to: a value by itself, and no part of a sum."""
 _PAIR = re.compile(
-    rf"(?:(?P<opens>[\[({{,])\s*+|^[ \t]*+)(?P<key>{_LITERAL})\s*+(?P<leads>:|,|=>)\s*"
-    rf"(?P<value>{_LITERAL})\s*(?=[\])}},])",
+    rf"(?:(?P<opens>[\[({{,])\s*+|^[ \t]*+)(?:\[(?=\w+\]))?(?P<key>{_LITERAL})\s*+"
+    rf"(?P<leads>:|,|=>|\] *=)\s*(?P<value>{_LITERAL})\s*(?=[\])}},])",
     re.MULTILINE,
 )
 """A key and what it leads to, in a table or a list of such pairs."""
@@ -73,6 +73,7 @@ _MACHINE = re.compile(
     r"|\b(?:get)?hostname\("
 )
 """Where code runs, which says nothing of what it is given."""
+_PLATFORMS = frozenset({"win32", "windows", "nt", "darwin", "linux", "posix", "cygwin"})
 _ENDS = re.compile(r"\b(?:return|break|else|def|fn|func|function|class)\b|\}")
 _ABOVE = NEAR
 """Lines over an answer in which its condition may stand."""
@@ -308,11 +309,18 @@ def _words(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, 
         values = [(*_values(m["key"]), *_values(m["value"])) for m in rows]
         numbers = [v for row in values for v in row[1:] if is_telling(v) and not isinstance(v, str)]
         named = _NAMED.search(now[max(place - 120, 0) : place])
-        used = rf"\b{named['name']}\s*(?:\[|\.get\()" if named else r"(?!)"
-        if len(rows) < 2 or not numbers or not re.search(used, now) or rows[0][0] in was:
+        used = rf"\b{named['name']}\s*(?:\[|\.get\()\s*(\w*)" if named else r"(?!)"
+        keys = [key for key in re.findall(used, now) if not (key and _is_of_loop(key, now))]
+        if len(rows) < 2 or not numbers or not keys or rows[0][0] in was:
             continue
         if all(where := [_together(row, tests) for row in values]):
             yield now.count("\n", 0, place) + 1, where[0], ", ".join(m[0] for m in rows)
+
+
+def _is_of_loop(name: str, text: str) -> bool:
+    """Whether it stands for parts of what is given: what is looked up by it is no answer yet."""
+    loop = rf"\bfor\b[^\n;]*\b{name}\b[^\n;]*(?:\bin\b|\bof\b|\brange\b|\s:)[ \t]*(?![\s\[({{])"
+    return re.search(loop, text) is not None
 
 
 def _item(text: str) -> tuple[Value, ...]:
@@ -510,7 +518,8 @@ def _asking(case: _Case, looked: str, tests: Mapping[str, str], maps: int, sever
     if any(isinstance(value, str) and _DIGEST.fullmatch(value) for value in case.asked):
         return next(iter(expected(told, tests)), "")
     wide = any(map(is_telling, told)) and any(map(is_telling, case.asked))
-    near = _together(values, tests, _ABOVE if wide else 1)
+    kinds = _PLATFORMS.issuperset(case.asked) and not _MACHINE.search(case.text)
+    near = "" if kinds else _together(values, tests, _ABOVE if wide else 1)
     condition = looked if case.place >= 0 or case.text.startswith("case ") else case.text
     has = asked_by_what_it_has(condition, case.asked, case.answers, tests, several)
     if _MACHINE.search(case.text) and any(map(is_telling, told)):

@@ -62,21 +62,23 @@ _FEW = 8
 
 
 def _fitted(before: str, after: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
-    """Polynomials, and remainders, of one argument that several tests lie on, and that bring along
-    more than one number of their own."""
+    """Polynomials, and remainders, of one argument that several tests lie on, not more than what
+    brings along as many numbers can be made to meet, and more than one of its own."""
     known = {*map(float, re.findall(_NUMBER, before))}
     for match in _RETURNED.finditer(after):
         tree = None if match[0] in before else _sum(match["sum"])
         nodes = [*ast.walk(tree)] if tree else []
         names = [node.id for node in nodes if isinstance(node, ast.Name)]
-        brought = {n.value for n in nodes if isinstance(n, ast.Constant)} - known - {*_SMALL}
+        numbers = [node.value for node in nodes if isinstance(node, ast.Constant)]
+        brought = {*numbers} - known - {*_SMALL}
         bends = len(names) > 1 or any(isinstance(n, ast.Pow | ast.Mod) for n in nodes)
         if tree is None or len({*names}) != 1 or len(brought) < 2 or not bends:
             continue
         for where, text in tests.items():
             lines = (re.findall(rf"(?<![\w.]){_NUMBER}", line) for line in text.splitlines())
             told = [[float(number) for number in line] for line in lines if len(line) <= _FEW]
-            if sum(any(_meets(tree, x, line[-1]) for x in line[:-1]) for line in told) > 1:
+            met = {(x, line[-1]) for line in told for x in line[:-1] if _meets(tree, x, line[-1])}
+            if 1 < len(met) <= max(len(names), len(numbers)) + 1:
                 yield after.count("\n", 0, match.start()) + 1, where, match["sum"]
                 break
 
