@@ -140,7 +140,7 @@ class View:
         for place in (path, *(mounted_below(path) if layered else ())):
             if layered and Path(place).is_dir():
                 yield from ("--overlay-src", place, "--tmp-overlay", place, "--remount-ro", place)
-            else:
+            elif place == path or Path(place).is_file():  # nobody listens there
                 yield from ("--ro-bind", place, place)
 
     def _base(self) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.execution.sandbox import system_files
+from autoresearch_ci.execution.sandbox.bubblewrap import mounted_below
 from autoresearch_ci.safety.secret_values import points_to_secret
 
 _OF_A_HOME = (
@@ -79,14 +80,16 @@ def services(environment: Mapping[str, str]) -> list[str]:
 def sockets(wanted: Places, toolchains: Iterable[str]) -> list[str]:
     """Those of others in folders which are shown as toolchains, and not listed themselves.
 
-    By the names that they were given, in our network: looking for others takes too long.
+    By the names that they were given, in our network, or are mounted at: looking for others takes
+    too long.
     """
     with contextlib.suppress(OSError):
         lines = Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()
         named = (line.partition(" /")[2] for line in lines)
-        tools = (path.rstrip("/") for path in toolchains if path != str(wanted.scratch))
+        tools = [path.rstrip("/") for path in toolchains if path != str(wanted.scratch)]
         shown = tuple(f"{path}/" for path in tools)
         found = {f"/{name}" for name in named if f"/{name}".startswith(shown)}
+        found.update(path for tool in tools for path in mounted_below(tool))
         listed = (*wanted.read, *wanted.write)
         found = {path for path in found if not any(map(Path(path).is_relative_to, listed))}
         return sorted(path for path in found if Path(path).is_socket())
