@@ -49,7 +49,8 @@ def _install_of_node(known: frozenset[str], read: ReadBytes) -> Iterator[str]:
         yield "npm install"
 
 
-_GLOBAL = "npm install --global "
+_GLOBAL = "npm install --global --force "
+"""GitHub's machines have a yarn already, in whose place npm puts nothing else."""
 
 
 _REQUIREMENTS = re.compile(
@@ -102,7 +103,7 @@ def _names(tool: str, lists: str) -> bool:
 
 _DEPENDING = ("pyproject.toml", "setup.cfg", "setup.py")
 _EXTRAS_REQUIRE = "options.extras_require"
-_NAME = re.compile(r"[A-Za-z][\w.-]*(?:\[[\w,.-]+\])?(?:\s*[<>=!~]=?[\w.*, <>=!~-]+)?")
+_NAME = re.compile(r"[A-Za-z][\w.-]*(?:\[[\w,.-]+\])?(?: *[<>=!~]=?[\w.*, <>=!~-]+)?")
 """A requirement as a list of them has it, without a marker or anything to be filled in."""
 
 

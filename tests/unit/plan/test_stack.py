@@ -222,7 +222,7 @@ def test_the_package_manager_of_a_lock_file_installs_in_the_version_that_reads_i
     assert f"{installed} " in f"{line} "
     (own,) = in_the_checkout([line], ())
     assert "--global" not in own, "it may write nowhere else"
-    assert own == line or own.startswith(f"npx --yes --package={line.split()[3]} ")
+    assert own == line or own.startswith(f"npx --yes --package={line.split()[4]} ")
     assert not [*objections(line), *objections(own)]
 
 
