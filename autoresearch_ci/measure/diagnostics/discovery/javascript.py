@@ -6,6 +6,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from autoresearch_ci.measure.diagnostics.discovery.found import BYTES_LIMIT, FoundHints, short
@@ -62,6 +63,8 @@ def _look_at_package(found: FoundHints, path: str) -> None:
 def _known_tests(scripts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Each runner that we know and the script `test` starts, with what this builds before."""
     steps = [*_steps(scripts, "test", set())]
+    if any(line.startswith("cd ") for _, line in steps):  # its tests are those of that folder
+        return
     for tool in dict.fromkeys(tool for tool, _ in steps if tool):
         first = next(at for at, (known, _) in enumerate(steps) if known == tool)
         runs = [line for known, line in steps if known == tool]
@@ -82,10 +85,11 @@ def _steps(scripts: Mapping[str, str], name: str, seen: set[str]) -> Iterator[tu
         another = _OTHER_SCRIPT.fullmatch(part)
         if another and another[1] in scripts:
             inner = [*_steps(scripts, another[1], {*seen})]
+            given = "".join(f"{each} " for each in re.findall(r"\w+=\S+", part))
             if any(tool for tool, _ in inner):
-                yield from inner
+                yield from ((tool, f"{given}{line}") for tool, line in inner)
             elif not _only_checks(scripts, another[1], set()):
-                yield "", f"npm run --silent {another[1]}"
+                yield "", f"{given}npm run --silent {another[1]}"
         elif tool := next((tool for tool, _ in commands_in(part) if tool in _SUITES), ""):
             yield tool, part
         elif not _is_check(part):
@@ -95,19 +99,35 @@ def _steps(scripts: Mapping[str, str], name: str, seen: set[str]) -> Iterator[tu
 def _asked(tool: str, runs: Sequence[str]) -> str:
     """All in one run: with the files that node is given, and else with the variables and settings
     that all have, as which part of the tests a line is for is not known."""
-    words = [_WORDS.findall(line) for line in runs]
-    shared = [word for word in words[0] if all(word in each for each in words)]
+    name = tool.split(" ", 1)[0]
+    words = [[*takewhile(_is_plain, _WORDS.findall(line))] for line in runs]
+    if not all(name in each for each in words):  # within quotes, or of another program
+        return TOOLS[tool].command
+    before = [each[: each.index(name)] for each in words]
+    shared = [word for word in before[0] if all(word in each for each in before)]
     variables = [word for word in shared if re.match(r"\w+=", word)]
+    lines = [" ".join(each[each.index(name) :]) for each in words]
     if tool == "node --test":
-        told = [word for each in words for word in each[each.index("node") + 1 :]]
-        own = [word for word in told if word != "--test" and not _NODE_DROPPED.fullmatch(word)]
-        return " ".join((*variables, "node --test", TOOLS[tool].writes, *dict.fromkeys(own)))
-    settings = [set(_SETTINGS.findall(line)) for line in runs]
+        own: list[str] = []
+        for line in lines:
+            told = _WORDS.findall(_NODE_DROPPED.sub("", line))[1:]
+            own += [word for word in told if word != "--test" and word not in {*own}]
+        return " ".join((*variables, "node --test", TOOLS[tool].writes, *own))
+    settings = [set(_SETTINGS.findall(line)) for line in lines]
     return " ".join((*variables, TOOLS[tool].command, *sorted(set.intersection(*settings))))
 
 
+def _is_plain(word: str) -> bool:
+    """Whether it is the same for every shell, and handed to no other program."""
+    return not re.search(r"[$`|<>&#]", re.sub(_QUOTED, "", word))
+
+
 def _parts(line: str) -> list[str]:
-    return [part for each in re.split(r"&&|\|\||;|\n", line) if (part := each.strip(" ()\t"))]
+    found = []
+    for part in map(str.strip, _PART.findall(line)):
+        whole = part.count("(") == part.count(")")
+        found.append(part if whole else part.strip(" ()\t"))
+    return [part for part in found if part]
 
 
 def _is_check(part: str) -> bool:
@@ -132,10 +152,15 @@ def _only_checks(scripts: Mapping[str, str], name: str, seen: set[str]) -> bool:
 
 
 _SUITES = ("jest", "vitest", "node --test")
-_SETTINGS = re.compile(r"(?<=\s)(?:-c|--config|--root|--environment)[= ]\S+")
-_WORDS = re.compile(r"(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+")
+_QUOTED = r"'[^']*'|\"(?:\\.|[^\"\\])*\""
+_WORD = rf"(?:[^\s'\"]|{_QUOTED})+"
+_WORDS = re.compile(_WORD)
+_PART = re.compile(rf"(?:{_QUOTED}|\\.|[^&|;\n'\"\\]|(?<!&)&(?!&)|(?<!\|)\|(?!\|)|['\"\\])+")
+"""Of a line, between what joins commands."""
+_SETTINGS = re.compile(rf"(?<=\s)(?:-c|--config|--root|--environment)[= ]{_WORD}")
 _NODE_DROPPED = re.compile(
-    r"--(?:watch|test-only|test-reporter\S*|experimental-test-coverage|test-cov\S*)"
+    rf"(?<!\S)--(?:test-(?:reporter(?:-destination)?|coverage-\w+)[= ]{_WORD}"
+    r"|watch\S*|test-only|experimental-test-coverage)(?!\S)"
 )
 _IS_SHELL = re.compile(r"(?:node|npm|npx|yarn|pnpm|cd|rm|mkdir|cp|mv|sh|bash|make|echo|\.|\w+=)\b")
 

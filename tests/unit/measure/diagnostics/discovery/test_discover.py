@@ -364,6 +364,17 @@ def test_tests_that_only_their_own_command_runs_are_asked_for_as_a_whole() -> No
             "npx --no-install jest {w}",
         ),
         ({"test": "npm run test", "watch": "jest --watch"}, "jest", "npx --no-install jest {w}"),
+        (
+            {"test": "node --import a --import ./b --test --test-reporter spec 't t/*' 2>&1 | x"},
+            "node --test",
+            "node --test {w} --import a --import ./b 't t/*'",
+        ),
+        ({"test": "tap|node --test"}, "node --test", "node --test {w}"),
+        (
+            {"test": "node -e 'a && b; c' && B=2 npm run all", "all": "jest --config='a b' C=3"},
+            "jest",
+            "node -e 'a && b; c' && B=2 npx --no-install jest {w} --config='a b'",
+        ),
     ],
 )
 def test_a_runner_is_asked_as_the_script_test_asks_it_after_what_that_builds(
@@ -373,6 +384,13 @@ def test_a_runner_is_asked_as_the_script_test_asks_it_after_what_that_builds(
     told = commands({"package.json": json.dumps(package), "a.js": ""})
     assert told[tool] == asked.replace("{w}", TOOLS[tool].writes)
     assert not {"jest", "vitest", "node --test"} - {tool} & set(told)
+
+
+def test_tests_of_another_folder_leave_their_report_there() -> None:
+    files = {"package.json": '{"scripts": {"test": "cd web && vitest run"}}', "web/a.js": ""}
+    files["web/package.json"] = '{"scripts": {"test": "vitest run"}}'
+    found = discover(files, lambda path: files[path].encode()).targets
+    assert [(each.tool, each.folder) for each in found] == [("vitest", "web")]
 
 
 def test_a_runner_that_is_only_installed_is_none_where_the_script_test_starts_another() -> None:
