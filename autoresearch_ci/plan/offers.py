@@ -251,7 +251,7 @@ def lighthouse(stack: Stack) -> Iterator[Offer]:
     metric = {"command": command, "name": "performance", "direction": "maximize", "target": 100}
     top = "" if build or folder == "." else f"{folder}/"
     shown = tuple(f"{top}**/*{end}" for end in (".html", ".css"))
-    code = stack.scope if build else (f"{top}**/*.js",)
+    code = stack.scope if build else (f"{top}**/*.js", *(f"!{glob}" for glob in stack.tests))
     goal = "Raise Lighthouse's score of performance, with the same page"
     yield _offer(stack, "Lighthouse", goal, metric, reason, scope=(*code, *shown))
 
@@ -439,9 +439,10 @@ def links(stack: Stack) -> Iterator[Offer]:
 
 def spelling(stack: Stack) -> Iterator[Offer]:
     for scope, reason in _written(stack):
-        command = (
-            f"{SCORE} lines --exit-codes 0,65 -- codespell {_globs(scope).replace(chr(39), '')}"
+        files = " ".join(
+            re.sub(r"[^\w*./-]", r"\\\g<0>", f"./{glob.lstrip('/')}") for glob in scope
         )
+        command = f"{SCORE} lines --exit-codes 0,65 -- codespell {files}"
         metric = {"command": command, "name": "lines", "direction": "minimize", "target": 0}
         links = {"command": f"{SCORE} links {_globs(scope)}", "metric": "broken_links"}
         goal = "Correct misspelt words"

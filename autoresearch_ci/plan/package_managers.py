@@ -126,7 +126,8 @@ def _of_tools(data: dict[str, Any], tox: ConfigParser, setup: ConfigParser) -> I
 
 def _for_tests(groups: object) -> list[Any]:
     """Without those that are for pages and releases."""
-    return [of for name, of in _mapping(groups).items() if not re.match(r"docs?|releas", name)]
+    others = re.compile(r"(docs?|documentation|releases?)\b")
+    return [of for name, of in _mapping(groups).items() if not others.match(name)]
 
 
 def in_the_checkout(install: Sequence[str], commands: Sequence[str]) -> list[str]:
@@ -201,7 +202,7 @@ def _pytest_settings(data: dict[str, Any], inis: Sequence[ConfigParser]) -> str:
 
 
 _NEEDED = {
-    **{name: rf"\bpytest\b.*(?<!\S)({way})" for name, way in _PLUGINS.items()},
+    **{name: rf"\bpytest\b[^|;&]*(?<!\S)({way})" for name, way in _PLUGINS.items()},
     "asv": r"\basv run\b",
     **{tool: rf"(^|[\s'\"]){tool} " for tool in ("codespell", "mypy", "pyright", "ruff")},
     "mkdocs": r"\bmkdocs build\b",

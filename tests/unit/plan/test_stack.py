@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from autoresearch_ci.config.resolve import load
@@ -15,7 +18,7 @@ from autoresearch_ci.plan.config_draft import (
 )
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
 from autoresearch_ci.plan.offers import benchmark_runs, binary, complexity
-from autoresearch_ci.plan.package_managers import in_the_checkout
+from autoresearch_ci.plan.package_managers import in_the_checkout, tool_commands
 from autoresearch_ci.plan.stack import Stack, stack_of
 from autoresearch_ci.plan.suite_guards import guards_of
 
@@ -224,6 +227,12 @@ def test_the_package_manager_of_a_lock_file_installs_in_the_version_that_reads_i
     assert "--global" not in own, "it may write nowhere else"
     assert own == line or own.startswith(f"npx --yes --package={line.split()[4]} ")
     assert not [*objections(line), *objections(own)]
+
+
+def test_what_reads_the_output_of_pytest_asks_for_no_plugin() -> None:
+    assert not [*tool_commands(["python -m pytest -q | tail -n 1"])]
+    (line,) = tool_commands(["tail -n 1 a && python -m pytest -q -n 2"])
+    assert line.endswith(" pytest-xdist")
 
 
 def test_tests_among_the_sources_are_not_in_scope() -> None:
@@ -814,6 +823,30 @@ def test_lighthouse_looks_at_the_page_that_is_built_or_there_if_it_is_installed(
     assert offer.metric["command"].startswith("npm run --silent build && ")
     assert offer.scope[0] == "src/a.js"
     assert not offers_for("better Lighthouse score", stack({**static, "package.json": "{}"}))
+
+
+def test_tests_of_a_page_that_is_there_are_not_in_its_scope() -> None:
+    files = {"package.json": '{"devDependencies": {"lighthouse": "13"}}', "index.html": ""}
+    (offer,) = offers_for("better Lighthouse score", stack({**files, "a.js": "", "test/a.js": ""}))
+    assert offer.scope[:2] == ("**/*.js", "!test/")
+
+
+def test_a_shell_reads_no_more_than_globs_from_the_names_of_pages(tmp_path: Path) -> None:
+    odd = ["-a$(touch x)/b.md", "a;touch x/b.md", "it's/`touch x`.md"]
+    for name in odd:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("")
+    (offer,) = offers_for("fix the spelling", stack(dict.fromkeys(odd, "")))
+    echoed = offer.metric["command"].rpartition("codespell")[2]
+    said = subprocess.run(
+        ["sh", "-c", f"printf '%s\\n' {echoed}"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert said.stdout.splitlines() == [f"./{name}" for name in odd]
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_percentage_to_reach_is_the_target() -> None:
