@@ -111,12 +111,16 @@ def chosen(options: argparse.Namespace, place: Survey) -> tuple[ConfigDraft, Tri
 def _with_what_it_needs(
     draft: ConfigDraft, trial: Trial | None, place: Survey
 ) -> tuple[ConfigDraft, Trial | None]:
-    """Without the `setup` that has turned no test green, unless the metric needs it."""
-    if not place.bare or draft.guards or "setup" not in draft.more:
+    """Without the `setup` that has turned no test green, unless the metric needs it, or is
+    another number there."""
+    if not (trial and place.bare) or draft.guards or "setup" not in draft.more:
         return draft, trial
     more = {key: value for key, value in draft.more.items() if key != "setup"}
     with suppress(ConfigError, BaselineError):
-        return _proved(replace(draft, more=more), place)
+        bare, again = _proved(replace(draft, more=more), place)
+        exact = len({*trial.values}) == 1
+        if not (exact and again and {*again.values} != {*trial.values}):
+            return bare, again
     return draft, trial
 
 
