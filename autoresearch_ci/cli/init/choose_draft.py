@@ -55,7 +55,7 @@ _TRIES = 5
 _MODEL_TRIES = 2
 _SHOWN = 6
 """Offers in a menu."""
-_TREE = re.compile(r"/\S*/scratch/tree/")
+_TREE = re.compile(r"/\S*/tmpwork-\d+/\w+/tree/")
 """Where it was tried, which is gone afterwards."""
 _GOALS = ("GOAL.md", ".github/GOAL.md")
 _LOOPBACK = "sandbox.network=loopback"
