@@ -496,11 +496,11 @@ def test_tests_that_take_no_time_and_a_finding_or_two_are_not_the_first_choice(
 @pytest.mark.parametrize(
     ("offer", "change", "told"),
     [
-        ("the benchmark", {"seconds": 150.0}, "one run takes 2 minutes"),
-        ("the benchmark", {"blind": True}, "the metric stays"),
-        ("the benchmark", {}, ""),
+        ("benchmarks", {"seconds": 150.0}, "one run takes 2 minutes"),
+        ("benchmarks", {"blind": True}, "the metric stays"),
+        ("benchmarks", {}, ""),
         # It ends before it has begun.
-        ("the benchmark", {"values": (0.3, 0.04, 0.3)}, "0.3 seconds are mostly the start"),
+        ("benchmarks", {"values": (0.3, 0.04, 0.3)}, "0.3 seconds are mostly the start"),
         # A machine that makes all slower does not make the tests their own metric.
         ("the time of the tests", {"values": (0.2,), "seconds": 3.5}, "0.2 seconds are mostly"),
         ("the time of the tests", {"values": (0.2,), "seconds": 0.5}, ""),
