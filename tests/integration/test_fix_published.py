@@ -218,6 +218,32 @@ def test_a_job_without_rights_gets_the_checked_commit_and_publishes_nothing(
         assert third.publish(file, f"--only-fetch={name}").code == 2
 
 
+def test_of_three_jobs_the_last_publishes_the_very_commit_that_the_second_looked_at(
+    world: World, tmp_path: Path
+) -> None:
+    """Also where the first job's machine hands over something else afterwards, or people push."""
+    world.pushes(FIX, a="BAD one\n", b="BAD two\n")
+    base = world.bare.ref("refs/heads/main")
+    file = world.fix(answer("one", a="good\n"), mode="bundle").folder / "autoresearch.bundle"
+    verify = world.elsewhere(tmp_path / "verify")
+    assert verify.publish(file, "--made-by", "fix", "--only-fetch", "checked").code == 0
+    head = verify.repo.ref("refs/autoresearch/checked")
+    verify.repo.git("switch", "--quiet", "--detach", head)
+    done = verify.call("fix", "--check", "--fail-on", "new", "--base", base, "--publish", "none")
+    assert done.code == 0, done.told
+    world.fix(answer("other", b="good\n"), mode="bundle", tag="u")
+    other = file.parent.with_name("fix-u") / file.name
+    refused(world, tmp_path, other, head[:12], "--made-by", "fix", "--head", head)
+    theirs = commit(world.repo, base, {"theirs.txt": "by hand\n"})
+    world.repo.git("push", "--quiet", str(world.bare.path), f"{theirs}:refs/heads/autoresearch/fix")
+    done = world.elsewhere(tmp_path / "third").publish(file, "--made-by", "fix", "--head", head)
+    assert done.code == 0, done.told
+    assert world.bare.ref("refs/heads/autoresearch/fix") == theirs
+    assert world.bare.ref("refs/heads/autoresearch/fix-2") == head
+    (pull,) = world.api.pulls
+    assert pull["head"]["ref"] == "autoresearch/fix-2"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Forged:
     """A bundle as an attacker who owns the first job would write it."""
