@@ -128,6 +128,7 @@ def _add_programs(
 ) -> None:
     """A command for each program that needs no file of its own, and one for any other program."""
     for name, about in (*_programs(), (_GENERAL, "run a program of your own (--program FILE)")):
+        about = about[:1].lower() + about[1:]  # as all others begin
         command = commands.add_parser(name, help=about, allow_abbrev=False)
         if words is not None and name not in words:
             continue
