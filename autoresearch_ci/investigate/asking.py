@@ -16,7 +16,7 @@ from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Spent
 from autoresearch_ci.investigate.form import Answered, Form, Reader, form_tools
 from autoresearch_ci.investigate.item_schema import Schema
-from autoresearch_ci.investigate.providers import Provider, Providers
+from autoresearch_ci.investigate.model_fallbacks import Provider, Providers
 from autoresearch_ci.investigate.request import request_of
 from autoresearch_ci.llm.conversation import Caps, NoProposal, OutOfBudget
 from autoresearch_ci.llm.draft import Draft

@@ -33,8 +33,8 @@ from autoresearch_ci.investigate.asking import Asking, cannot_be_asked
 from autoresearch_ci.investigate.experiments import Experiments
 from autoresearch_ci.investigate.form import Reader
 from autoresearch_ci.investigate.inquiry import Inquiry, InquiryResult, Reported
+from autoresearch_ci.investigate.model_fallbacks import Provider
 from autoresearch_ci.investigate.program import Program
-from autoresearch_ci.investigate.providers import Provider
 from autoresearch_ci.investigate.request import build_request
 from autoresearch_ci.investigate.write_pages import each_looked, looked
 from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget

@@ -11,8 +11,8 @@ from typing import Any
 from autoresearch_ci.decide.investigation.saturation import Grid, Visit, coverage, focus
 from autoresearch_ci.investigate.front_matter import CHANGES
 from autoresearch_ci.investigate.inquiry import definitions, earlier
+from autoresearch_ci.investigate.model_fallbacks import Provider
 from autoresearch_ci.investigate.program import Program
-from autoresearch_ci.investigate.providers import Provider
 from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.record.investigation_history import Item
 from autoresearch_ci.safety.prompt_text import block, line, tail

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from autoresearch_ci.decide.security.history import REMEMBERED, Entry
+from autoresearch_ci.decide.security.weakness_history import REMEMBERED, Entry
 from autoresearch_ci.record.commit_messages import of_note
 from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.safety.log_text import json_text

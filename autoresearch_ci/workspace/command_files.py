@@ -14,7 +14,7 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 
-from autoresearch_ci.decide.task_rules import scripts_of
+from autoresearch_ci.decide.makefiles_and_scripts import scripts_of
 
 
 def command_files(command: str, paths: Container[str]) -> list[str]:

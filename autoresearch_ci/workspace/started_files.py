@@ -1,10 +1,10 @@
 """Which files the commands that judge a repair start in turn: `make check` -> `scripts/check.sh`.
 
-Nothing is run: rules, scripts and recipes are read as decide/task_rules.py reads them. What is
-compiled, or imported from elsewhere, is what is judged, and so is a program whose output goes to
-`diff`; a script that is started, its neighbours in a folder of scripts, and what a shell script
-starts in turn say whether it is well. Reads too much rather than too little: a scope that names a
-file outright opens it again.
+Nothing is run: rules, scripts and recipes are read as decide/makefiles_and_scripts.py reads them.
+What is compiled, or imported from elsewhere, is what is judged, and so is a program whose output
+goes to `diff`; a script that is started, its neighbours in a folder of scripts, and what a shell
+script starts in turn say whether it is well. Reads too much rather than too little: a scope that
+names a file outright opens it again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from autoresearch_ci.decide import task_rules
+from autoresearch_ci.decide import makefiles_and_scripts as tasks
 from autoresearch_ci.experiment import ReadBytes
 
 _FILES_LIMIT = 400
@@ -197,10 +197,10 @@ class _Following:
         self._rules(path, goals, where, depth)
 
     def _rules(self, path: str, goals: list[str], where: _Command, depth: int) -> None:
-        rules = task_rules.makefile(self._text(path))
+        rules = tasks.makefile(self._text(path))
         for name in rules.included:
             for included in self._files(name, where):
-                more = task_rules.makefile(self._text(included))
+                more = tasks.makefile(self._text(included))
                 self._lines(more.lines([*more.rules]), where, depth)
         self._lines(rules.lines(goals), where, depth)
 
@@ -216,10 +216,10 @@ class _Following:
             packages = [p for p in sorted(self.tracked) if posixpath.basename(p) == "package.json"]
             line = re.sub(r"\s(?:-w|--workspace|--filter)[ =]\S+", "", line)
         for path in packages:
-            scripts = task_rules.scripts_of(self._text(path))
-            asked = [*task_rules.scripts_run_by(line)]
+            scripts = tasks.scripts_of(self._text(path))
+            asked = [*tasks.scripts_run_by(line)]
             where = replace(command, folder=posixpath.dirname(path), compared=False)
-            self._lines(task_rules.scripts_reached(scripts, asked).values(), where, depth)
+            self._lines(tasks.scripts_reached(scripts, asked).values(), where, depth)
 
     def _tasks(self, name: str, words: tuple[str, ...], command: _Command, depth: int) -> None:
         files = {
@@ -231,11 +231,11 @@ class _Following:
         text = next((self._text(path) for path in paths if path in self.tracked), "")
         goals = [word for word in words if not word.startswith("-") and "=" not in word]
         lines = (
-            task_rules.tox_lines(text)
+            tasks.tox_lines(text)
             if name == "tox"
-            else task_rules.nox_lines(text)
+            else tasks.nox_lines(text)
             if name == "nox"
-            else task_rules.just_lines(text, goals)
+            else tasks.just_lines(text, goals)
         )
         self._lines(lines, command, depth)
 

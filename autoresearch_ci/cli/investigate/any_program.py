@@ -27,8 +27,8 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.gates import GateVerdict, Ruling
 from autoresearch_ci.decide.investigation.gate import ruled
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.investigate.loop_with_steps import focused
 from autoresearch_ci.investigate.program import Program, bundled, from_file
-from autoresearch_ci.investigate.stepped import focused
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.investigation_history import InvestigationStarted
 from autoresearch_ci.report.console import make_progress

@@ -30,11 +30,11 @@ from autoresearch_ci.events import Event, Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.investigate.asking import Asking, cannot_be_asked
 from autoresearch_ci.investigate.experiments import Experiments
+from autoresearch_ci.investigate.loop_with_steps import Stepped
+from autoresearch_ci.investigate.model_fallbacks import Providers
 from autoresearch_ci.investigate.panel import Panel
 from autoresearch_ci.investigate.program import Program, unknown_roles
-from autoresearch_ci.investigate.providers import Providers
 from autoresearch_ci.investigate.runs import Runs
-from autoresearch_ci.investigate.stepped import Stepped
 from autoresearch_ci.investigate.write_pages import Pages
 from autoresearch_ci.llm.credentials import credential
 from autoresearch_ci.llm.draft import Draft

@@ -18,7 +18,7 @@ from autoresearch_ci.cli.ci_job import run_url
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.gate_commits import Compared, asked, fetched, staged
 from autoresearch_ci.cli.gate_files import report_folder, say_to_forge, show, write_all
-from autoresearch_ci.cli.security.history import CommitHistory
+from autoresearch_ci.cli.security.kept_history import CommitHistory
 from autoresearch_ci.cli.security.model_layer import audit_commit
 from autoresearch_ci.cli.security.repair import EVERYTHING, fix
 from autoresearch_ci.cli.security.report_files import gated

@@ -32,9 +32,9 @@ from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.events import Observer
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.investigate.form import Reader
+from autoresearch_ci.investigate.loop_with_steps import Stepped, focused
 from autoresearch_ci.investigate.program import Program, bundled
 from autoresearch_ci.investigate.program_steps import ANSWER
-from autoresearch_ci.investigate.stepped import Stepped, focused
 from autoresearch_ci.investigate.steps import UNANSWERED, BareClaim, Opinion, verify_fix
 from autoresearch_ci.investigate.write_pages import each_looked
 from autoresearch_ci.llm.conversation import OutOfBudget

@@ -1,7 +1,7 @@
 """Commands in namespaces: mounts that bubblewrap makes once, and what is new for each of them.
 
 As root, or in a namespace of users as anybody else. What they see is bubblewrap.py's business, and
-starting them within.py's.
+starting them starter_process.py's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Has commands started in namespaces of their own: by a small process, see within.py."""
+"""Has commands started in namespaces of their own: by a small process, see starter_process.py."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.execution.sandbox.kernel import NotConfined
-from autoresearch_ci.execution.sandbox.within import MAKE_FRESH, NOT_EXECUTED, START, STARTED
+from autoresearch_ci.execution.sandbox.starter_process import (
+    MAKE_FRESH,
+    NOT_EXECUTED,
+    START,
+    STARTED,
+)
 
 _TOLD_BYTES = 4096
-_PROGRAM = "import os, sys; sys.path.append(os.environ.pop('WHERE')); import within; within.main()"
+_PROGRAM = """import os, sys
+sys.path.append(os.environ.pop('WHERE'))
+import starter_process
+starter_process.main()"""
 
 
 class Starter:

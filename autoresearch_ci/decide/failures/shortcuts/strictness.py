@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from autoresearch_ci.config import reader
-from autoresearch_ci.decide import task_rules
+from autoresearch_ci.decide import makefiles_and_scripts
 from autoresearch_ci.decide.failures.shortcuts.other_tests import without_comments
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
 from autoresearch_ci.errors import ConfigError
@@ -181,11 +181,11 @@ _MAKEFILE = re.compile(r"(^|/)([Mm]akefile|GNUmakefile|Makefile\.am)$")
 
 def _own_checks(path: str, text: str) -> dict[str, list[str]]:
     if path.endswith("package.json"):
-        scripts = task_rules.scripts_of(text)
-        own = [name for name in scripts if task_rules.OWN_CHECKS.match(name)]
-        reached = task_rules.scripts_reached(scripts, own)
+        scripts = makefiles_and_scripts.scripts_of(text)
+        own = [name for name in scripts if makefiles_and_scripts.OWN_CHECKS.match(name)]
+        reached = makefiles_and_scripts.scripts_reached(scripts, own)
         return {f"scripts.{name}": [line] for name, line in reached.items()}
-    return task_rules.makefile(text).own_checks() if _MAKEFILE.search(path) else {}
+    return makefiles_and_scripts.makefile(text).own_checks() if _MAKEFILE.search(path) else {}
 
 
 _READ_FIRST = re.compile(r"(^|/)\.?(mypy\.ini|ruff\.toml|pytest\.(ini|toml))$|pyrightconfig\.json$")

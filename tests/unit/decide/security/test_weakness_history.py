@@ -8,8 +8,13 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.decide.investigation.finding import Evidence
-from autoresearch_ci.decide.security.history import Chapter, Entry, ScannedHistory, continued
 from autoresearch_ci.decide.security.weakness import Severity, Weakness
+from autoresearch_ci.decide.security.weakness_history import (
+    Chapter,
+    Entry,
+    ScannedHistory,
+    continued,
+)
 from autoresearch_ci.record.weakness_records import read, written
 
 DAY = "2026-11-30"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from autoresearch_ci.cli.security.scan import Scanned
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.security.history import Entry, ScannedHistory, continued
 from autoresearch_ci.decide.security.weakness import MODEL
+from autoresearch_ci.decide.security.weakness_history import Entry, ScannedHistory, continued
 from autoresearch_ci.errors import ConfigError, PublishError, WorkspaceError
 from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.publish.forge.choose import make_forge
