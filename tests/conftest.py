@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.flags import FLAGS
@@ -53,8 +53,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_TALLY] = Counter()
     everything = config.getoption("--slow") or config.getoption("--torture")
-    settings.register_profile("sample", max_examples=_EXAMPLES)
-    settings.load_profile("default" if everything else "sample")
+    # How fast a machine is says nothing of a property.
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("all", patient)
+    settings.register_profile("sample", patient, max_examples=_EXAMPLES)
+    settings.load_profile("all" if everything else "sample")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -586,19 +586,16 @@ def loads_or_explains(text: str | bytes, flags: dict[str, object] | None = None)
         assert str(error).isprintable() or "\n" in str(error)  # noqa: PT017
 
 
-@settings(deadline=None)
 @given(st.text() | SOUP | st.binary())
 def test_any_text_is_a_configuration_or_a_config_error(text: str | bytes) -> None:
     loads_or_explains(text)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
 def test_any_value_of_any_key_is_a_configuration_or_a_config_error(data: dict[str, object]) -> None:
     loads_or_explains(MINIMAL.replace("scope", "x") + yaml.safe_dump(data, allow_unicode=True))
 
 
-@settings(deadline=None)
 @given(st.dictionaries(KEYS | st.sampled_from(["metric.target", "env.A", "no.such"]), VALUES))
 def test_any_value_of_any_flag_is_a_configuration_or_a_config_error(
     flags: dict[str, object],

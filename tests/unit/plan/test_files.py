@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch_ci.config import reader
@@ -21,7 +21,6 @@ words = st.text(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(goal=words, command=words, glob=words, comment=st.text(max_size=20))
 def test_any_words_are_read_back_as_they_were(
     goal: str, command: str, glob: str, comment: str

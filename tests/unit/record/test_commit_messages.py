@@ -16,7 +16,7 @@ words = st.lists(
 ).map("".join) | st.text(st.characters(exclude_categories=["Cs"]), max_size=150)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(words, words, st.sampled_from(STYLES), st.none() | st.floats())
 def test_a_run_knows_every_message_of_its_own(
     text: str, failure: str, style: CommitStyle, metric: float | None

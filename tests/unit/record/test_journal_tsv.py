@@ -9,7 +9,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
@@ -104,7 +104,6 @@ def test_a_row_that_version_0_1_wrote_down_is_read_under_our_header() -> None:
     assert parse_rows(HEADER + older) == (recorded(KEPT),)
 
 
-@settings(deadline=None)  # loaded runners are slow, not wrong
 @given(EXPERIMENTS)
 def test_any_experiment_is_one_row_that_reads_back(experiment: Experiment) -> None:
     line = format_row(experiment)
@@ -117,7 +116,6 @@ def test_any_experiment_is_one_row_that_reads_back(experiment: Experiment) -> No
     assert format_row(read) == line
 
 
-@settings(deadline=None)  # loaded runners are slow, not wrong
 @given(EXPERIMENTS)
 def test_what_a_run_remembers_is_what_a_resumed_run_reads(experiment: Experiment) -> None:
     once = recorded(experiment)
@@ -125,13 +123,11 @@ def test_what_a_run_remembers_is_what_a_resumed_run_reads(experiment: Experiment
     assert recorded(once) == once
 
 
-@settings(deadline=None)  # loaded runners are slow, not wrong
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_metrics_survive_exactly(value: float) -> None:
     assert recorded(Experiment(**{**vars(KEPT), "metric": value, "best": value})).best == value
 
 
-@settings(deadline=None)  # loaded runners are slow, not wrong
 @given(st.text())
 def test_no_text_breaks_a_row_or_hides_in_a_cell(text: str) -> None:
     cell = format_row(Experiment(**{**vars(KEPT), "description": text})).split("\t")[8]

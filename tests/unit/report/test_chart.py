@@ -128,7 +128,7 @@ def centre_line(label: Label, slope: int) -> list[tuple[float, float]]:
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.sampled_from([-35, 35]))
 def test_labels_stay_in_the_frame_and_apart(steps: list[int], slope: int) -> None:
     frame = Frame(left=80, top=90, right=1170, bottom=580)

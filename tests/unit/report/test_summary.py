@@ -133,7 +133,7 @@ def prose(text: str) -> str:
     return "\n".join(t.content for t in tokens(text) if t.type == "text")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(description=hostile, reason=hostile, goal=hostile)
 def test_hostile_words_are_inert_in_markdown(description: str, reason: str, goal: str) -> None:
     rows = [
@@ -155,7 +155,7 @@ def test_hostile_words_are_inert_in_markdown(description: str, reason: str, goal
     assert "\x1b" not in text
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(hostile)
 def test_a_hostile_description_cannot_break_the_table(description: str) -> None:
     rows = [BASELINE, experiment(1, Status.KEEP, 90.0, description=description), KEPT]
@@ -164,7 +164,7 @@ def test_a_hostile_description_cannot_break_the_table(description: str) -> None:
     assert found.count("td_open") == 2 * found.count("th_open")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(description=hostile, title=hostile)
 def test_the_picture_is_well_formed_whatever_the_words(description: str, title: str) -> None:
     rows = [BASELINE, experiment(1, Status.KEEP, 90.0, description=description)]

@@ -83,13 +83,13 @@ def test_no_payload_means_anything_at_the_start_of_a_line(text: str) -> None:
     assert_inert(inline(text))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(hostile)
 def test_no_mixture_means_anything_at_the_start_of_a_line(text: str) -> None:
     assert_inert(inline(text, 400))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(hostile, hostile)
 def test_two_cells_cannot_work_together(first: str, second: str) -> None:
     page = f"| a | b |\n| --- | --- |\n| {inline(first)} | {inline(second)} |\n"
@@ -99,7 +99,7 @@ def test_two_cells_cannot_work_together(first: str, second: str) -> None:
     assert not {"link_open", "image", "em_open", "strong_open", "s_open", "code_inline"} & {*kinds}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(hostile)
 def test_nothing_closes_a_block(text: str) -> None:
     found = [t.type for t in PARSER.parse(f"before\n\n{block(text)}\n\nafter")]
@@ -113,7 +113,7 @@ def test_a_fence_is_longer_than_any_inside(length: int) -> None:
     assert [t.type for t in tokens(page)] == ["fence"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(hostile, st.integers(5, 60))
 def test_what_is_shown_is_bounded(text: str, limit: int) -> None:
     words = text * 50
@@ -121,7 +121,7 @@ def test_what_is_shown_is_bounded(text: str, limit: int) -> None:
     assert len(block(words, limit)) <= 40 + (limit + 1) * (3 + len("\\U000e0041"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(hostile)
 def test_a_commit_message_mentions_nobody_closes_nothing_and_skips_no_check(text: str) -> None:
     line = subject(text)

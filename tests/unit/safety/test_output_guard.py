@@ -63,7 +63,7 @@ def test_no_payload_of_any_command_passes_in_any_form() -> None:
     assert obeyed("\n".join(message_lines("\n".join(PAYLOADS)))) == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(hostile, max_size=5))
 def test_no_seam_between_two_writes_makes_a_command(parts: list[str]) -> None:
     shown = through_guard(*parts)
@@ -79,7 +79,7 @@ def test_every_byte_is_printable_when_it_is_printed() -> None:
     assert all(PRINTABLE.fullmatch(line) for line in shown.split("\n"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(hostile, st.one_of(hostile, st.floats(), st.lists(hostile)), max_size=3))
 def test_json_means_the_same_and_is_never_obeyed(value: dict[str, object]) -> None:
     plain = json.loads(json.dumps(value, allow_nan=True), parse_constant=lambda _: None)

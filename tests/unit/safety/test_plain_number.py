@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch_ci.safety.untrusted_values import MetricError, parse_number
@@ -57,7 +57,6 @@ def test_anything_else_is_refused(text: str) -> None:
         parse_number(text)
 
 
-@settings(deadline=None)  # loaded runners are slow, not wrong
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_finite_float_survives_printing_and_reading(value: float) -> None:
     assert parse_number(repr(value), sys.float_info.max) == value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch_ci.workspace.command_files import command_files
@@ -52,7 +52,6 @@ def test_the_files_that_a_command_names_are_found(command: str, files: list[str]
     assert command_files(command, TRACKED) == files
 
 
-@settings(deadline=None)  # loaded runners are slow, not wrong
 @given(st.text(max_size=80))
 def test_any_command_is_read(command: str) -> None:
     assert set(command_files(command, TRACKED)) <= TRACKED

@@ -6,7 +6,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch_ci.workspace.scope import Scope, build_scope
@@ -112,7 +112,6 @@ def test_no_twin_parent_or_child_of_a_frozen_path_is_editable(path: str) -> None
     assert not allowed(EVERYTHING, path)
 
 
-@settings(deadline=None)  # loaded runners are slow, not wrong
 @given(st.sampled_from(["bench/run.sh", "Straße/é.md", ".github/x", ".git/config"]), st.data())
 def test_case_and_composition_never_make_another_file(path: str, data: st.DataObject) -> None:
     form = data.draw(st.sampled_from(["NFC", "NFD"]))
@@ -120,7 +119,6 @@ def test_case_and_composition_never_make_another_file(path: str, data: st.DataOb
     assert not allowed(EVERYTHING, unicodedata.normalize(form, "".join(letters)))
 
 
-@settings(deadline=None)  # loaded runners are slow, not wrong
 @given(st.text(max_size=30) | st.text(alphabet="./\\ gitGIT~1\n\u200c:", max_size=12))
 def test_any_text_is_judged_and_an_allowed_path_stays_beneath_the_root(path: str) -> None:
     if allowed(EVERYTHING, path):

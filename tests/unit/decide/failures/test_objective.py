@@ -277,7 +277,7 @@ _SEEN = st.fixed_dictionaries({"x": _DIAGNOSES, "y": _DIAGNOSES})
 _CHANGED = st.sets(st.sampled_from(["a.py", "b.py"]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_SEEN, _SEEN, _CHANGED)
 def test_what_is_kept_mended_something_and_broke_nothing(
     before: Seen, after: Seen, changed: set[str]
@@ -297,7 +297,7 @@ def test_what_is_kept_mended_something_and_broke_nothing(
             assert end != "failed" or now.suite.of.get(test) in ("passed", "failed")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_SEEN, _SEEN, _CHANGED)
 def test_every_failure_is_told_once(before: Seen, after: Seen, changed: set[str]) -> None:
     found = compared(before, after, changed=changed)
@@ -309,20 +309,20 @@ def test_every_failure_is_told_once(before: Seen, after: Seen, changed: set[str]
     assert len(fresh) <= len(are)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_SEEN, _SEEN)
 def test_nothing_is_kept_there_and_back_again(one: Seen, other: Seen) -> None:
     there, back = compared(one, other), compared(other, one)
     assert not there.outcome is back.outcome is SetChange.KEPT
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_SEEN, _CHANGED)
 def test_no_change_is_no_better(seen: Seen, changed: set[str]) -> None:
     assert compared(seen, seen, changed=changed).outcome is SetChange.NO_BETTER
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_SEEN, _SEEN, _CHANGED)
 def test_knowing_of_more_changed_files_never_makes_a_keep(
     before: Seen, after: Seen, changed: set[str]

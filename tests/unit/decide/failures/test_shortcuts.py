@@ -990,7 +990,7 @@ def test_tests_that_nobody_can_read_are_a_finding() -> None:
     assert found(TS, TESTS[TS], TESTS[TS] + " " * BYTES_LIMIT) == {"unreadable"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from([*TESTS, "tsconfig.json", "pyproject.toml", "Makefile", "a.yml", "mypy.ini"]),
     st.text(max_size=60),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch_ci.config.fix import KNOWN_TOOLS
@@ -152,7 +152,7 @@ def test_output_that_was_cut_is_incomplete() -> None:
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(data=st.data())
 def test_any_text_is_read_without_an_accident(tool: str, data: st.DataObject) -> None:
     """Also one that is nearly what the tool writes."""

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch_ci.config.metric import ExtractRule
@@ -35,7 +35,6 @@ VAL_BPB = at("val_bpb")
 FINITE = st.floats(-1e300, 1e300)
 
 
-@settings(deadline=None)  # loaded runners are slow, not wrong
 @given(FINITE)
 def test_every_float_that_can_be_compared_survives_being_extracted(value: float) -> None:
     assert extract(f"noise\nval_bpb: {value!r}\n", *VAL_BPB) == value
@@ -43,7 +42,6 @@ def test_every_float_that_can_be_compared_survives_being_extracted(value: float)
     assert extract(f'{{"a": [{value!r}]}}', *at(json="$.a[0]")) == value
 
 
-@settings(deadline=None)  # loaded runners are slow, not wrong
 @given(
     st.text(alphabet="0123456789.eE+-_,naifNI١½ \n\r\t:=%\x1b[mMETRIC{}\"'x", max_size=60),
     st.sampled_from(
@@ -125,7 +123,6 @@ def test_a_reduction_that_overflows_is_refused(many: str) -> None:
         extract("ms: 1e300\nms: 1.7e300\n", *at("ms", many=many))
 
 
-@settings(deadline=None)  # loaded runners are slow, not wrong
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9))
 def test_the_median_is_the_statistical_one(values: list[float]) -> None:
     output = "".join(f"ms: {value!r}\n" for value in values)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch_ci.decide.failures.lost_tests import Standard
@@ -22,7 +22,6 @@ DATA = Path(__file__).parent / "data"
 PYTEST_REPORT = (DATA / "pytest-report.xml").read_bytes()
 
 
-@settings(deadline=None)  # loaded runners are slow, not wrong
 @given(st.binary(max_size=200))
 def test_a_garbage_report_is_a_metric_error(report: bytes) -> None:
     with pytest.raises(MetricError):

@@ -277,7 +277,7 @@ def test_bounds_are_told() -> None:
     assert "larger" in found({"package.json": " " * 300_000}).unread[0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.dictionaries(
         st.sampled_from(
