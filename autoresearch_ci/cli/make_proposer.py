@@ -24,7 +24,7 @@ from autoresearch_ci.propose.proposer import Context, Proposer
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.workspace.earlier_change import EarlierChange
 from autoresearch_ci.workspace.measure_tree import Layout
-from autoresearch_ci.workspace.scratch import draft_beside
+from autoresearch_ci.workspace.scratch import TREE, draft_beside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -307,7 +307,7 @@ def _autofix(collaborators: Collaborators, ledger: Ledger, stack: ExitStack) -> 
 def dependencies(context: RunContext) -> Mapping[str, Path]:
     """Folders that a tool may live in, and the tree with the best copy of each: the measure tree's,
     as what `setup` installs is there only."""
-    measured, checkout = context.scratch / "tree", context.repository.root
+    measured, checkout = context.scratch / TREE, context.repository.root
     found: dict[str, Path] = {}
     for name in dict.fromkeys((*context.share, *DEPENDENCIES)):
         there = measured / name

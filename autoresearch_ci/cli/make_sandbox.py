@@ -21,6 +21,7 @@ from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.toolchains import Toolchains
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.scratch import TREE
 
 
 def measured(config: Config, context: RunContext, own: Sequence[Path]) -> Jail:
@@ -140,7 +141,7 @@ def _of_draft(
     repository = context.repository
     secrets = [str(repository.common_dir), str(repository.git_dir)]
     secrets += [str(repository.root / path) for path in context.hidden]
-    own = [scratch / name for name in ("tree", "home", "tmp", "exchange")]
+    own = [scratch / name for name in (TREE, "home", "tmp", "exchange")]
     return _places(config, context, scratch, own, needed, [*secrets, *hidden])
 
 

@@ -22,6 +22,7 @@ from autoresearch_ci.workspace.measure_tree import copy_folder
 from autoresearch_ci.workspace.relocate import relocate
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scope import Scope, is_hidden_path
+from autoresearch_ci.workspace.scratch import TREE
 from autoresearch_ci.workspace.snapshot import Snapshot, remove, undisturbed
 
 MAX_FILE_BYTES = 2 << 20
@@ -73,7 +74,7 @@ class DraftTree:
         """A folder of our own, outside any repository; everything in it may be deleted."""
         self.sandbox = sandbox or unconfined(scratch)
         """Of the agent."""
-        self.tree = scratch / "tree"
+        self.tree = scratch / TREE
         self.home = scratch / "home"
         """HOME of the agent; empty after each `reset`."""
         self.temporary = scratch / "tmp"

@@ -26,7 +26,7 @@ from autoresearch_ci.workspace.measured_state import Overlay, is_attributes, mak
 from autoresearch_ci.workspace.relocate import relocate
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scope import matched
-from autoresearch_ci.workspace.scratch import refuse_foreign
+from autoresearch_ci.workspace.scratch import TREE, refuse_foreign
 from autoresearch_ci.workspace.snapshot import Snapshot, remove, settle, undisturbed
 from autoresearch_ci.workspace.store import Edits, Store
 
@@ -54,7 +54,7 @@ class Layout:
 
     @property
     def tree(self) -> Path:
-        return self.scratch / "tree"
+        return self.scratch / TREE
 
     @property
     def home(self) -> Path:

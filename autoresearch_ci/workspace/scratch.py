@@ -26,21 +26,31 @@ from autoresearch_ci.execution.sandbox.shared_memory import delete
 
 PATIENCE = 10.0
 """Seconds that another process may take to delete what was left here."""
+TREE = "tree"
+"""Of the code, in a scratch folder."""
+_ABOVE = "tmpwork-"
 _DRAFT = "-draft-"
 _LOCK = ".used"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OURS = re.compile(rf"[0-9a-f]{{16}}({_DRAFT}.*)?")
+_NAME = rf"[0-9a-f]{{16}}(?:{_DRAFT}[^/]*)?"
+_OURS = re.compile(_NAME)
+_IN_A_TREE = re.compile(rf"/\S*/{_ABOVE}\d+/{_NAME}/{TREE}/")
 
 
 def scratch_of(run_store: Path) -> Path:
     """Of the run with this store."""
     name = hashlib.sha256(os.fsencode(run_store)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"tmpwork-{os.getuid()}" / name
+    return Path(tempfile.gettempdir()) / f"{_ABOVE}{os.getuid()}" / name
 
 
 def draft_beside(scratch: Path, agent: str) -> Path:
     """Where an agent of the same run edits; it lives and dies with the scratch folder."""
     return scratch.with_name(f"{scratch.name}{_DRAFT}{agent}")
+
+
+def without_trees(text: str) -> str:
+    """With the files of all such trees as the repository calls them: the trees do not stay."""
+    return _IN_A_TREE.sub("", text)
 
 
 @contextlib.contextmanager

@@ -49,14 +49,13 @@ from autoresearch_ci.plan.stack import Stack
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.workspace.build_caches import build_caches
 from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.scratch import without_trees
 
 _TRIES = 5
 """Drafts that are tried before giving up."""
 _MODEL_TRIES = 2
 _SHOWN = 6
 """Offers in a menu."""
-_TREE = re.compile(r"/\S*/tmpwork-\d+/\w+/tree/")
-"""Where it was tried, which is gone afterwards."""
 _GOALS = ("GOAL.md", ".github/GOAL.md")
 _LOOPBACK = "sandbox.network=loopback"
 """What a failure says whose cure is a 127.0.0.1."""
@@ -344,7 +343,7 @@ def _called(draft: ConfigDraft) -> str:
 
 
 def _told(error: Exception) -> str:
-    return _TREE.sub("", str(error).splitlines()[0])
+    return without_trees(str(error).splitlines()[0])
 
 
 _LACKS = re.compile(
