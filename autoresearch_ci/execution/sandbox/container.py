@@ -87,7 +87,7 @@ def confinement(
     scoped = rules and found.landlock >= SCOPE_ABI and not forks
     scoped = scoped and (user is None or may_kill_others())
     scope = _scope(os.getpid(), folder) if scoped else None  # first: it is one of our threads
-    steps: list[Step] = [("scheduling", as_scheduled(os.getpid()))] if LINUX else []
+    steps: list[Step] = [("scheduling", as_scheduled())] if LINUX else []
     if user:
         steps.append(("user", user.become))
     elif not os.geteuid() and LINUX:

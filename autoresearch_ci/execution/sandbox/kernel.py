@@ -220,13 +220,18 @@ def no_new_privileges() -> None:
     prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
-@functools.cache
-def as_scheduled(_process: int) -> Callable[[], None]:
+def as_scheduled() -> Callable[[], None]:
     """A step that gives a thread the processors and priorities that we had when it was first asked.
 
     Whoever is us may have changed those of any thread of ours. What only root could give back
     (priority), or nobody (processors), all that is asked later lacks alike.
     """
+    return _as_first_asked_in(os.getpid())
+
+
+@functools.cache
+def _as_first_asked_in(_process: int) -> Callable[[], None]:
+    """Once for each process: a forked one has priorities of its own."""
     pairs: list[tuple[Callable[[], Any], Callable[[Any], object]]] = [
         (partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0)),
         (

@@ -312,7 +312,7 @@ def test_priority_that_nobody_can_give_back_is_that_of_all_later_commands(withou
             os.setuid(NOBODY.uid)
         if without:
             setattr(os, without, lambda _: os.listdir("/nowhere"))  # noqa: PTH208 - an OSError
-        restore, told, reniced = as_scheduled(os.getpid()), list[int](), threading.Event()
+        restore, told, reniced = as_scheduled(), list[int](), threading.Event()
 
         def start_later() -> None:
             reniced.wait()
