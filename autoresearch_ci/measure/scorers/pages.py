@@ -3,13 +3,14 @@ served to it for as long as it looks."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import shlex
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -31,22 +32,27 @@ class _Silent(SimpleHTTPRequestHandler):
 
 def lighthouse(folder: Path) -> Mapping[str, float]:
     """`performance` of 100, and what it is made of. Raises `ValueError` when there is none."""
-    handler = functools.partial(_Silent, directory=str(folder))
-    with (
-        ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
-        tempfile.TemporaryDirectory() as place,
-    ):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with served(folder) as page, tempfile.TemporaryDirectory() as place:
         report = Path(place) / "report.json"
-        page = f"http://127.0.0.1:{server.server_port}/"
         words = ["npx", "--no-install", "lighthouse", page, "--quiet", "--output=json"]
         words += [f"--output-path={report}", "--only-categories=performance"]
         words += [f"--chrome-flags={_CHROME}"]
         said = run_command(shlex.join(words), cwd=Path.cwd(), env=os.environ)
-        server.shutdown()
         if said.exit_code or said.timed_out:
             raise ValueError(f"{said.reason or f'exit code {said.exit_code}'}: {said.output}")
         return _numbers(json.loads(report.read_text(encoding="utf-8")))
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Its address; however the block ends, nobody listens there afterwards."""
+    handler = functools.partial(_Silent, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
 
 
 def _numbers(report: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Mapping[str, float]:

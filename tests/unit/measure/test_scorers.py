@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import urllib.request
+from pathlib import Path
 
 import pytest
 
 from autoresearch_ci.measure.scorers.code import documented, marks
+from autoresearch_ci.measure.scorers.pages import served
 from autoresearch_ci.measure.scorers.prose import (
     ProseLimits,
     broken_limits,
@@ -106,3 +109,13 @@ def test_a_query_costs_the_same_each_time_and_an_index_makes_it_cheaper() -> Non
     assert plain.rows == 1
     with pytest.raises(sqlite3.Error):
         cost([], "select * from nowhere;")
+
+
+def test_nobody_serves_a_folder_any_more_when_looking_at_it_failed(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("here")
+    pages = served(tmp_path)
+    address = pages.__enter__()
+    assert urllib.request.urlopen(address).read() == b"here"
+    assert not pages.__exit__(OSError, OSError("no npx"), None)
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(address)
