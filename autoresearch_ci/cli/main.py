@@ -102,6 +102,7 @@ def _run_cli(arguments: Sequence[str], environment: Mapping[str, str], told: _To
         if unknown:
             parser.error(f"unrecognized arguments: {' '.join(unknown)}{_suggestion(unknown)}")
         options.environment = environment
+        _refuse_deleted_folder()
         module = getattr(options, "module", options.command)
         command = importlib.import_module(f"autoresearch_ci.cli.{module}")
         return int(command.main(options))
@@ -120,6 +121,17 @@ def _run_cli(arguments: Sequence[str], environment: Mapping[str, str], told: _To
         if not text:
             raise
         return failed(text, WorkspaceError.exit_code)
+
+
+def _refuse_deleted_folder() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise WorkspaceError(
+            "the folder that this was started in is not there any more.\n"
+            "usually: it was deleted, or made anew, while this shell was in it.\n"
+            'do: cd into the repository; where the folder is there again: cd "$PWD"'
+        ) from error
 
 
 def _nobody_reads() -> bool:

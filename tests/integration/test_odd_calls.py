@@ -32,6 +32,23 @@ def test_a_folder_as_configuration_is_a_usage_error(run: Run, tmp_path: Path) ->
     assert "is a folder" in done.err
 
 
+@pytest.mark.parametrize("command", ["run", "config", "score size value", "report", "doctor"])
+def test_a_working_folder_that_was_deleted_is_refused_with_what_to_do(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert run_cli(command.split()) == 3
+    told = capsys.readouterr().err
+    assert "is not there any more" in told
+    assert 'cd "$PWD"' in told
+
+
 def test_a_flag_that_is_none_is_a_usage_error_that_names_the_nearest(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
