@@ -11,7 +11,7 @@ import json
 import re
 import typing
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal
@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from autoresearch_ci.config.proposers import Agent, Proposers
 from autoresearch_ci.config.reader import Path, read_value, shown
 from autoresearch_ci.config.resolve import Setting
 from autoresearch_ci.config.schema import Config
@@ -138,7 +139,40 @@ def _assigned(text: str) -> Setting:
         raise ConfigError(
             f"{name}: no key is called like that, expected one such as metric.timeout"
         )
-    return Setting(at=at, value=read_value(value, name, at), flag="--set", text=value)
+    return Setting(at=at, value=_as_meant(value, name, at), flag="--set", text=value)
+
+
+def _as_meant(text: str, name: str, at: Path) -> object:
+    """As a file has it; but where a key holds text, all that YAML takes for something else is the
+    text itself, as nobody quotes a command line twice."""
+    kinds = _kinds_at(at)
+    is_text = str in kinds and kinds <= {str, tuple}
+    try:
+        value = read_value(text, name, at)
+    except ConfigError:
+        if is_text:
+            return text
+        raise
+    fits = value is None or isinstance(value, (str, list) if tuple in kinds else str)
+    return value if fits or not is_text else text
+
+
+def _kinds_at(at: Path) -> set[type]:
+    """Of what a key may hold, also one of a section whose name is free, as `env.NAME`."""
+    found: list[Any] = [Config]
+    for part in at:
+        found = [inner for each in found for inner in _inside(each, str(part))]
+    return {kind for each in found for kind in _kinds(each)}
+
+
+def _inside(annotation: Any, part: str) -> Iterator[Any]:
+    for each in _flat(annotation):
+        section = Agent if each is Proposers else each
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            fields = section.model_fields.items()
+            yield from (f.annotation for name, f in fields if part == (f.alias or name))
+        elif typing.get_origin(each) is Mapping:
+            yield typing.get_args(each)[1]
 
 
 def _named(flag: str, text: str) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -173,32 +172,22 @@ def _problem(
             name, words = _BOUNDS[kind]
             bound = f"{words} {context[name]:.12g}"
             return _Problem(wrong="is out of range", expected=bound, value=value)
-    expected = _expected(kind, given, _section(path, model), None if secret else source)
+    expected = _expected(kind, given, _section(path, model))
     if expected is None:
         return _Problem(wrong=shown(error["msg"], limit=200), value=value)
     wrong = "is empty" if given is None else "has the wrong type"
     return _Problem(wrong=wrong, expected=expected, value=value)
 
 
-def _expected(
-    kind: str, given: object, section: type[BaseModel], source: Source | None
-) -> str | None:
+def _expected(kind: str, given: object, section: type[BaseModel]) -> str | None:
     """The type that was expected; `None`: the problem is another one."""
     if kind == "tuple_type":
         return f"a list, such as [{shown(given)}]" if isinstance(given, str) else "a list"
     if kind == "model_type":
         return f"a mapping with keys such as {', '.join(_keys(section)[:3])}"
     if kind == "string_type":
-        return f"text{_quotes(given, source)}"
+        return "text (put it in quotes)" if isinstance(given, int | float) else "text"
     return _TYPES.get(kind)
-
-
-def _quotes(value: object, source: Source | None) -> str:
-    """How to say what YAML took for something else than text."""
-    if source and source.text is not None and isinstance(value, int | float | Mapping):
-        text = json.dumps(shown(source.text), ensure_ascii=False)
-        return f", as in {source.name}={shlex.quote(text)}"
-    return " (put it in quotes)" if isinstance(value, int | float) else ""
 
 
 def _value(value: object) -> str | None:
