@@ -166,17 +166,16 @@ class RunStatistics:
         if self.deterministic:
             return "this metric is deterministic on this runner: one run discards, up to three keep"
         spread, n = self.step_scale / math.sqrt(2), policy.repeats_max
-        varies = (
-            f"this metric on this runner varies by {percent(spread)}"
-            if self.null_steps
-            else "how much this metric varies on this runner was not measured"
-        )
-        if n == 1:
-            return (
-                f"{varies}; with one run per decision, gains above "
-                f"{percent(max(self.floor, policy.min_effect))} are kept, unconfirmed"
-            )
+        varies = f"this metric on this runner varies by {percent(spread)}"
         if not self.null_steps:
+            varies = "how much this metric varies on this runner was not measured"
+        elif not spread:
+            varies = "this metric was the same in all runs on this runner"
+        if n == 1:
+            least = max(self.floor, policy.min_effect)
+            gains = f"gains above {percent(least)} are" if least else "every gain is"
+            return f"{varies}; with one run per decision, {gains} kept, unconfirmed"
+        if not (self.null_steps and spread):
             return varies
         smallest = self.detectable(policy)
         text = (

@@ -601,6 +601,14 @@ def test_noise_that_was_not_measured_is_not_called_zero(repeats_max: int) -> Non
         assert text.endswith("gains above 3.0 % are kept, unconfirmed")
 
 
+@pytest.mark.parametrize("repeats_max", [1, 7])
+def test_equal_values_that_prove_nothing_are_no_spread_of_zero_per_cent(repeats_max: int) -> None:
+    policy = Policy(direction=Direction.MINIMIZE, repeats_max=repeats_max, exact=False)
+    text = RunStatistics.calibrated([3.0, 3.0], policy).describe(policy, seconds_per_run=60)
+    assert text.startswith("this metric was the same in all runs on this runner")
+    assert "0.00 %" not in text
+
+
 # --- whose doing it is
 
 
