@@ -103,8 +103,12 @@ def _names(tool: str, lists: str) -> bool:
 
 _DEPENDING = ("pyproject.toml", "setup.cfg", "setup.py")
 _EXTRAS_REQUIRE = "options.extras_require"
-_NAME = re.compile(r"[A-Za-z][\w.-]*(?:\[[\w,.-]+\])?(?: *[<>=!~]=?[\w.*, <>=!~-]+)?")
-"""A requirement as a list of them has it, without a marker or anything to be filled in."""
+_ID = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_VERSION = r"(?:===?|[<>!~]=|[<>]) *[A-Za-z0-9.*+!_-]+"
+_NAME = re.compile(
+    rf"{_ID}(?: *\[ *{_ID}(?: *, *{_ID})* *\])?(?: *{_VERSION}(?: *, *{_VERSION})*)?"
+)
+"""A requirement (PEP 508) without a marker, an address or anything to be filled in."""
 
 
 def _of_tools(data: dict[str, Any], tox: ConfigParser, setup: ConfigParser) -> Iterator[str]:

@@ -166,7 +166,8 @@ def test_what_is_installed_is_for_tests_and_not_for_pages_or_another_python() ->
                 "requirements-test.txt": "pytest-xdist\n",
                 "tox.ini": "[pytest]\naddopts = --cov=a -ra\n  -n auto -p no:randomly "
                 "-p pytest_socket\ntimeout = 5\nfaulthandler_timeout = 9\n"
-                "required_plugins = pytest-order>=1\n",
+                "required_plugins = pytest-order>=1 --pre -e . x@https://a.b/c $(id) a;b ../d "
+                "pytest-x>= evil==1\u0661\n",
             },
             [
                 "-r requirements-test.txt",
