@@ -25,6 +25,8 @@ _BYTES_OF_NUMBERS = 6
 """Of a secret written as numbers; fewer could be anybody's."""
 _GRAM, _STRIDE = 6, 7
 """Every run of 12 = 6 + 7 - 1 holds a gram that starts at a multiple of 7."""
+_REACH = 4 * _BYTES_OF_NUMBERS
+"""Characters beside a gram that are looked at: enough for any form; longer runs have more grams."""
 _LONG = 4096
 """Bytes of a value of which every encoding is looked for; of the rest only the value itself."""
 _LONGEST = 1 << 16
@@ -135,7 +137,7 @@ class Redactor:
         return self._grams(lambda data: data.translate(_TO_LOWER, _OTHERS))
 
     def _grams(self, view: Callable[[bytes], bytes]) -> dict[bytes, list[tuple[_Form, int]]]:
-        """Where each gram of any form lies."""
+        """Where the grams of all forms lie."""
         grams: dict[bytes, list[tuple[_Form, int]]] = {}
         known = {
             _Form(view(form.text), form.run)
@@ -144,7 +146,7 @@ class Redactor:
         }
         for form in known:
             if len(form.text) >= form.run:
-                for at in range(len(form.text) - _GRAM + 1):
+                for at in _places(form.text):
                     grams.setdefault(form.text[at : at + _GRAM], []).append((form, at))
         return grams
 
@@ -181,31 +183,47 @@ def _base64(data: bytes, offset: int) -> bytes:
     return code[(0, 2, 3)[offset] : (offset + len(data)) * 8 // 6]
 
 
+def _places(form: bytes) -> Iterator[int]:
+    """Where its grams begin, but for those that have nothing around them that another one of the
+    same letters lacks: in a secret that repeats itself, most."""
+    known = set[bytes]()
+    for at in range(len(form) - _GRAM + 1):
+        start = max(0, at - _REACH)
+        around = form[start : at + _GRAM + _REACH]
+        if len(around) == _GRAM + 2 * _REACH:
+            again = around in known
+            known.add(around)
+        else:  # at an end of the form, beyond which there is nothing
+            again = form.find(around) < start if start else form.find(around, 1) > 0
+        if not again:
+            yield at
+
+
 def _runs(data: bytes, grams: Mapping[bytes, list[tuple[_Form, int]]]) -> Iterator[Span]:
     """Where `data` has a long enough run of a form."""
     if not grams:
         return
-    newest: dict[int, tuple[int, int]] = {}  # by form: where it would begin, and its run's end
     for at in range(0, len(data) - _GRAM + 1, _STRIDE):
         for form, offset in grams.get(data[at : at + _GRAM], ()):
-            begins, ended = newest.get(id(form), (0, 0))
-            if at < ended and begins == at - offset:
-                continue
             start, end = _extended(data, at, form.text, offset)
-            newest[id(form)] = at - offset, end
             if end - start >= form.run:
                 yield start, end
 
 
 def _extended(data: bytes, at: int, form: bytes, offset: int) -> Span:
-    """The whole run around a common gram."""
-    left, most = 0, min(at, offset)
-    while left < most and data[at - left - 1] == form[offset - left - 1]:
-        left += 1
-    right, most = _GRAM, min(len(data) - at, len(form) - offset)
-    while right < most and data[at + right] == form[offset + right]:
-        right += 1
-    return at - left, at + right
+    """The run around a common gram, as far as we look."""
+    most = min(at, offset, _REACH)
+    start = at - _alike(data[at - most : at][::-1], form[offset - most : offset][::-1])
+    after = slice(at + _GRAM, at + _GRAM + _REACH)
+    return start, after.start + _alike(data[after], form[offset + _GRAM : offset + _GRAM + _REACH])
+
+
+def _alike(one: bytes, other: bytes) -> int:
+    """How many bytes both begin with."""
+    if one == other:  # as within a run
+        return len(one)
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
