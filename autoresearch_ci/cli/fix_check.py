@@ -60,7 +60,7 @@ from autoresearch_ci.workspace.repository import FileVersion, Repository
 from autoresearch_ci.workspace.steering_files import steered_tool
 
 LOOKS = 3
-"""At each commit, where tests fail otherwise than at the base."""
+"""At each commit, where tests fail of which the verdict depends on whether they always do."""
 _READ = 300
 """Changed files that are searched for shortcuts."""
 _STARTED_FIRST = ("pytest", "Python's start-up")
@@ -244,15 +244,17 @@ def _looked(
         observe(Note(message=f"looking at the base {pair.base[:12]}: {', '.join(asked)}"))
     try:
         both = replace(both, base=(look(pair.base, asked),))
-        return _again(pair, look, both, observe) if tests else both
+        return _again(pair, look, words, both, observe) if tests else both
     except BaselineError as error:
         why = str(error).partition("\n")[0]
         return replace(both, base=(), missing=f"{pair.base[:12]} cannot be looked at: {why}")
 
 
-def _again(pair: Compared, look: LookAtCommit, both: _Both, observe: Observer) -> _Both:
-    """More looks at tests that fail otherwise than at the base: some come and go."""
-    doubtful = suspects([both.head[0].seen], [both.base[0].seen])
+def _again(
+    pair: Compared, look: LookAtCommit, words: Collection[str], both: _Both, observe: Observer
+) -> _Both:
+    """More looks at tests on whose failing the verdict may hang: some come and go."""
+    doubtful = suspects([both.head[0].seen], [both.base[0].seen], words)
     if not doubtful:
         return both
     names = ", ".join(sorted(doubtful))

@@ -123,8 +123,9 @@ def united(looks: Sequence[Seen], name: str) -> Diagnosis:
     )
 
 
-def suspects(head: Sequence[Seen], base: Sequence[Seen]) -> frozenset[str]:
-    """The targets whose tests fail otherwise than at the base: another look says more of them.
+def suspects(head: Sequence[Seen], base: Sequence[Seen], words: Collection[str]) -> frozenset[str]:
+    """The targets whose tests fail otherwise than at the base, or fail the gate although they are
+    old: another look says more of them.
 
     Linters and type checkers say the same whenever they are asked; a command that only says that
     it fails, of no file, may run tests.
@@ -134,7 +135,8 @@ def suspects(head: Sequence[Seen], base: Sequence[Seen]) -> frozenset[str]:
         for name in (head[0] if head else {})
         for known in [{failure.id for failure in united(base, name).failures}]
         if any(
-            (failure.category is Category.TEST or not failure.path) and failure.id not in known
+            (failure.category is Category.TEST or not failure.path)
+            and (failure.id not in known or _asked(failure, words))
             for failure in united(head, name).failures
         )
     )

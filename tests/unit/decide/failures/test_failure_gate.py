@@ -285,14 +285,25 @@ def test_a_look_that_ended_early_clears_nobody() -> None:
 
 
 def test_another_look_is_taken_at_tests_that_fail_otherwise_than_at_the_base() -> None:
-    assert suspects([RED], [GREEN]) == {"pytest"}
-    assert suspects([RED], [RED]) == frozenset()
-    assert suspects([RED], []) == {"pytest"}
-    assert suspects([{"ruff": lint("a")}], [{"ruff": lint()}]) == frozenset()
+    assert suspects([RED], [GREEN], {"new"}) == {"pytest"}
+    assert suspects([RED], [RED], {"new"}) == frozenset()
+    assert suspects([RED], [], {"new"}) == {"pytest"}
+    assert suspects([{"ruff": lint("a")}], [{"ruff": lint()}], {"any"}) == frozenset()
     fails = [Problem(category=Category.LINT, path="", message="make check fails", name="target")]
     alone = {"target": Diagnosis(failures=identified("target", fails))}
-    assert suspects([alone], [{"target": Diagnosis()}]) == {"target"}
-    assert suspects([alone], [alone]) == frozenset()
+    assert suspects([alone], [{"target": Diagnosis()}], {"new"}) == {"target"}
+    assert suspects([alone], [alone], {"new"}) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [("any", {"pytest"}), ("test", {"pytest"}), ("type", set()), ("new", set())],
+)
+def test_another_look_is_taken_at_old_tests_that_would_fail_the_gate(
+    word: str, expected: set[str]
+) -> None:
+    """Else what comes and goes is forgiven or not by how often it happened to fail at first."""
+    assert suspects([RED | {"ruff": lint("a")}], [RED | {"ruff": lint("a")}], {word}) == expected
 
 
 # --- words ----------------------------------------------------------------------------------------
