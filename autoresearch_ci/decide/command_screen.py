@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from autoresearch_ci.decide.shell_line import QUOTED
 from autoresearch_ci.safety.secret_values import spells_secret
 from autoresearch_ci.safety.token_forms import tokens_in
 
@@ -65,7 +66,6 @@ _ASSIGNED = re.compile(r"\b([A-Za-z_]\w*)=(?!=|[\"']?[$`])[\"']?([^\s;\"']+)")
 _COMPILED = tuple((what, re.compile(pattern)) for what, pattern in _DANGERS)
 
 _CURE = "say it in a script of the repository that you trust"
-_QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
 _HIDES = (
     (re.compile(r"\|\|\s*(?:true|:|echo|exit\s+0|printf|cat)\b|\|\|\s*:"), "`||` turns it into 0"),
     (re.compile(r"\bset\s+\+e\b"), "`set +e` goes on after a failure"),
@@ -108,7 +108,7 @@ def objections(command: str) -> Iterator[Objection]:
 
 
 def _hidden_failures(command: str) -> Iterator[Objection]:
-    bare = _QUOTED.sub("Q", command)
+    bare = re.sub(QUOTED, "Q", command)
     for pattern, why in _HIDES:
         if pattern.search(bare):
             yield Objection(what=f"hides a failure: {why}", cure="leave that out")

@@ -6,14 +6,14 @@ Whether they are there for a command is not the business of this module.
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import os
 import re
-import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from autoresearch_ci.decide.shell_line import is_variable, tokens
 
 
 def programs(commands: Sequence[str], search: str, root: Path) -> list[str]:
@@ -46,12 +46,12 @@ _SCRIPT = 1 << 16
 def first_words(command: str) -> Iterator[str]:
     """Of each simple command, as far as a line can be understood without being a shell."""
     first, before = True, ""
-    for word in _words(command):
-        if set(word) <= set("();<>|&"):
+    for word, is_sign in _words(command):
+        if is_sign:
             first, before = not set(word) & set("<>"), ""
             continue
         name = before.rpartition("/")[2]
-        if first and not re.match(r"[A-Za-z_]\w*=", word) and not word.startswith("-"):
+        if first and not is_variable(word) and not word.startswith("-"):
             yield word
             first, before = word in _STARTERS, word
         elif name in _RUNNERS and word in ("run", "exec"):
@@ -63,21 +63,21 @@ def first_words(command: str) -> Iterator[str]:
             before = ""
 
 
-@functools.lru_cache(maxsize=4096)
-def _words(command: str) -> tuple[str, ...]:
-    """Of the same lines of scripts before each command."""
-    try:
-        lexer = shlex.shlex(command.replace("\n", ";"), posix=True, punctuation_chars=True)
-        lexer.whitespace_split = True
-        return tuple(lexer)
-    except ValueError:
-        return tuple(command.split())
+def _words(command: str) -> Iterator[tuple[str, bool]]:
+    """Each that is in no comment, and whether it is a sign."""
+    comment = False
+    for token in tokens(command):
+        if token.is_sign:
+            comment = comment and "\n" not in token.text
+        comment = comment or token.written.startswith("#")
+        if not comment:
+            yield token.text, token.is_sign
 
 
 def _script_lines(command: str, root: Path, known: set[str]) -> Iterator[str]:
     """Of the shell scripts and makefiles that a command starts: their programs are its own."""
-    words = _words(command)
-    names = [*_given(words), *(name for name in words if name.endswith((".sh", ".bash")))]
+    words = [word for word, _ in _words(command)]
+    names = [*_given(command), *(name for name in words if name.endswith((".sh", ".bash")))]
     names += [name for name in first_words(command) if _is_shells(root, name)]
     names += _MAKEFILES if "make" in words else ()
     for before, line in itertools.pairwise(words):
@@ -93,11 +93,11 @@ def _script_lines(command: str, root: Path, known: set[str]) -> Iterator[str]:
             yield from _script_lines(line, root, known)
 
 
-def _given(words: Sequence[str]) -> Iterator[str]:
+def _given(command: str) -> Iterator[str]:
     """What shells are told to read, whatever it is called."""
     reads = False
-    for word in words:
-        if set(word) <= set("();<>|&"):
+    for word, is_sign in _words(command):
+        if is_sign:
             reads = reads and bool(set(word) & set("<>"))
         elif word.rpartition("/")[2] in _SHELLS | {".", "source"}:
             reads = True

@@ -11,10 +11,10 @@ import functools
 import itertools
 import posixpath
 import re
-import shlex
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 
 from autoresearch_ci.decide.makefiles_and_scripts import scripts_of
+from autoresearch_ci.decide.shell_line import SIGNS, tokens
 
 
 def command_files(command: str, paths: Container[str]) -> list[str]:
@@ -67,18 +67,13 @@ def _module_files(module: str) -> list[str]:
 @functools.lru_cache(maxsize=1024)
 def command_words(command: str, depth: int = 0) -> tuple[str, ...]:
     """Its words, and those of commands in them; before a run each is looked at many times."""
-    lexer = shlex.shlex(command, posix=True, punctuation_chars="();<>|&`")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    try:
-        words = list(lexer)
-    except ValueError:  # an open quote: the shell will refuse it, we still look
-        words = re.split(r"[\s'\"();<>|&`]+", command)
     found = []
-    for word in words:
-        found.append(word.replace("${PWD}", "$PWD"))
-        if depth < 3 and re.search(r"[\s;|&()]", word):  # bash -c 'python bench/run.py'
-            found += command_words(word, depth + 1)
+    for token in tokens(command, f"{SIGNS}`"):
+        if token.text.strip("\n"):
+            found.append(token.text.replace("${PWD}", "$PWD"))
+        inner = not token.is_sign and re.search(r"[\s;|&()]", token.text)
+        if depth < 3 and inner:  # bash -c 'python bench/run.py'
+            found += command_words(token.text, depth + 1)
     return tuple(found)
 
 

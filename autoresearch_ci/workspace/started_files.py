@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide import makefiles_and_scripts as tasks
+from autoresearch_ci.decide.shell_line import simple_commands
 from autoresearch_ci.experiment import ReadBytes
 
 _FILES_LIMIT = 400
@@ -320,7 +321,7 @@ def _commands(text: str, where: _Command) -> Iterator[_Command]:
             continue
         substituted = False
         diffs = any(name in _COMPARES for name in re.findall(r"[\w-]+", line))
-        for words, after in _split(line):
+        for words, after in simple_commands(line):
             if words[:1] in (["cd"], ["pushd"]) and len(words) > 1:
                 moved = _VARIABLE.sub("", words[1])
                 folder = _joined(folder, moved) if not moved.startswith("$") else folder
@@ -334,7 +335,7 @@ def _commands(text: str, where: _Command) -> Iterator[_Command]:
                 if re.search(r"\$\(|`", word):
                     for inner in re.findall(r"\$\(([^()]*)\)|`([^`]*)`", word):
                         command = "".join(inner)
-                        for nested, _ in _split(command):
+                        for nested, _ in simple_commands(command):
                             yield replace(where, words=tuple(nested), folder=folder, compared=True)
 
 
@@ -347,24 +348,3 @@ def _data(words: Sequence[str]) -> list[str]:
     read = [word for before, word in itertools.pairwise(words) if before == "<"]
     compares = bool(words) and posixpath.basename(words[0]) in _COMPARES
     return [*read, *(words[1:] if compares else ())]
-
-
-def _split(line: str) -> Iterator[tuple[list[str], str]]:
-    """Words of each simple command, and the sign after it."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=";|&()<>")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    try:
-        tokens = list(lexer)
-    except ValueError:  # an open quote: of several lines, or none of the shell's
-        tokens = re.split(r"[\s'\"]+", line)
-    words: list[str] = []
-    for token in tokens:
-        if token and not token.strip(";|&()") and token != "&":
-            if words:
-                yield words, token
-            words = []
-        else:
-            words.append(token)
-    if words:
-        yield words, ""

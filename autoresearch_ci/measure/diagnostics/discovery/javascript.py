@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
+from autoresearch_ci.decide.shell_line import QUOTED, WORD, Token, is_variable, parts, tokens
 from autoresearch_ci.measure.diagnostics.discovery.found import BYTES_LIMIT, FoundHints, short
 from autoresearch_ci.measure.diagnostics.discovery.shell_lines import commands_in
 from autoresearch_ci.measure.diagnostics.printed_suites import NPM_TEST
@@ -81,7 +82,7 @@ def _steps(scripts: Mapping[str, str], name: str, seen: set[str]) -> Iterator[tu
     before = f"pre{name}"
     if before in scripts and not _only_checks(scripts, before, set()):
         yield "", f"npm run --silent {before}"
-    for part in _parts(scripts.get(name, "")):
+    for part in parts(scripts.get(name, "")):
         another = _OTHER_SCRIPT.fullmatch(part)
         if another and another[1] in scripts:
             inner = [*_steps(scripts, another[1], {*seen})]
@@ -100,34 +101,26 @@ def _asked(tool: str, runs: Sequence[str]) -> str:
     """All in one run: with the files that node is given, and else with the variables and settings
     that all have, as which part of the tests a line is for is not known."""
     name = tool.split(" ", 1)[0]
-    words = [[*takewhile(_is_plain, _WORDS.findall(line))] for line in runs]
+    words = [[t.written for t in takewhile(_is_plain, tokens(line))] for line in runs]
     if not all(name in each for each in words):  # within quotes, or of another program
         return TOOLS[tool].command
     before = [each[: each.index(name)] for each in words]
     shared = [word for word in before[0] if all(word in each for each in before)]
-    variables = [word for word in shared if re.match(r"\w+=", word)]
+    variables = [*filter(is_variable, shared)]
     lines = [" ".join(each[each.index(name) :]) for each in words]
     if tool == "node --test":
         own: list[str] = []
         for line in lines:
-            told = _WORDS.findall(_NODE_DROPPED.sub("", line))[1:]
+            told = [token.written for token in tokens(_NODE_DROPPED.sub("", line))][1:]
             own += [word for word in told if word != "--test" and word not in {*own}]
         return " ".join((*variables, "node --test", TOOLS[tool].writes, *own))
     settings = [set(_SETTINGS.findall(line)) for line in lines]
     return " ".join((*variables, TOOLS[tool].command, *sorted(set.intersection(*settings))))
 
 
-def _is_plain(word: str) -> bool:
-    """Whether it is the same for every shell, and handed to no other program."""
-    return not re.search(r"[$`|<>&#]", re.sub(_QUOTED, "", word))
-
-
-def _parts(line: str) -> list[str]:
-    found = []
-    for part in map(str.strip, _PART.findall(line)):
-        whole = part.count("(") == part.count(")")
-        found.append(part if whole else part.strip(" ()\t"))
-    return [part for part in found if part]
+def _is_plain(token: Token) -> bool:
+    """Whether it is a word that is the same for every shell."""
+    return not token.is_sign and not re.search(r"[$`#]", re.sub(QUOTED, "", token.written))
 
 
 def _is_check(part: str) -> bool:
@@ -147,19 +140,14 @@ def _only_checks(scripts: Mapping[str, str], name: str, seen: set[str]) -> bool:
         _only_checks(scripts, another[1], seen)
         if (another := _OTHER_SCRIPT.fullmatch(part)) and another[1] in scripts
         else _is_check(part)
-        for part in _parts(scripts.get(name, ""))
+        for part in parts(scripts.get(name, ""))
     )
 
 
 _SUITES = ("jest", "vitest", "node --test")
-_QUOTED = r"'[^']*'|\"(?:\\.|[^\"\\])*\""
-_WORD = rf"(?:[^\s'\"]|{_QUOTED})+"
-_WORDS = re.compile(_WORD)
-_PART = re.compile(rf"(?:{_QUOTED}|\\.|[^&|;\n'\"\\]|(?<!&)&(?!&)|(?<!\|)\|(?!\|)|['\"\\])+")
-"""Of a line, between what joins commands."""
-_SETTINGS = re.compile(rf"(?<=\s)(?:-c|--config|--root|--environment)[= ]{_WORD}")
+_SETTINGS = re.compile(rf"(?<=\s)(?:-c|--config|--root|--environment)[= ]{WORD}")
 _NODE_DROPPED = re.compile(
-    rf"(?<!\S)--(?:test-(?:reporter(?:-destination)?|coverage-\w+)[= ]{_WORD}"
+    rf"(?<!\S)--(?:test-(?:reporter(?:-destination)?|coverage-\w+)[= ]{WORD}"
     r"|watch\S*|test-only|experimental-test-coverage)(?!\S)"
 )
 _IS_SHELL = re.compile(r"(?:node|npm|npx|yarn|pnpm|cd|rm|mkdir|cp|mv|sh|bash|make|echo|\.|\w+=)\b")
@@ -211,13 +199,13 @@ def _unknown_tests(scripts: Mapping[str, str], name: str, seen: set[str]) -> str
     if name in seen:
         return ""
     seen.add(name)
-    for part in _parts(line):
+    for part in parts(line):
         another = _OTHER_SCRIPT.fullmatch(part)
         if another and another[1] in scripts:
             if unknown := _unknown_tests(scripts, another[1], seen):
                 return unknown
         elif not _NO_TEST.match(part) and not [*commands_in(part)]:
-            return str(part)
+            return part
     return ""
 
 
