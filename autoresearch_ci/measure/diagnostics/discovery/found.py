@@ -106,7 +106,7 @@ class FoundHints:
             for tool, command in commands_in(part):
                 needed = _WHERE.get(tool, ())
                 if not needed or any(posixpath.join(here, n) in self.known for n in needed):
-                    self.add(tool, here, f"{path}: {short(command or tool)}", command)
+                    self.add(tool, here, f"{path}: {short(' '.join(part.split()))}", command)
             if part.rstrip().endswith(")"):
                 here = outside
 

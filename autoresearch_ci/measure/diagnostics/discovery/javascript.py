@@ -22,8 +22,11 @@ _RUNNERS = re.compile(r"(^|/)(jest|vitest)\.config\.([cm]?[jt]s|json)$")
 
 def look(found: FoundHints) -> None:
     packages = {posixpath.dirname(path) for path in found.named("package.json")}
-    for path in found.named("package.json"):
-        _look_at_package(found, path)
+    scripted = [
+        (tool, posixpath.dirname(path))
+        for path in found.named("package.json")
+        for tool in _look_at_package(found, path)
+    ]
     for path in found.named("tsconfig.json"):
         folder = posixpath.dirname(path)
         if folder in packages:
@@ -33,21 +36,25 @@ def look(found: FoundHints) -> None:
             found.add("eslint", posixpath.dirname(path), f"{path}: is there")
         if match := _RUNNERS.search(path):
             found.add(match[2], posixpath.dirname(path), f"{path}: is there")
+    for hint in scripted:
+        found.hints.pop(hint, None)
 
 
-def _look_at_package(found: FoundHints, path: str) -> None:
+def _look_at_package(found: FoundHints, path: str) -> Sequence[str]:
+    """The runners that only its script `test` knows how to start."""
     folder = posixpath.dirname(path)
     try:
         data = json_value(found.text(path) or "{}", limit=BYTES_LIMIT)
     except ValueError as error:
         found.unread.append(f"{path}: {error}")
-        return
+        return ()
     if not isinstance(data, dict):
-        return
+        return ()
     scripts = _scripts(data)
     known = [*_known_tests(scripts)]
+    scripted = [tool for tool, command in known if not command]
     for tool, command in known:
-        found.add(tool, folder, f"{path} (test): {short(command)}", command)
+        found.add(tool, folder, f"{path} (test): {short(scripts['test'])}", command)
     for name, line in scripts.items():
         found.mentions(line, f"{path} ({name})", folder)
     for key in ("dependencies", "devDependencies"):
@@ -55,14 +62,19 @@ def _look_at_package(found: FoundHints, path: str) -> None:
         for tool in ("eslint", *(("jest", "vitest") if not known else ())):
             if isinstance(needed, dict) and tool in needed:
                 found.add(tool, folder, f"{path}: depends on {tool}")
-    part = _unknown_tests(scripts, "test", set())
+    parts = [*_unknown_tests(scripts, "test", set())]
+    if "" in parts:  # what comes before a runner prepares for it
+        parts = parts[parts.index("") + 1 :]
+    part = scripts["test"] if scripted else next(filter(None, parts), "")
     below = (p for p in found.below(folder) if p.endswith("/package.json") and p != path)
     if part and not (_HANDS_ON.search(part) and any(below)):  # which are looked at one by one
         found.add(NPM_TEST, folder, f"{path} (test): {short(part)}", _npm_test(scripts))
+    return scripted
 
 
 def _known_tests(scripts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Each runner that we know and the script `test` starts, with what this builds before."""
+    """Each runner that we know and the script `test` starts, with what this builds before; no
+    command where one run would not be what it does."""
     steps = [*_steps(scripts, "test", set())]
     if any(line.startswith("cd ") for _, line in steps):  # its tests are those of that folder
         return
@@ -70,7 +82,8 @@ def _known_tests(scripts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         first = next(at for at, (known, _) in enumerate(steps) if known == tool)
         runs = [line for known, line in steps if known == tool]
         before = [line for known, line in steps[:first] if not known]
-        yield tool, " && ".join((*dict.fromkeys(before), _asked(tool, runs)))
+        asked = _asked(tool, runs)
+        yield tool, asked and " && ".join((*dict.fromkeys(before), asked))
 
 
 def _steps(scripts: Mapping[str, str], name: str, seen: set[str]) -> Iterator[tuple[str, str]]:
@@ -99,14 +112,18 @@ def _steps(scripts: Mapping[str, str], name: str, seen: set[str]) -> Iterator[tu
 
 def _asked(tool: str, runs: Sequence[str]) -> str:
     """All in one run: with the files that node is given, and else with the variables and settings
-    that all have, as which part of the tests a line is for is not known."""
+    that all have, as which part of the tests a line is for is not known. Empty where each has
+    variables of its own, of node also where some have: its files would run without them."""
     name = tool.split(" ", 1)[0]
     words = [[t.written for t in takewhile(_is_plain, tokens(line))] for line in runs]
     if not all(name in each for each in words):  # within quotes, or of another program
         return TOOLS[tool].command
     before = [each[: each.index(name)] for each in words]
-    shared = [word for word in before[0] if all(word in each for each in before)]
-    variables = [*filter(is_variable, shared)]
+    given = [[*filter(is_variable, each)] for each in before]
+    variables = [word for word in given[0] if all(word in each for each in given)]
+    alike = [{*each} == {*variables} for each in given]
+    if not (all(alike) if tool == "node --test" else any(alike)):
+        return ""
     lines = [" ".join(each[each.index(name) :]) for each in words]
     if tool == "node --test":
         own: list[str] = []
@@ -193,20 +210,21 @@ _HANDS_ON = re.compile(
 """To the packages of a workspace."""
 
 
-def _unknown_tests(scripts: Mapping[str, str], name: str, seen: set[str]) -> str:
-    """The first command of a script that no adapter knows: nobody else runs it."""
-    line = scripts.get(name, "")
+def _unknown_tests(scripts: Mapping[str, str], name: str, seen: set[str]) -> Iterator[str]:
+    """The commands of a script that no adapter knows: nobody else runs them. Empty for a runner of
+    tests that we know."""
     if name in seen:
-        return ""
+        return
     seen.add(name)
-    for part in parts(line):
+    for part in parts(scripts.get(name, "")):
         another = _OTHER_SCRIPT.fullmatch(part)
+        tools = [tool for tool, _ in commands_in(part)]
         if another and another[1] in scripts:
-            if unknown := _unknown_tests(scripts, another[1], seen):
-                return unknown
-        elif not _NO_TEST.match(part) and not [*commands_in(part)]:
-            return part
-    return ""
+            yield from _unknown_tests(scripts, another[1], seen)
+        elif {*tools} & {*_SUITES}:
+            yield ""
+        elif not tools and not _NO_TEST.match(part):
+            yield part
 
 
 def _scripts(package: dict[str, Any]) -> dict[str, str]:

@@ -57,8 +57,8 @@ _DROPPED = re.compile(
 """Arguments that change files, hide failures, or say how to print."""
 _KEPT = re.compile(
     r"--?|--(?:config|project|strict|ext|max-warnings|select|extend-select|all-features|features"
-    r"|workspace|all-targets|all|tests|locked|exclude|python-version|noEmit|build|severity|shell"
-    r"|ignore-missing-imports|package|external-sources)(?:=.*)?|-[cpbDxSsPmt]|-race|-tags(?:=.*)?"
+    r"|workspace|all-targets|all|tests|benches|locked|exclude|python-version|noEmit|build|severity"
+    r"|shell|ignore-missing-imports|package|external-sources)(?:=.*)?|-[cpbDxSsPmt]|-race|-tags(?:=.*)?"
     r"|-gcflags=.*|-count=1"
 )
 """Arguments that say what is looked at and how strictly. Any other may do anything."""
@@ -101,7 +101,8 @@ def _command(tool: str, launcher: str, words: str, rest: str) -> str:
         usual = False
         own = [*_GO_FLAGS.findall(rest), "./..."]  # who names packages names a part
     if tool == "cargo test":
-        usual = usual or bool({"-p", "--package"} & {*own} or (own and own[0][0] != "-"))
+        parts = {"-p", "--package", *(("--benches",) if "--tests" not in own else ())}
+        usual = usual or bool(parts & {*own} or (own and own[0][0] != "-"))
     if usual:
         return adapter.command if not launcher else _launched(adapter.command, launcher)
     if tool == "mypy" and all(word.startswith("-") for word in own):

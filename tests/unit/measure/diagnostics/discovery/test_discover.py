@@ -73,6 +73,8 @@ def test_a_tool_that_is_only_installed_says_nothing_of_what_it_looks_at() -> Non
 
 def test_tests_without_settings_are_found_by_their_names() -> None:
     assert reasons({"tests/test_a.py": ""}, "pytest") == ("tests/test_a.py: tests",)
+    own = {"tox.ini": "[testenv]\ncommands =\n  pytest  --cov a\n", "test_a.py": ""}
+    assert reasons(own, "pytest") == ("tox.ini: pytest --cov a",)
 
 
 def test_tests_beside_a_package_that_has_its_own_are_not_forgotten() -> None:
@@ -371,6 +373,11 @@ def test_tests_that_only_their_own_command_runs_are_asked_for_as_a_whole() -> No
         ),
         ({"test": "tap|node --test"}, "node --test", "node --test {w}"),
         (
+            {"test": "npm run make && node --test", "make": "node make.js"},
+            "node --test",
+            "npm run --silent make && node --test {w}",
+        ),
+        (
             {"test": "node -e 'a && b; c' && B=2 npm run all", "all": "jest --config='a b' C=3"},
             "jest",
             "node -e 'a && b; c' && B=2 npx --no-install jest {w} --config='a b'",
@@ -384,6 +391,23 @@ def test_a_runner_is_asked_as_the_script_test_asks_it_after_what_that_builds(
     told = commands({"package.json": json.dumps(package), "a.js": ""})
     assert told[tool] == asked.replace("{w}", TOOLS[tool].writes)
     assert not {"jest", "vitest", "node --test"} - {tool} & set(told)
+    assert ("npm test" in told) == ("tsd" in str(scripts)), "but for what else tests"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "A=1 node --test a.js && A=2 node --test b.js",
+        "node --test a.js && cross-env A=2 node --test b.js",
+        "TZ=UTC jest && TZ=Asia/Tokyo jest",
+    ],
+)
+def test_runs_with_variables_of_their_own_are_those_of_the_script(line: str) -> None:
+    package = {"scripts": {"test": line}, "devDependencies": {"jest": "1"}}
+    settings = {"jest.config.js": ""} if "jest" in line else {}
+    asked = commands({"package.json": json.dumps(package), "a.js": "", **settings})
+    assert asked["npm test"] == "npm test --silent"
+    assert not {"jest", "node --test"} & set(asked)
 
 
 def test_tests_of_another_folder_leave_their_report_there() -> None:
@@ -466,6 +490,8 @@ def test_who_names_packages_names_a_part_of_the_tests() -> None:
     ci = "jobs: {a: {steps: [{run: cargo test -p one}, {run: cargo test one_test}]}}\n"
     rust = {"Cargo.toml": "", "src/lib.rs": "#[test]\nfn a() {}", ".github/workflows/a.yml": ci}
     assert commands(rust)["cargo test"] == TOOLS["cargo test"].command
+    rust[".github/workflows/a.yml"] = ci.replace("-p one}", "--tests --benches}")
+    assert commands(rust)["cargo test"].endswith(" --tests --benches"), "examples are no tests"
 
 
 def test_the_tests_of_a_package_are_run_although_others_lie_below() -> None:
