@@ -122,7 +122,8 @@ def _time(options: argparse.Namespace) -> Numbers:
     except OSError as error:
         raise BaselineError(f"{options.words[0]}: {error.strerror}") from error
     if found.exit_code:
-        raise BaselineError(f"exit code {found.exit_code}: {shlex.join(options.words)}")
+        what = f"after {found.cpu_seconds:.4g} seconds of the processor"
+        raise BaselineError(f"exit code {found.exit_code} {what}: {shlex.join(options.words)}")
     told = {k: v for k, v in asdict(found).items() if k != "exit_code" and v is not None}
     return {name: round(value, 4) for name, value in told.items()}
 

@@ -6,7 +6,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoresearch_ci.experiment import ReadBytes
 
@@ -70,7 +70,19 @@ _NAMED = re.compile(
 def benchmarks(
     paths: Sequence[str], read: ReadBytes, scripts: Mapping[str, str], package: str = ""
 ) -> Iterator[Benchmark]:
-    """The likeliest first. `scripts`: of package.json. `package`: what the repository is called."""
+    """The likeliest first, each once. `scripts`: of package.json. `package`: what the repository is
+    called."""
+    found: dict[str, Benchmark] = {}
+    for each in _found(paths, read, scripts, package):
+        known = found.setdefault(each.command, each)
+        if each.is_tool and not known.is_tool:
+            found[each.command] = replace(known, is_tool=True, only=each.only)
+    yield from found.values()
+
+
+def _found(
+    paths: Sequence[str], read: ReadBytes, scripts: Mapping[str, str], package: str
+) -> Iterator[Benchmark]:
     for path in [p for p in paths if _TRAINS.match(p)][:3]:
         if "val_bpb" in _text(read, path):
             yield Benchmark(

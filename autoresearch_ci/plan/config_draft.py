@@ -125,19 +125,22 @@ def of_tests_alone(draft: ConfigDraft, stack: Stack) -> ConfigDraft:
     return replace(draft, guards=({**draft.guards[0], "command": without_linters(script, stack)},))
 
 
-def of_fewer_failures(draft: ConfigDraft, stack: Stack) -> ConfigDraft:
-    """Its guard is that no more tests fail than now: some of them are red already."""
+def of_fewer_failures(draft: ConfigDraft, stack: Stack, lack: str = "") -> ConfigDraft:
+    """Its guard is that no more tests fail than now: some of them are red already. `lack`: why,
+    where it is not their code."""
     guards = tuple(failure_counts(stack))
     if not guards or draft.guards == guards:
         return draft
-    why = {"guards": "some fail already: no more of them may; autoresearch-ci fix mends them"}
+    mended = "some fail already: no more of them may; autoresearch-ci fix mends them"
+    why = {"guards": f"{lack}: no more tests may fail than without it" if lack else mended}
     return replace(draft, guards=guards, reasons={**draft.reasons, **why})
 
 
-def of_nothing(draft: ConfigDraft, stack: Stack) -> ConfigDraft:
+def of_nothing(draft: ConfigDraft, stack: Stack, lack: str = "") -> ConfigDraft:
     """Without a guard, which the file says."""
-    why = "warning: no guard, as the tests fail on the unmodified code: nothing says what breaks"
-    told = f"{draft.reasons.get('metric', '')}\n{why}".strip()
+    why = lack or "the tests fail on the unmodified code"
+    told = draft.reasons.get("metric", "")
+    told = f"{told}\nwarning: no guard, as {why}: nothing says what breaks".strip()
     return replace(draft, guards=(), reasons={**draft.reasons, "metric": told})
 
 

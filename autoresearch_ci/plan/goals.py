@@ -192,8 +192,8 @@ RULES = (
     _rule(
         "percentile",
         (r"\bp\d\d\b", r"percentile", r"\btail latenc"),
-        _printed(r"p\d\d|latency|ms$", tools=False),
-        _A_BENCHMARK,
+        _printed(r"p\d\d(?!\d)", tools=False),
+        "a command that measures it and prints `p95: value`; say --metric and --metric-name",
     ),
     _rule(
         "latency",
@@ -268,7 +268,14 @@ def offers_for(goal: str, stack: Stack) -> list[Offer]:
     """What the rules have for it, with its words as goal and its target."""
     rule = rule_for(goal)
     found = rule.make(stack) if rule else ()
+    if rule and rule.name == "percentile":  # another one is another number
+        told = _PERCENTILE.search(goal)
+        asked = re.compile(f"p{told[1] or told[2] if told else '9.'}", re.I)
+        found = (offer for offer in found if asked.search(str(offer.metric["name"])))
     return [_aimed(replace(offer, goal=goal), goal) for offer in found]
+
+
+_PERCENTILE = re.compile(r"\bp(\d\d)\b|\b(\d\d)(?:th)?[ -]percentile", re.I)
 
 
 def usual_offers(stack: Stack) -> list[Offer]:

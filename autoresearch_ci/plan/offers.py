@@ -77,8 +77,8 @@ def training(stack: Stack) -> Iterator[Offer]:
 
 _LEAST, _LEAST_OF_SLOW, _LEAST_OF_CASES = 1.0, 4.0, 0.1
 """Of tests: seconds where the start of a program is counted, and of a runner that takes long by
-itself; the share of a run where only their cases are. Of a benchmark by the clock: seconds, as
-starting a program that does nothing takes."""
+itself, or of a rule of make, by which each is a program; the share of a run where only their cases
+are. Of a benchmark by the clock: seconds, as starting a program that does nothing takes."""
 
 
 def benchmark_runs(stack: Stack) -> Iterator[Offer]:
@@ -127,7 +127,8 @@ def suite_time(stack: Stack) -> Iterator[Offer]:
             metric = {"command": command, "extract": {"junit": report, "count": "seconds"}}
         elif target.tool == "cargo test":
             # Those in the documentation are compiled anew each time.
-            command = command.replace("cargo test", "cargo test --tests", 1)
+            if " --tests" not in command:
+                command = command.replace("cargo test", "cargo test --tests", 1)
             built = command.replace("cargo test", "cargo test --no-run", 1)
             metric = {"command": f"{built} && {timed(command)}", "name": "seconds"}
         elif target.tool == "go test":
@@ -164,7 +165,7 @@ _OPTIMISED = {
 def _start_of(command: str, stack: Stack) -> float:
     """Seconds of tests that are mostly those of what runs them."""
     steps = _steps("test", stack.scripts) if "npm test" in command else [command]
-    slow = re.compile(r"(?:.*--no-install |.*\bnpx )?(?:ava|jest|tap)\b")
+    slow = re.compile(r"(?:.*--no-install |.*\bnpx )?(?:ava|jest|tap)\b|.*\bmake \w")
     return _LEAST_OF_SLOW if any(map(slow.match, steps)) else _LEAST
 
 

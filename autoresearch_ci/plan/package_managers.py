@@ -143,6 +143,11 @@ def in_the_checkout(install: Sequence[str], commands: Sequence[str]) -> list[str
     return ["python -m venv .venv", *own] if own != lines else lines
 
 
+def beside_setup(install: Sequence[str]) -> list[str]:
+    """What a bare runner lacks where `setup` installs: what scripts may start is global."""
+    return [line.partition(" && ")[0] for line in install if line.startswith(_GLOBAL)]
+
+
 _PLUGINS = {
     "pytest-cov": r"--(no-)?cov\b",
     "pytest-xdist": r"-n[ =]?(\d|auto|logical)|--(numprocesses|maxprocesses|dist)\b",

@@ -20,6 +20,7 @@ from autoresearch_ci.measure.diagnostics.discovery.targets import Discovery, dis
 from autoresearch_ci.plan.benchmarks import Benchmark, benchmarks
 from autoresearch_ci.plan.builds import Builder, output_of, page_of, programs, sites
 from autoresearch_ci.plan.package_managers import install_commands
+from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.untrusted_values import json_value
 
 ENDS: Mapping[str, tuple[str, ...]] = {
@@ -141,7 +142,8 @@ def stack_of(paths: Iterable[str], read: ReadBytes) -> Stack:
     """Of a repository with these files; `read` raises `KeyError` for one that is not there."""
     known = sorted(paths)
     checks = discover(known, read)
-    sources = _sources(known)
+    beside = tuple(_unpublished(known, read))
+    sources = _sources([path for path in known if not path.startswith(beside)])
     pages = tuple(path for path in known if path.endswith(".md") and not _NO_PAGE.search(path))
     prompts = tuple(path for path in known if _PROMPTS.search(path))
     languages = _languages(known, sources, pages, prompts)
@@ -156,7 +158,7 @@ def stack_of(paths: Iterable[str], read: ReadBytes) -> Stack:
     own = [path for path in own if path not in builders]
     return Stack(
         languages=languages,
-        scope=_besides(scope_of(own, ends=_ends(main)), (*tests, *_rulers(known, main))),
+        scope=_besides(scope_of(own, ends=_ends(main)), (*tests, *_rulers(known, main, tests))),
         files=len(own),
         checks=checks,
         benchmarks=tuple(benchmarks(known, read, scripts, _package(package, read))),
@@ -197,6 +199,21 @@ def _sources(paths: Sequence[str]) -> dict[str, list[str]]:
         if not found[name] and (not (others and manifests) or {*manifests} & {*paths}):
             found[name] = [path for path in around if path.endswith(each)]
     return found
+
+
+_UNPUBLISHED = re.compile(r"(?m)^\s*publish\s*=\s*false\b")
+
+
+def _unpublished(paths: Sequence[str], read: ReadBytes) -> Iterator[str]:
+    """Folders of Rust packages that are for nobody else, beside one at the root that is: they test
+    it, measure it or show it."""
+    crates = [path for path in paths if path.endswith("Cargo.toml")]
+    if crates[:1] != ["Cargo.toml"]:
+        return
+    texts = {path: read(path).decode(errors="replace") for path in crates}
+    root = texts.pop("Cargo.toml")
+    if re.search(r"(?m)^\[package\]", root) and not _UNPUBLISHED.search(root):
+        yield from (f"{posixpath.dirname(p)}/" for p in texts if _UNPUBLISHED.search(texts[p]))
 
 
 def _is_test(path: str) -> bool:
@@ -279,9 +296,11 @@ def _builders(scripts: Mapping[str, str]) -> frozenset[str]:
 _RULER = re.compile(r"(?:.*/)?(?:[\w-]+[_-])?bench(?:mark)?s?(?:[_-][\w-]+)?\.\w+")
 
 
-def _rulers(paths: Sequence[str], main: str) -> list[str]:
-    """Benchmarks, which a glob of sources beside them would let be edited."""
-    return [path for path in paths if path.endswith(_ends(main)) and _RULER.fullmatch(path)]
+def _rulers(paths: Sequence[str], main: str, tests: Sequence[str]) -> list[str]:
+    """Benchmarks, which a glob of sources beside them would let be edited, but for those that
+    are left out as tests."""
+    found = [path for path in paths if path.endswith(_ends(main)) and _RULER.fullmatch(path)]
+    return [path for path in found if not gitignore_spec(tests).match_file(path)]
 
 
 def _besides(globs: tuple[str, ...], tests: Sequence[str]) -> tuple[str, ...]:

@@ -489,7 +489,7 @@ def test_tests_that_take_no_time_and_a_finding_or_two_are_not_the_first_choice(
     assert init() == 0
     told = capsys.readouterr().out
     assert "seconds are mostly the start of what is run" in told
-    assert "1 left to mend: no work for a night" in told
+    assert "1 left to mend in scope: no work for a night" in told
     assert written(here)["metric"]["name"] == "complexity"
 
 

@@ -9,9 +9,10 @@ import argparse
 import re
 import shlex
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from autoresearch_ci.cli.config import typed_from
@@ -79,6 +80,8 @@ class Survey:
     """What was said of the repository already."""
     bare: list[Sequence[ConfigDraft]] = field(default_factory=list)
     """What is tried again as it was, if what it lacks cannot be installed."""
+    lacks: list[str] = field(default_factory=list)
+    """That it cannot, in words."""
 
 
 # --- What could be run ----------------------------------------------------------------------------
@@ -309,6 +312,7 @@ def _settled(
             if not place.bare or drafts is place.bare[0]:
                 raise
             print(defuse(f"warning: it cannot be installed: {_told(error)}"))
+            place.lacks.append("what the tests need cannot be installed here")
             return _settled(place, place.bare[0], typed)
         except (ConfigError, BaselineError) as error:
             if _may_be_uninstalled(error, draft, place):
@@ -321,10 +325,10 @@ def _settled(
             errors.append(error)
             why.append(f"not {_called(draft)}: {_told(error)}")
         else:
-            if trial is None or len(drafts) == 1 or not _against(draft, trial):
+            if trial is None or len(drafts) == 1 or not against(draft, trial):
                 return _explained(found, why, trial), trial
             worse.append((found, trial))
-            why.append(f"not yet {_called(draft)}: {_against(draft, trial)}")
+            why.append(f"not yet {_called(draft)}: {against(draft, trial)}")
         if len(drafts) > 1:
             print(defuse(why[-1]))
     if not worse:
@@ -379,13 +383,15 @@ def _eased(
     if _brief(typed, place).guard or drafts[0].told_guards:
         cure = "do: autoresearch-ci fix repairs it; or name another one: --guard CMD"
         raise BaselineError(f"{error}\n{cure}") from error
-    script = drafts[0].guards[0]["command"]
-    ways = {
+    script, lack = drafts[0].guards[0]["command"], "".join(place.lacks)
+    mended = "autoresearch-ci fix mends the tests, and init --force looks again"
+    ways: Mapping[Callable[..., ConfigDraft], str] = {
         of_tests_alone: f"of {script} only the tests are the guard",
         of_built: f"the code is built before {script}",
-        of_fewer_failures: f"the guard is that no more tests fail than now in {script}",
-        of_nothing: "no guard, so nothing says what a change breaks: autoresearch-ci fix mends the "
-        "tests, and init --force looks again",
+        partial(of_fewer_failures, lack=lack): "the guard is that no more tests fail than now in "
+        f"{script}",
+        partial(of_nothing, lack=lack): "no guard, so nothing says what a change breaks: "
+        f"{lack or mended}",
     }
     for way, what in ways.items():
         calmer = [way(each, place.stack) for each in drafts]
@@ -395,7 +401,7 @@ def _eased(
     return calmer
 
 
-def _against(draft: ConfigDraft, trial: Trial) -> str:
+def against(draft: ConfigDraft, trial: Trial) -> str:
     """Why another number would be better; empty: nothing is.
 
     Its noise is no reason: what gets better must not depend on how busy the machine was.
@@ -407,13 +413,16 @@ def _against(draft: ConfigDraft, trial: Trial) -> str:
     if _is_mostly_start(draft, trial):
         value = statistics.median(trial.values)
         return f"{value:.2g} seconds are mostly the start of what is run, not the code in scope"
-    if draft.metric.get("target") == 0 and max(trial.values) <= _FEW:
-        return f"{max(trial.values):g} left to mend: no work for a night"
+    left = max(trial.values) if trial.reachable < 0 else trial.reachable
+    if draft.metric.get("target") == 0 and left <= _FEW:
+        return f"{left:g} left to mend in scope: no work for a night"
     return ""
 
 
 _FEW = 3
 """Findings that a proposal or two mend."""
+_START = 1.2
+"""Times as long as without the code in scope, and it is that which takes next to nothing."""
 _ENOUGH = 10.0
 """Seconds of tests that are worth it however long their build takes."""
 
@@ -422,7 +431,9 @@ def _is_mostly_start(draft: ConfigDraft, trial: Trial) -> bool:
     """By what a busy machine changes least: a share of the run, else the calmest of the values."""
     if "junit" in draft.metric.get("extract", {}):
         return statistics.mean(trial.values) < min(draft.least * trial.seconds, _ENOUGH)
-    return min(trial.values) < draft.least
+    waits = trial.idle_seconds > 2 * max(trial.values)  # for what is not there
+    start = 0.0 if waits or not draft.least else _START * trial.idle_seconds
+    return min(trial.values) < max(draft.least, start)
 
 
 _NOISY = 0.3

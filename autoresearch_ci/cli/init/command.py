@@ -31,7 +31,11 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.command_screen import is_constant
 from autoresearch_ci.errors import AutoresearchError, ConfigError, ProposerError, PublishError
 from autoresearch_ci.plan.config_draft import yaml_of
-from autoresearch_ci.plan.package_managers import in_the_checkout, tool_commands
+from autoresearch_ci.plan.package_managers import (
+    beside_setup,
+    in_the_checkout,
+    tool_commands,
+)
 from autoresearch_ci.plan.stack import Stack, stack_of
 from autoresearch_ci.plan.workflow_file import OURS, USES, schema_line, workflow_text
 from autoresearch_ci.safety import untrusted_files
@@ -219,8 +223,9 @@ def _workflows(
     install = {use: [*stack.install] for use in uses}
     if config:
         by_setup = in_the_checkout(stack.install, config.commands)
+        bare = [*stack.install, *tool_commands(config.commands)]
         twice = by_setup and {*by_setup} <= {*config.setup}
-        install["nightly"] = [] if twice else [*stack.install, *tool_commands(config.commands)]
+        install["nightly"] = beside_setup(bare) if twice else bare
     return {
         USES[use][1]: workflow_text(
             example(USES[use][0]),

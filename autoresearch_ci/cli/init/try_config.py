@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from autoresearch_ci.decide.command_screen import objections
 from autoresearch_ci.decide.metric.run_statistics import Policy
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.experiment import MetricRun
 from autoresearch_ci.llm.model_prices import spent
 from autoresearch_ci.measure.baseline import Baseline, measure_baseline
 from autoresearch_ci.measure.bench import Bench
@@ -66,6 +68,10 @@ class Trial:
     """Whether the guards of their own pass then, too."""
     results: int
     """That `score bench` found, or files that `score size` did; 0: the metric is another one."""
+    reachable: int
+    """Findings of `score problems` that lie in scope; -1: not known."""
+    idle_seconds: float
+    """Of the processor that `score time` counts without the files in scope; 0: not known."""
 
     def lines(self, iterations: int) -> Iterator[str]:
         """For people."""
@@ -91,6 +97,8 @@ class Trial:
     @property
     def blindness(self) -> str:
         """What `blind` means, in words."""
+        if not self.reachable:
+            return "none of its findings lies in scope: no change there can better it"
         files = "the file" if len(self.scope) == 1 else f"all {len(self.scope)} files"
         return f"the metric stays the same without {files} in scope: no change there can better it"
 
@@ -137,11 +145,15 @@ def tried(
         found = measure_baseline(bench, policy, calibrate=True, at_most=RUNS, until=enough)
         _refuse_reached(config, found.values)
         scope = tuple(context.scope.select(context.files))
-        blind = _is_blind(bench, policy, found, scope)
+        idle, _ = bench.run(
+            Subject(changes=dict.fromkeys(scope), iteration=0), found.knowledge, believed=True
+        )
         unguarded = _is_unguarded(bench, config, found, scope)
     numbers = found.runs[-1].numbers
     size = sum(context.repository.size(context.files[path]) for path in scope)
     seconds = sum(run.seconds for run in found.runs) / len(found.runs)
+    reachable = _reachable(found.runs[-1], scope) if "problems" in numbers else -1
+    told = _IDLE.search(idle.output)
     return Trial(
         scope=scope,
         values=tuple(found.values),
@@ -152,9 +164,11 @@ def tried(
         guards=len(found.guards),
         minutes=_minutes(config, found, seconds),
         dollars=_dollars(config.claude, size, config.iterations),
-        blind=blind,
+        blind=not reachable or _is_blind(idle, policy, found),
         unguarded=unguarded,
         results=int(numbers.get("results", 0) or numbers.get("files", 0)),
+        reachable=reachable,
+        idle_seconds=float(told[1]) if told else 0.0,
     )
 
 
@@ -164,15 +178,24 @@ def _impatient(config: Config, longest: float) -> Config:
     return config.model_copy(update={"metric": config.metric.model_copy(update=limit)})
 
 
-def _is_blind(bench: Bench, policy: Policy, found: Baseline, scope: Sequence[str]) -> bool:
+_IDLE = re.compile(r"exit code \d+ after ([\d.e-]+) seconds of the processor: ")
+_PLACE = re.compile(r"(?m)^(\S+):\d+: ")
+
+
+def _reachable(run: MetricRun, scope: Sequence[str]) -> int:
+    """-1 where there are none, or not all of their places are shown."""
+    places = _PLACE.findall(run.output)
+    known = places and len(places) == run.value
+    return sum(place in scope for place in places) if known else -1
+
+
+def _is_blind(idle: MetricRun, policy: Policy, found: Baseline) -> bool:
     """Without the files a metric of them fails, usually at once, or is clearly another number."""
-    subject = Subject(changes=dict.fromkeys(scope), iteration=0)
-    run, _ = bench.run(subject, found.knowledge, believed=True)
-    if run.value is None:
+    if idle.value is None:
         return False
     usual, width = statistics.median(found.values), _detectable(found, policy)
     same = min(max(3 * width, _DRIFT), _FAR) if width else 0.0
-    return abs(run.value - usual) <= same * abs(usual)
+    return abs(idle.value - usual) <= same * abs(usual)
 
 
 def _is_unguarded(bench: Bench, config: Config, found: Baseline, scope: Sequence[str]) -> bool:

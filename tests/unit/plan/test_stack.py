@@ -13,12 +13,14 @@ from autoresearch_ci.plan.config_draft import (
     ConfigDraft,
     draft_of,
     installing,
+    of_fewer_failures,
+    of_nothing,
     of_tests_alone,
     yaml_of,
 )
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
-from autoresearch_ci.plan.offers import benchmark_runs, binary, complexity
-from autoresearch_ci.plan.package_managers import in_the_checkout, tool_commands
+from autoresearch_ci.plan.offers import benchmark_runs, binary, complexity, suite_time
+from autoresearch_ci.plan.package_managers import beside_setup, in_the_checkout, tool_commands
 from autoresearch_ci.plan.stack import Stack, stack_of
 from autoresearch_ci.plan.suite_guards import guards_of
 
@@ -228,6 +230,8 @@ def test_the_package_manager_of_a_lock_file_installs_in_the_version_that_reads_i
     assert "--global" not in own, "it may write nowhere else"
     assert own == line or own.startswith(f"npx --yes --package={line.split()[4]} ")
     assert not [*objections(line), *objections(own)]
+    tool = [line.partition(" && ")[0]] if "--global" in line else []
+    assert beside_setup([line]) == tool, "scripts may start it"
 
 
 def test_what_reads_the_output_of_pytest_asks_for_no_plugin() -> None:
@@ -395,6 +399,7 @@ def test_a_script_that_starts_itself_is_followed_no_further() -> None:
 def test_what_make_builds_for_its_tests_is_no_part_of_their_time() -> None:
     (offer,) = offers_for("faster tests", stack(C))
     assert offer.metric["command"] == "make check && autoresearch-ci score time -- make check"
+    assert offer.least > 1, "each may be a program"
 
 
 @pytest.mark.parametrize(
@@ -886,3 +891,56 @@ def test_every_offer_is_a_configuration_without_dangerous_commands(files: dict[s
         config = load(text=yaml_of(draft_of(offer, found, []))).config
         assert config.metric.command == offer.metric["command"]
         assert [o.what for command in config.commands for o in objections(command)] == []
+
+
+def test_packages_of_rust_that_nobody_else_gets_are_no_source_beside_one_that_is() -> None:
+    user = "[package]\nname = 'user'\npublish = false\n"
+    files = {**RUST, "user/Cargo.toml": user, "user/src/lib.rs": "", "derive/src/lib.rs": ""}
+    files["derive/Cargo.toml"] = "[package]\nname = 'derive'\n"
+    assert stack(files).scope == ("derive/src/lib.rs", "src/lib.rs", "src/main.rs")
+    whole = {**files, "Cargo.toml": "[workspace]\nmembers = ['user']\n"}
+    assert "user/**/*.rs" in stack(whole).scope
+
+
+def test_tests_of_what_cannot_be_installed_are_not_said_to_fail() -> None:
+    lack = "what the tests need cannot be installed here"
+    found = stack(PYTHON)
+    (offer,) = complexity(found)
+    draft = draft_of(offer, found, ())
+    for eased in (of_fewer_failures(draft, found, lack), of_nothing(draft, found, lack)):
+        told = yaml_of(eased)
+        assert lack in told
+        assert "fail already" not in told
+        assert "tests fail" not in told
+
+
+@pytest.mark.parametrize(
+    ("goal", "names"),
+    [
+        ("lower the p95 latency of requests", ["p95_ms"]),
+        ("a shorter 99th percentile", ["p99_ms"]),
+        ("improve tail latency", ["p95_ms", "p99_ms"]),
+        ("lower p90 latency", []),
+    ],
+)
+def test_of_percentiles_the_one_that_is_asked_for_is_measured(goal: str, names: list[str]) -> None:
+    told = "\n".join(f'print(f"p{n}_ms: {{t}}")' for n in (50, 95, 99))
+    found = offers_for(goal, stack({"bench.py": f"{told}\n", "handler.py": ""}))
+    assert [offer.metric["name"] for offer in found] == names
+
+
+def test_tests_of_rust_are_asked_for_once() -> None:
+    ci = "jobs: {a: {steps: [{run: cargo test --tests --benches}]}}\n"
+    offer = next(suite_time(stack({**RUST, ".github/workflows/a.yml": ci})))
+    assert str(offer.metric["command"]).count("--tests --benches") == 2, "to build, and to run"
+    assert "--tests --tests" not in str(offer.metric["command"])
+
+
+def test_a_benchmark_that_a_script_starts_is_tried_once() -> None:
+    files = {
+        "package.json": '{"scripts": {"bench": "node bench.js"}}',
+        "bench.js": "import './parts.js';\n",
+        "parts.js": "import {Bench} from 'tinybench';\n",
+    }
+    (found,) = stack(files).benchmarks
+    assert (found.command, found.is_tool) == ("node bench.js", True)
