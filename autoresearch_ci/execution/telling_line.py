@@ -38,7 +38,7 @@ _RAISED = re.compile(
 _ECHO = re.compile(
     r"g?make(\[\d+\])?: (\*\*\*|Leaving)|no tests ran in |FAIL$|exit status \d+$"
     r"|error: (\w+ failed, to rerun|\d+ targets? failed)"
-    r"|npm (error|ERR!) (A complete log|code |errno |/|$)"
+    r"|npm (error|ERR!) (A complete log|code |errno |/|$)|autoresearch-ci: exit code \d+ after "
 )
 
 

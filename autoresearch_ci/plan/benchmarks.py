@@ -51,8 +51,8 @@ _SAYS = re.compile(r"""["'`](?:METRIC )?(?P<name>[A-Za-z][\w./-]{1,40})\s*[:=]\s
 _TRAINS = re.compile(r"(?:.*/)?train\.py$")
 _BETTER_HIGH = re.compile(r"per_sec|/s$|ops|throughput|score|accuracy|qps|rps|bandwidth|mfu", re.I)
 _TOOL = re.compile(
-    r"\b(?:tinybench|mitata|benny|bench-node|hyperfine|pyperf)\b|\bvitest bench"
-    r"|\bbenchmark\.Suite\b|(?:from |require\()['\"]benchmark['\"]|\bpython3? -m timeit\b"
+    r"\b(?:mitata|benny|hyperfine|pyperf)\b|\bvitest bench|\bbenchmark\.Suite\b"
+    r"|(?:\bfrom |\brequire\()['\"][\w@/-]*bench[\w-]*['\"]|\bpython3? -m timeit\b"
     r"|\bgo test\b.*-bench\b|\bcargo bench\b"
     r"|\bops/s(?:ec)?\b|\bns/(?:op|iter)\b"
 )

@@ -346,7 +346,8 @@ def _problems(stack: Stack, tools: tuple[str, ...], title: str, goal: str) -> It
         if target.tool in tools and not target.folder:
             command = f"{SCORE} problems --tool {target.tool!r} -- {shlex.quote(target.command)}"
             metric = {"command": command, "name": "problems", "direction": "minimize", "target": 0}
-            yield _offer(stack, f"{title} of {target.tool}", goal, metric, target.reasons[0])
+            tool = "clippy" if target.tool == "cargo" else target.tool
+            yield _offer(stack, f"{title} of {tool}", goal, metric, target.reasons[0])
 
 
 # --- What needs no run ----------------------------------------------------------------------------

@@ -283,11 +283,14 @@ def _lies_in(path: str, top: str) -> bool:
     return path.startswith(f"{top}/") if top else "/" not in path
 
 
-_STARTED = re.compile(r"\bnode\s+(?:-\S+\s+)*(?:\./)?([\w./-]+)")
+_STARTED = re.compile(
+    r"(?:\bnode\s+(?:-\S+\s+)*|(?<!\S)(?:-o|--out-?file|--output)[ =]|>\s*)(?:\./)?([\w./-]+)"
+)
 
 
 def _builders(scripts: Mapping[str, str]) -> frozenset[str]:
-    """Files that scripts of package.json start: they build and measure, and are no source."""
+    """Files that scripts of package.json start or write: they build and measure or are built, and
+    are no source."""
     names = {name for line in scripts.values() for name in _STARTED.findall(line)}
     ends = ("", ".js", ".mjs", ".cjs", "/index.js")
     return frozenset(posixpath.normpath(f"{name}{end}") for name in names for end in ends)

@@ -32,6 +32,10 @@ from autoresearch_ci.execution.telling_line import telling_line
         ),
         ("make: *** [Makefile:2: all] Error 1\n", "make: *** [Makefile:2: all] Error 1"),
         (
+            "1 test failed\nautoresearch-ci: exit code 1 after 2.7 seconds of the processor: ava\n",
+            "1 test failed",
+        ),
+        (
             "npm error npx canceled due to missing packages\n"
             "npm error A complete log of this run can be found in: /tmp/a.log\n",
             "npm error npx canceled due to missing packages",

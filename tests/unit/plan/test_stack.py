@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -944,3 +945,25 @@ def test_a_benchmark_that_a_script_starts_is_tried_once() -> None:
     }
     (found,) = stack(files).benchmarks
     assert (found.command, found.is_tool) == ("node bench.js", True)
+
+
+@pytest.mark.parametrize("way", ["-o ", "--outfile=", "--output ", "> "])
+def test_what_a_script_writes_is_no_source(way: str) -> None:
+    package = json.dumps({"scripts": {"prepublish": f"browserify -e index.js {way}./browser.js"}})
+    found = stack({"package.json": package, "index.js": "", "browser.js": "", "other.js": ""})
+    assert found.scope == ("index.js", "other.js")
+
+
+def test_a_benchmark_that_is_left_out_as_a_test_is_not_left_out_twice() -> None:
+    names = ("a.go", "b.go", "c.go", "d.go", "bench_test.go", "bench_util.go")
+    found = stack({"go.mod": "", **dict.fromkeys(names, "")})
+    assert found.scope == ("/*.go", "!*_test.go", "!/bench_util.go")
+
+
+@pytest.mark.parametrize("package", ["benchmarked", "tinybench", "@a/bench-kit"])
+def test_a_package_that_benchmarks_takes_as_long_as_it_likes(package: str) -> None:
+    for line in (f"const run = require('{package}');\n", f'import run from "{package}";\n'):
+        (found,) = stack({"package.json": "{}", "a.js": "", "bench/index.js": line}).benchmarks
+        assert found.is_tool
+    own = {"package.json": "{}", "a.js": "", "bench/index.js": "require('./bench-data');\n"}
+    assert not stack(own).benchmarks[0].is_tool
