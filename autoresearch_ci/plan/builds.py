@@ -120,12 +120,13 @@ def _of_cmake(known: frozenset[str], read: ReadBytes) -> Iterator[Builder]:
 
 
 _SET = re.compile(r"(?im)^\s*set\s*\(\s*(\w+)\s+\"?([\w.-]+)\"?\s*\)")
+_PROJECT = re.compile(r"(?im)^\s*project\s*\(\s*\"?([\w.-]+)")
 
 
 def _targets(text: str) -> Iterator[tuple[str, str, str]]:
     """Kind, name and the rest of each; of a name that is set there what it is set to, as all else
     is built for one that is not known."""
-    known = dict(_SET.findall(text))
+    known = dict(_SET.findall(text) + [("PROJECT_NAME", name) for name in _PROJECT.findall(text)])
     for kind, name, rest in _TARGET.findall(text):
         yield kind, known.get(name[2:-1], name) if name.startswith("${") else name, rest
 
@@ -137,7 +138,10 @@ def _rank(target: tuple[str, str, str, str]) -> int:
     return 0 if posixpath.dirname(path) in ("", "src") else 3
 
 
-_LINKS = re.compile(r"(?m)^([\w./-]+)\s*:(?![:=]).*\n\t.*\$\((?:CC|CXX|LD)\)(?!.* -c\b).*-o")
+_LINKS = re.compile(
+    r"(?m)^([\w./-]+)\s*:(?![:=]).*\n\t.*\$\((?:CC|CXX|LD)\)(?!.* -c\b).*-o\s*"
+    r"(?:\$@|\$\(@\)|(?:\./)?\1)(?!\S)"
+)
 
 
 def _of_make(path: str, text: str) -> Iterator[Builder]:

@@ -40,9 +40,15 @@ _MOST = 2
 
 
 def suites(stack: Stack) -> list[Target]:
-    """Targets that are tests, those at the root first; one each folder."""
+    """Targets that are tests, those at the root first; one each folder, rather one that is for the
+    main language, or for any: a script may be called like a test of another."""
+
+    def order(target: Target) -> tuple[int, bool, bool]:
+        foreign = stack.main not in _LANGUAGES.get(target.tool, (stack.main,))
+        return target.folder.count("/"), target.folder != "", foreign
+
     found: dict[str, Target] = {}
-    for target in sorted(stack.checks.targets, key=lambda t: (t.folder.count("/"), t.folder != "")):
+    for target in sorted(stack.checks.targets, key=order):
         if target.tool in _SUITES and not target.folder.startswith((".", "docs", "example")):
             found.setdefault(target.folder, target)
     rooted = [target for folder, target in found.items() if not folder]
@@ -72,6 +78,16 @@ _SUITES = (
     *_ASKED,
     *("unittest", "npm test", "junit", "make check", "make test"),
 )
+
+
+_LANGUAGES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("pytest", "unittest"), ("Python", "notebooks")),
+    **dict.fromkeys(("node --test", "vitest", "jest", "npm test"), ("JavaScript", "TypeScript")),
+    "cargo test": ("Rust",),
+    "go test": ("Go",),
+    "maven": ("Java",),
+    "gradle": ("Java",),
+}
 
 
 def guard_of(target: Target) -> dict[str, Any]:

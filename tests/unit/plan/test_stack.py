@@ -517,6 +517,11 @@ def test_tests_that_cmake_leaves_out_unless_it_is_asked_are_asked_for() -> None:
             "score size 'build/**/lib*.a'",
         ),
         (
+            {"CMakeLists.txt": "project(a C)\nadd_library(${PROJECT_NAME} a.c)\n"},
+            "cmake --build build -j 4 --target a && ",
+            "score size 'build/**/lib*.a'",
+        ),
+        (
             {"CMakeLists.txt": "add_library(a a.c)\nadd_executable(tool main.c)\n"},
             "cmake --build build -j 4 --target tool && ",
             "score size 'build/**/tool'",
@@ -539,7 +544,7 @@ def test_tests_that_cmake_leaves_out_unless_it_is_asked_are_asked_for() -> None:
         ),
         ({"Makefile": "liba.a: a.o\n\tar rcs $@ a.o\n"}, "make liba.a && ", "score size liba.a"),
     ],
-    ids=["cmake", "below", "named", "program", "apps", "automake", "meson", "make"],
+    ids=["cmake", "below", "named", "project", "program", "apps", "automake", "meson", "make"],
 )
 def test_a_library_without_a_program_has_a_size_too(
     files: dict[str, str], built: str, measured: str
@@ -967,3 +972,17 @@ def test_a_package_that_benchmarks_takes_as_long_as_it_likes(package: str) -> No
         assert found.is_tool
     own = {"package.json": "{}", "a.js": "", "bench/index.js": "require('./bench-data');\n"}
     assert not stack(own).benchmarks[0].is_tool
+
+
+def test_the_tests_of_a_library_are_not_those_of_a_script_beside_it() -> None:
+    rules = "all:\n\t$(CC) a.c -o tests/a\ntest: all\n\t./tests/a\n"
+    found = stack({"Makefile": rules, "a.c": "", "a.h": "", "scripts/regex_test.py": ""})
+    (guard,) = guards_of(found)
+    assert guard == {"command": "make test"}
+    assert not found.programs, "the rule `all` makes no program that is called so"
+
+
+@pytest.mark.parametrize("made", ["prog", "./prog", "$@", "$(@)"])
+def test_a_rule_that_links_its_own_name_makes_a_program(made: str) -> None:
+    found = stack({"Makefile": f"prog: a.o\n\t$(CC) a.o -o {made}\n", "a.c": ""})
+    assert [program for _, program, _ in found.programs] == ["prog"]
