@@ -25,7 +25,6 @@ from autoresearch_ci.report.gate_pieces import (
 )
 from autoresearch_ci.report.summary_page import (
     STEP_SUMMARY_BYTES,
-    MarkdownSection,
     commit_link,
     details,
     fitted,
@@ -62,7 +61,7 @@ def gate_markdown(report: GateReport, limit: int = STEP_SUMMARY_BYTES) -> str:
     parts += [(_flaky(report), 3, "how flaky was decided")]
     parts += [(shell([*reproduce(report)]), 6, "how to reproduce")]
     parts += [(_outputs(report), 1, "what tools said")]
-    return fitted([MarkdownSection(text=t, importance=i, name=name) for t, i, name in parts], limit)
+    return fitted(parts, limit)
 
 
 def comment_markdown(report: GateReport, run_url: str = "") -> str:

@@ -41,7 +41,7 @@ def others(left: Left) -> list[Failure]:
     return [f for f in left.failures if f.id in left.aside and not is_blocked(left, f)]
 
 
-def still_broken(left: Left, experiments: Sequence[Experiment], room: int = REPAIRS_ROOM) -> str:
+def still_broken(left: Left, experiments: Sequence[Experiment]) -> str:
     """What a repair could still mend, and how often that was tried; what is blocked comes last."""
     blocked = [failure for failure in left.failures if is_blocked(left, failure)]
     failures = [*left.waiting, *blocked]
@@ -53,10 +53,10 @@ def still_broken(left: Left, experiments: Sequence[Experiment], room: int = REPA
             yield (str(failure.category), *cells(failure), told)
 
     header = ("kind", "where", "what", "tried")
-    return _titled("Left", header, rows(), len(failures), room)
+    return _titled("Left", header, rows(), len(failures))
 
 
-def not_ours(left: Left, experiments: Sequence[Experiment], room: int = REPAIRS_ROOM) -> str:
+def not_ours(left: Left, experiments: Sequence[Experiment]) -> str:
     """What no edit mends, with the evidence; what only a proposer says is marked as such."""
     failures = others(left)
     rows = (
@@ -64,7 +64,7 @@ def not_ours(left: Left, experiments: Sequence[Experiment], room: int = REPAIRS_
         for failure in failures
     )
     header = ("where", "what", "cause", "evidence")
-    return _titled("Not ours to repair", header, rows, len(failures), room)
+    return _titled("Not ours to repair", header, rows, len(failures))
 
 
 def why(failure: Failure, left: Left, experiments: Sequence[Experiment]) -> tuple[str, str]:
@@ -86,12 +86,10 @@ def cells(failure: Failure) -> tuple[str, str]:
     return inline(where, 100), inline(told, 120)
 
 
-def _titled(
-    title: str, header: Sequence[str], rows: Iterator[tuple[str, ...]], total: int, room: int
-) -> str:
+def _titled(title: str, header: Sequence[str], rows: Iterator[tuple[str, ...]], total: int) -> str:
     if not total:
         return ""
-    listed = table(header, "l" * len(header), rows, total, room, where=BLOCKED_FILE)
+    listed = table(header, "l" * len(header), rows, total, REPAIRS_ROOM, where=BLOCKED_FILE)
     return f"### {title} ({total})\n\n{listed}"
 
 

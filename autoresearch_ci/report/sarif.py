@@ -39,8 +39,9 @@ _LEVELS = {
 }
 
 
-def weaknesses_sarif(report: SecurityReport, results: int = RESULTS) -> dict[str, Any]:
+def weaknesses_sarif(report: SecurityReport) -> dict[str, Any]:
     """The log, worst first; where it would be too large it lacks the mildest, and says so."""
+    results = RESULTS
     log = _log(report, results)
     while results > 1 and len(gzip.compress(json_text(log).encode(), 6)) > BYTES:
         results //= 2

@@ -28,7 +28,6 @@ from autoresearch_ci.report.run_summary import count
 from autoresearch_ci.report.security_report import UNREAD, SecurityReport, reproduce, where
 from autoresearch_ci.report.summary_page import (
     STEP_SUMMARY_BYTES,
-    MarkdownSection,
     commit_link,
     details,
     fitted,
@@ -65,7 +64,7 @@ def security_markdown(report: SecurityReport, limit: int = STEP_SUMMARY_BYTES) -
         (_matrices(report), 3, "what the model looked at"),
         (shell(reproduce(report)), 4, "how to reproduce"),
     ]
-    return fitted([MarkdownSection(text=t, importance=i, name=name) for t, i, name in parts], limit)
+    return fitted(parts, limit)
 
 
 _OTHERWISE = {

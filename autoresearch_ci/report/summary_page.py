@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from autoresearch_ci.decide.failures.failure import mended_ids
 from autoresearch_ci.decide.metric.taken_back import taken_back
@@ -40,15 +39,9 @@ STEP_SUMMARY_BYTES = 1_000_000
 _NOTE = "Left out, because the page would be too long: {}."
 
 
-@dataclass(frozen=True, kw_only=True)
-class MarkdownSection:
-    """A part of a document that stands for itself, in Markdown."""
-
-    text: str
-    importance: int
-    """The higher, the longer it stays."""
-    name: str
-    """What a reader misses when it is left out; a few plain words of ours."""
+MarkdownSection = tuple[str, int, str]
+"""A part of a document that stands for itself, in Markdown; its importance: the higher, the longer
+it stays; what a reader misses when it is left out, in a few plain words of ours."""
 
 
 def fitted(sections: Sequence[MarkdownSection], limit: int) -> str:
@@ -56,16 +49,17 @@ def fitted(sections: Sequence[MarkdownSection], limit: int) -> str:
 
     A section is there or not: cut in the middle, its fences and tables would swallow the next one.
     """
-    room = limit - len(_NOTE) - sum(len(section.name) + 2 for section in sections)
+    room = limit - len(_NOTE) - sum(len(name) + 2 for _, _, name in sections)
     kept: set[int] = set()
-    by_importance = sorted(range(len(sections)), key=lambda at: -sections[at].importance)
+    by_importance = sorted(range(len(sections)), key=lambda at: -sections[at][1])
     for at in by_importance:
-        size = len(sections[at].text.encode(errors="replace")) + 2
-        if sections[at].text and size <= room:
+        text = sections[at][0]
+        size = len(text.encode(errors="replace")) + 2
+        if text and size <= room:
             room -= size
             kept.add(at)
-    texts = [sections[at].text for at in sorted(kept)]
-    missing = [s.name for at, s in enumerate(sections) if s.text and at not in kept]
+    texts = [sections[at][0] for at in sorted(kept)]
+    missing = [name for at, (text, _, name) in enumerate(sections) if text and at not in kept]
     if missing:
         texts.append(_NOTE.format(", ".join(missing)))
     return "\n\n".join(texts) + "\n"
@@ -79,14 +73,8 @@ about 11,000, and a pull request adds its own words."""
 COMMAND_ROOM = 1_500
 
 
-def summary_markdown(
-    experiments: Sequence[Experiment],
-    info: RunInfo,
-    limit: int = STEP_SUMMARY_BYTES,
-    *,
-    left: str = "",
-) -> str:
-    """GitHub-flavoured Markdown of at most `limit` bytes, and under 65,536 characters.
+def summary_markdown(experiments: Sequence[Experiment], info: RunInfo, *, left: str = "") -> str:
+    """GitHub-flavoured Markdown of at most STEP_SUMMARY_BYTES, and under 65,536 characters.
 
     `left`: what is still broken, by somebody who knows more of it than `info` does.
     """
@@ -109,7 +97,7 @@ def summary_markdown(
         (expectations(experiments, info.direction), 2, "what was expected"),
         (_ending(result, info), 8, "how the run ended"),
     )
-    return fitted([MarkdownSection(text=t, importance=i, name=name) for t, i, name in parts], limit)
+    return fitted(parts, STEP_SUMMARY_BYTES)
 
 
 def page_headline(experiments: Sequence[Experiment], info: RunInfo) -> str:

@@ -72,13 +72,7 @@ def shown_size(size: int) -> str:
     return f"{size // 1000} kB" if size >= 1000 else f"{size} bytes"
 
 
-def json_value(
-    text: str | bytes,
-    *,
-    limit: int,
-    number: ToNumber | None = None,
-    depth: int = JSON_DEPTH,
-) -> Any:
+def json_value(text: str | bytes, *, limit: int, number: ToNumber | None = None) -> Any:
     """The value of one JSON text of at most `limit` characters.
 
     Unreadable are also nesting, key twice in one object, and what JSON has no word for (NaN,
@@ -89,7 +83,7 @@ def json_value(
         raise Unreadable(f"is more than {shown_size(limit)} of JSON")
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
-    _check_structure(text, depth)
+    _check_structure(text)
     return json.loads(
         text,
         parse_int=number or _integer,
@@ -99,19 +93,19 @@ def json_value(
     )
 
 
-def _check_structure(text: str, depth: int) -> None:
+def _check_structure(text: str) -> None:
     """Before parsing: the parser recurses, and makes an object of every value."""
     opened = text.count("[") + text.count("{")
     if opened + text.count(",") > JSON_ITEMS:
         raise Unreadable(f"holds more than {JSON_ITEMS} JSON values")
-    if opened <= depth:
+    if opened <= JSON_DEPTH:
         return
     level = 0
     for mark in _NO_BRACKET.sub("", _STRING.sub("", text)):
         if mark in "[{":
             level += 1
-            if level > depth:
-                raise Unreadable(f"is nested too deeply, in more than {depth} levels")
+            if level > JSON_DEPTH:
+                raise Unreadable(f"is nested too deeply, in more than {JSON_DEPTH} levels")
         else:
             level -= 1
 

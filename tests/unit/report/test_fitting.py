@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.report.summary_page import MarkdownSection, fitted
+from autoresearch_ci.report.summary_page import fitted
 
 PAGE = [
-    MarkdownSection(text="headline", importance=9, name="the headline"),
-    MarkdownSection(text="x" * 500, importance=1, name="the rest"),
-    MarkdownSection(text="ending", importance=8, name="the ending"),
+    ("headline", 9, "the headline"),
+    ("x" * 500, 1, "the rest"),
+    ("ending", 8, "the ending"),
 ]
 
 
@@ -30,5 +30,5 @@ def test_the_least_important_goes_first_and_is_named() -> None:
     st.integers(200, 2000),
 )
 def test_a_page_is_never_larger_than_its_limit(parts: list[tuple[str, int]], limit: int) -> None:
-    sections = [MarkdownSection(text=t, importance=i, name="a part") for t, i in parts]
+    sections = [(text, importance, "a part") for text, importance in parts]
     assert len(fitted(sections, limit).encode(errors="replace")) <= limit

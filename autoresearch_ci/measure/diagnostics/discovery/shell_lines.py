@@ -69,7 +69,7 @@ _OF_TESTS = ("pytest", "jest", "vitest", "node --test")
 """A part of the tests is what a line that starts one of these is often for."""
 
 
-def commands_in(text: str, launcher: str = "") -> Iterator[tuple[str, str]]:
+def commands_in(text: str) -> Iterator[tuple[str, str]]:
     """(tool, command that answers readably) for each known tool that a text starts or, where the
     command is empty, names.
 
@@ -85,7 +85,7 @@ def commands_in(text: str, launcher: str = "") -> Iterator[tuple[str, str]]:
             tool = names[number]
             rest = _DROPPED.sub("", match["rest"])
             rest = " ".join(rest.split())
-            own = _MANAGERS.sub("", match["launcher"] or launcher).strip()
+            own = _MANAGERS.sub("", match["launcher"] or "").strip()
             yield tool, _command(tool, own, match["tool"], rest)
 
 
