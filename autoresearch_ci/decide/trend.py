@@ -178,7 +178,7 @@ def evaluate(
         best=best,
         gain=relative(direction, baseline, best),
         target=target,
-        reached=None if target is None else _reached(best, target, direction),
+        reached=None if target is None else best is not None and not direction.better(target, best),
         slope=slope,
         idle=idle,
         plateau=_plateau(tried, idle, slope, window),
@@ -262,10 +262,6 @@ def _standing(rows: Sequence[Experiment], baseline: float | None) -> float | Non
     if baseline is None or not found:
         return best
     return min(found, key=lambda value: abs(value - baseline))  # as the run itself tells it
-
-
-def _reached(best: float | None, target: float, direction: Direction) -> bool:
-    return best is not None and not direction.better(target, best)
 
 
 Moves = Sequence[tuple[Experiment, float]]

@@ -318,7 +318,12 @@ def run_command(
             raise
         result = _not_started(shown, output, streams, error)
     except NotConfined as error:
-        raise _not_confined(error) from error
+        raise errors.WorkspaceError(
+            f"the command was not started, because it could not be confined: {error}\n"
+            "usually: this machine stopped allowing what it allowed when the run began.\n"
+            "do: autoresearch-ci doctor says what is possible here; see `sandbox` in the "
+            "configuration."
+        ) from error
     else:
         result = _watched(shown, output, streams, tree, stop, started, timeout)
     if stop is not None:
@@ -329,24 +334,6 @@ def run_command(
 @functools.cache
 def _shell() -> str:
     return shutil.which("bash") or "/bin/sh"
-
-
-def _not_confined(reason: NotConfined) -> errors.WorkspaceError:
-    return errors.WorkspaceError(
-        f"the command was not started, because it could not be confined: {reason}\n"
-        "usually: this machine stopped allowing what it allowed when the run began.\n"
-        "do: autoresearch-ci doctor says what is possible here; see `sandbox` in the configuration."
-    )
-
-
-def _survived(command: str) -> errors.WorkspaceError:
-    return errors.WorkspaceError(
-        f"processes that {plain(command, 200)!r} had started could not be ended within "
-        f"{PATIENCE:.0f} s, so what it measured counts for nothing.\n"
-        "usually: they wait for a disk, a network drive or a GPU that does not answer.\n"
-        "do: end them (ps -ef shows them; restart the machine if they cannot be killed), then "
-        "--resume."
-    )
 
 
 def _not_started(
@@ -388,7 +375,13 @@ def _watched(
         watch.drain()
         (streams or output).end()
     if tree.survived and not in_a_hurry:
-        raise _survived(command)
+        raise errors.WorkspaceError(
+            f"processes that {plain(command, 200)!r} had started could not be ended within "
+            f"{PATIENCE:.0f} s, so what it measured counts for nothing.\n"
+            "usually: they wait for a disk, a network drive or a GPU that does not answer.\n"
+            "do: end them (ps -ef shows them; restart the machine if they cannot be killed), then "
+            "--resume."
+        )
     result = _result(command, output, exit_code)
     if streams:
         result = replace(

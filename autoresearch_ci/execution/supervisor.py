@@ -80,7 +80,18 @@ def supervise(
     if stopping.since is not None:
         return 130
     try:
-        tree = processes.start(lambda: _started(begin, argv, cwd, env))
+        tree = processes.start(
+            lambda: begin(
+                argv,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
+        )
     except OSError as error:
         on_line("err", f"{argv[0]}: {error.strerror}")
         return 127
@@ -99,21 +110,6 @@ def supervise(
         for lines in (out, err):
             lines.end()
     return code if code >= 0 else 128 - code
-
-
-def _started(
-    begin: Begin, argv: Sequence[str], cwd: Path, env: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    return begin(
-        argv,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        start_new_session=True,
-    )
 
 
 class _Limit:

@@ -52,7 +52,7 @@ class ScannedCode:
     _whole: dict[str, ScanResults] = field(default_factory=dict)
 
     def look(self, subject: Subject, *, whole: bool) -> Diagnosis:
-        base, changes = self._base(), subject.changes
+        base, changes = self.known or self._all_of({}), subject.changes
         if not changes:
             seen = base
         else:
@@ -67,9 +67,6 @@ class ScannedCode:
             ),
             incomplete=_darker(base, seen),
         )
-
-    def _base(self) -> ScanResults:
-        return self.known or self._all_of({})
 
     def _all_of(self, changes: Changes) -> ScanResults:
         name = identity(changes)

@@ -49,7 +49,7 @@ def cells(
         yield {
             "n": e.iteration,
             "status": str(e.status),
-            "short": bounded(_short(e), _SUMMARY + _SUMMARY // 2),
+            "short": bounded(defuse(shortened(e.description, _SUMMARY)), _SUMMARY + _SUMMARY // 2),
             "commit": commit_name(e.commit) if e.commit else "",
             "metric": number(None if e.status in CRASHED else e.metric),
             "delta": signed(e.delta),
@@ -91,10 +91,6 @@ def _texts(e: Experiment, attempt: RowDetails) -> RowTexts:
     texts = {"more": told, "doubt": e.doubt, "reason": e.reason, "failure": e.failure}
     texts |= {"diff": attempt.diff, "log": attempt.log}
     return {name: visible_lines(text) for name, text in texts.items()}
-
-
-def _short(e: Experiment) -> str:
-    return defuse(shortened(e.description, _SUMMARY))
 
 
 def visible_lines(text: str) -> str:

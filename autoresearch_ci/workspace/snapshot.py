@@ -57,7 +57,7 @@ class Snapshot:
                 was, found = cursor.listing(folder)
                 self.folders[folder] = stat.S_IMODE(was.st_mode), was.st_mtime_ns
                 for name, status in found:
-                    path = _joined(folder, name)
+                    path = f"{folder}/{name}" if folder else name
                     if not stat.S_ISDIR(status.st_mode):
                         self.files[path] = _fingerprint(status)
                     elif len(path) <= _LONGEST:
@@ -222,10 +222,6 @@ def remove(path: Path) -> None:
     if path.parent.is_dir():
         with undisturbed(path.parent):
             beneath.remove(path.parent.resolve(), path.name)
-
-
-def _joined(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
 
 
 def _fingerprint(status: os.stat_result) -> Fingerprint:

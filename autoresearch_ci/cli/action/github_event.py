@@ -19,7 +19,11 @@ def read_trigger(environment: Mapping[str, str], token: str) -> Trigger:
     actor = environment.get("GITHUB_TRIGGERING_ACTOR") or environment.get("GITHUB_ACTOR", "")
     permission = head_repository = None
     if needs_permission(event):
-        trust = _trust(environment, token)
+        trust = GitHubTrust(
+            slug=environment.get("GITHUB_REPOSITORY", ""),
+            token=token,
+            api=environment.get("GITHUB_API_URL", "https://api.github.com"),
+        )
         permission = trust.permission(actor)
         issue = payload.get("issue")
         if isinstance(issue, Mapping) and "pull_request" in issue:
@@ -32,14 +36,6 @@ def read_trigger(environment: Mapping[str, str], token: str) -> Trigger:
         ref=environment.get("GITHUB_REF", ""),
         permission=permission,
         head_repository=head_repository,
-    )
-
-
-def _trust(environment: Mapping[str, str], token: str) -> GitHubTrust:
-    return GitHubTrust(
-        slug=environment.get("GITHUB_REPOSITORY", ""),
-        token=token,
-        api=environment.get("GITHUB_API_URL", "https://api.github.com"),
     )
 
 

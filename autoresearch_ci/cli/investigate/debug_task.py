@@ -82,7 +82,15 @@ class DebugTask:
 def task_of(options: argparse.Namespace, repository: Repository) -> DebugTask:
     """Raises `ConfigError`, `WorkspaceError`."""
     program = from_file(Path(options.program)) if options.program else bundled(NAME)
-    asked = _asked(options)
+    asked = DebugRequest(
+        command=options.failing or "",
+        symptom=options.symptom or "",
+        good=options.bisect or "",
+        handed=options.handed or "",
+        technique=options.technique or "",
+        depth=options.depth or "",
+        severity=options.severity or "",
+    )
     place, known = place_of(options, NAME, repository)
     asked = _continued(asked, known.start)
     _refuse_unknown(asked, program)
@@ -104,18 +112,6 @@ def _handed(asked: DebugRequest, before: Known) -> Handed | None:
     if not asked.handed or HANDED in before.steps:
         return None
     return read_handoff(Path(asked.handed), "--from")
-
-
-def _asked(options: argparse.Namespace) -> DebugRequest:
-    return DebugRequest(
-        command=options.failing or "",
-        symptom=options.symptom or "",
-        good=options.bisect or "",
-        handed=options.handed or "",
-        technique=options.technique or "",
-        depth=options.depth or "",
-        severity=options.severity or "",
-    )
 
 
 def _refuse_unknown(asked: DebugRequest, program: Program) -> None:

@@ -166,7 +166,15 @@ class _Scanning:
         pair = self.scan.pair
         # Then the head's own rules and excuses hold, and whose it is nobody knows.
         no_base = self.diff and not pair.base and pair.target != pair.head
-        excuses = self._trusted().excuse(before.weaknesses, head.weaknesses)
+        excuses = TrustedLists(
+            repository=self.scan.repository,
+            commit=self.rules,
+            files=self.listed,
+            before=self.theirs,
+            moved=self.was.moved,
+            settings=self.settings,
+            today=self.scan.today,
+        ).excuse(before.weaknesses, head.weaknesses)
         return Scanned(
             head=head,
             exhibit=exhibit,
@@ -298,17 +306,6 @@ class _Scanning:
             weaknesses=(*before.weaknesses, *layer.older),
             lines=self.was.unchanged(exhibit, told),
             missing=self.scan.pair.missing,
-        )
-
-    def _trusted(self) -> TrustedLists:
-        return TrustedLists(
-            repository=self.scan.repository,
-            commit=self.rules,
-            files=self.listed,
-            before=self.theirs,
-            moved=self.was.moved,
-            settings=self.settings,
-            today=self.scan.today,
         )
 
     def _doubts(self, before: ScanResults) -> Iterable[str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from autoresearch_ci.config.reader import read_foreign
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
-from autoresearch_ci.decide.investigation.finding import enclosing
+from autoresearch_ci.decide.investigation.finding import enclosing, parsed
 from autoresearch_ci.decide.security.agentic.workflow import is_workflow
 from autoresearch_ci.decide.security.weakness import Weakness
 from autoresearch_ci.errors import ConfigError
@@ -87,7 +87,7 @@ _Defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def _definition(text: str, place: str) -> _Defined | None:
-    tree = _parsed(text)
+    tree = parsed(text)
     here: ast.AST | None = tree
     for name in place.split("."):
         inner = [n for n in ast.walk(here) if isinstance(n, _Defined)] if here else []
@@ -240,15 +240,8 @@ def _hidden(path: str, old: str, new: str, families: set[str]) -> Iterator[Short
         yield Shortcut(rule="weakness-hidden", path=path, line=line, what=what)
 
 
-def _parsed(text: str) -> ast.Module | None:
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
 def _tricks(text: str, families: set[str]) -> list[tuple[int, str]]:
-    tree = _parsed(text)
+    tree = parsed(text)
     if tree is None:
         return []
     found = [

@@ -206,7 +206,7 @@ def _no_layers(folders: tuple[str, ...], ourselves: int) -> tuple[tuple[str, str
 def _tried(
     place: Namespaces, user: User | None, filtered: bytes, *argv: str, at: Path = Path("/")
 ) -> str:
-    with _nothing() as nothing:
+    with Path(os.devnull).open("r+b", buffering=0) as nothing:
         made = place.confinement(user, network=False, scoped=False, filtered=filtered)
         assert made.start
         first, ended = made.start(argv, at, _TOOLS, [nothing.fileno()] * 3)
@@ -236,10 +236,6 @@ def _room(groups: Path = _GROUPS, own: Path = _OWN_GROUPS) -> int:
                     with contextlib.suppress(OSError, ValueError):  # "max"
                         found.append(int((folder / limit).read_text()))
     return min(found) // 2
-
-
-def _nothing() -> IO[bytes]:
-    return Path(os.devnull).open("r+b", buffering=0)
 
 
 class _Mounts:

@@ -214,11 +214,7 @@ def number_at(value: Mapping[str, Any], key: str) -> int:
 
 def code_of(text: str) -> str:
     """A rule's name, in bounds."""
-    return _one_line(text, _TEXT_LIMIT)
-
-
-def _one_line(text: str, limit: int) -> str:
-    return re.sub(r"\s+", " ", without_hidden(text[: 2 * limit])).strip()[:limit]
+    return re.sub(r"\s+", " ", without_hidden(text[: 2 * _TEXT_LIMIT])).strip()[:_TEXT_LIMIT]
 
 
 def line_number(text: str | None) -> int:
