@@ -23,7 +23,8 @@ _SAYS = re.compile(
 _NEXT_TEST = re.compile(r"(?:not )?ok\b|[✔✓√✖✕✗×] |--- \w+: |=== |# Subtest|\.\.\.$")
 _DURATION = re.compile(r" \(?[\d.]+ ?m?s\)?$")
 _COMPILERS = re.compile(
-    r"^error(\[\w+\])?: (?!could not compile|aborting due|\w+ failed, to rerun|\d+ targets? failed)"
+    r"^error(\[\w+\])?: (?!could not compile|aborting due|subprocess-exited|\w+ failed, to rerun"
+    r"|\d+ targets? failed)"
     r"|^\S[^:]{0,200}:\d+(:\d+)?: (fatal )?error:|: error [A-Z]+\d+:"  # C, TypeScript, C#
     r"|^\S{1,200}\.go:\d+:\d+: |: undefined reference to |^\S{1,200}\.java:\d+: error:"
 )
@@ -32,7 +33,8 @@ _RAISED = re.compile(
     r"[A-Za-z_][\w.]{0,100}(Error|Exception|Interrupt|Exit)\b( \[\w+\])?(: .*|$)"
     r"|thread '[^']{0,100}' .{0,20}panicked at|panic: |fatal: |Fatal "
     # argparse, pip, cargo
-    r"|(\S{1,100}: )?(error|ERROR|Error): (?!usage: |\w+ failed, to rerun|\d+ targets? failed)"
+    r"|(\S{1,100}: )?(error|ERROR|Error): (?!usage: |subprocess-exited"
+    r"|\w+ failed, to rerun|\d+ targets? failed)"
 )
 # That something failed, and nothing of what.
 _ECHO = re.compile(

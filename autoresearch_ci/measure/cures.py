@@ -21,11 +21,13 @@ _LOOPBACK = re.compile(
 _SOCKETS = re.compile(
     r"socket[^\n]{0,200}(Operation not permitted|Permission denied)|EPERM.*socket"
 )
-_INTERNET = re.compile(
+_UNRESOLVED = re.compile(
     r"Temporary failure in name resolution|Name or service not known|getaddrinfo|ENOTFOUND"
-    r"|EAI_AGAIN|\b(in|for|using) offline mode\b|network (was|is) disabled|ENOTCACHED"
+    r"|EAI_AGAIN|[Cc]ould not resolve host|NameResolutionError|dial tcp: lookup"
+)
+_INTERNET = re.compile(
+    rf"{_UNRESOLVED.pattern}|\b(in|for|using) offline mode\b|network (was|is) disabled|ENOTCACHED"
     r"|lookup disabled by GOPROXY|ERR_PNPM_NO_OFFLINE"
-    r"|[Cc]ould not resolve host|NameResolutionError|dial tcp: lookup"
 )
 _TOOLCHAIN = re.compile(
     r"rustup could not choose a version|no default (toolchain|is configured)"
@@ -137,6 +139,11 @@ def cures(output: str, *, network: str = "allow", noexec: str = "") -> list[str]
         found.append(
             "do: download what it asks for in a `setup` command, which has the network, or "
             "--set sandbox.network=allow"
+        )
+    elif network == "allow" and _UNRESOLVED.search(output):
+        found.append(
+            "do: let this machine reach what it asks for; a proxy or a mirror may need a variable: "
+            "--set 'pass_env=[HTTPS_PROXY]'"
         )
     if noexec and _DENIED.search(output):
         found.append(

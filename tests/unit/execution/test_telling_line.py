@@ -30,6 +30,11 @@ from autoresearch_ci.execution.telling_line import telling_line
             "cat: missing: No such file\nmake: *** [Makefile:2: all] Error 1\n",
             "cat: missing: No such file",
         ),
+        (
+            "      urllib.error.URLError: <urlopen error>\n  [end of output]\n"
+            "error: subprocess-exited-with-error\n\nnote: not a problem with pip.\n",
+            "urllib.error.URLError: <urlopen error>",
+        ),
         ("make: *** [Makefile:2: all] Error 1\n", "make: *** [Makefile:2: all] Error 1"),
         (
             "1 test failed\nautoresearch-ci: exit code 1 after 2.7 seconds of the processor: ava\n",

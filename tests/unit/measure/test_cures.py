@@ -45,6 +45,9 @@ def test_a_download_belongs_into_setup(output: str, network: str) -> None:
     (told,) = cures(output, network=network)
     assert "`setup` command" in told
     assert "sandbox.network=allow" in told
+    reached = cures(output)  # with the network
+    assert all("pass_env" in told for told in reached)
+    assert bool(reached) == bool(re.search("resolve host|EAI_AGAIN", output))
 
 
 @pytest.mark.parametrize(
