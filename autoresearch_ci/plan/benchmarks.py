@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.experiment import ReadBytes
+from autoresearch_ci.plan.file_contents import text_of
 
 _FILES_LIMIT = 40
 _GO_FILES = 400
@@ -84,7 +85,7 @@ def _found(
     paths: Sequence[str], read: ReadBytes, scripts: Mapping[str, str], package: str
 ) -> Iterator[Benchmark]:
     for path in [p for p in paths if _TRAINS.match(p)][:3]:
-        if "val_bpb" in _text(read, path):
+        if "val_bpb" in text_of(read, path, _BYTES_LIMIT):
             yield Benchmark(
                 command=f"python {path}", name="val_bpb", reason=f"{path}: prints val_bpb"
             )
@@ -105,7 +106,7 @@ def _of_scripts(
 ) -> Iterator[Benchmark]:
     found = [p for p in known if _SCRIPT.match(p) and not _AWAY.search(p)]
     for path in sorted(found, key=lambda p: (p.count("/"), p))[:_FILES_LIMIT]:
-        match, text = _SCRIPT.match(path), _text(read, path)
+        match, text = _SCRIPT.match(path), text_of(read, path, _BYTES_LIMIT)
         if not match or _NO_RULER.search(text) or _has_own_modules(path, known, read):
             continue
         end = match["end"] or match["late"] or match["inner"]
@@ -140,7 +141,7 @@ def _of_pytest(paths: Sequence[str], read: ReadBytes) -> Iterator[Benchmark]:
     """pytest-benchmark's medians; marked tests alone do the same work each time."""
     tests = [p for p in paths if p.endswith(".py") and re.search(r"bench|perf", p, re.I)]
     for path in tests[:_FILES_LIMIT]:
-        text, folder = _text(read, path), posixpath.dirname(path)
+        text, folder = text_of(read, path, _BYTES_LIMIT), posixpath.dirname(path)
         place = shlex.quote(folder if re.search(r"bench|perf", folder, re.I) else path)
         command = f"python -m pytest -q -p no:cacheprovider {place}"
         if _FIXTURE.search(text):
@@ -165,10 +166,10 @@ def _of_node(
     for name in sorted(filter(_SCRIPTS.fullmatch, scripts), key=lambda name: (":" in name, name)):
         line = scripts[name]
         files = [*_module_files(line.split(), "", known)]
-        text = "\n".join(_text(read, path) for path in files)
+        text = "\n".join(text_of(read, path, _BYTES_LIMIT) for path in files)
         for path in files:  # what a script puts together lies beside it
             inner = _module_files(_BESIDE.findall(text), posixpath.dirname(path), known)
-            text = "\n".join((text, *(_text(read, each) for each in inner)))
+            text = "\n".join((text, *(text_of(read, each, _BYTES_LIMIT) for each in inner)))
         away = any(_has_own_modules(path, known, read) for path in files)
         if away or _NO_RULER.search(f"{line}\n{text}"):
             continue
@@ -203,8 +204,8 @@ def _has_own_modules(path: str, known: Set[str], read: ReadBytes) -> bool:
     before it measures, and not always by failing."""
     while path := posixpath.dirname(path):
         if f"{path}/package.json" in known:
-            root = _text(read, "package.json")
-            own = _MODULES.findall(_text(read, f"{path}/package.json"))
+            root = text_of(read, "package.json", _BYTES_LIMIT)
+            own = _MODULES.findall(text_of(read, f"{path}/package.json", _BYTES_LIMIT))
             names = {name for section in own for name in re.findall(r'"([^"]+)"\s*:', section)}
             shared = '"workspaces"' in root or any(each in known for each in _WORKSPACES)
             return not shared and any(f'"{name}"' not in root for name in names)
@@ -219,7 +220,7 @@ _MODULES = re.compile(r'"(?:devD|d)ependencies"\s*:\s*\{([^}]*)\}')
 def _of_cargo(paths: Sequence[str], read: ReadBytes) -> Iterator[Benchmark]:
     """Criterion, divan, and libtest's own, which a stable compiler runs when it is told to."""
     for path in sorted(p for p in paths if re.search(r"(^|/)benches/[\w-]+\.rs$", p)):
-        folder, text = path.rpartition("benches/")[0].rstrip("/"), _text(read, path)
+        folder, text = path.rpartition("benches/")[0].rstrip("/"), text_of(read, path, _BYTES_LIMIT)
         told = {
             "criterion_main!": " -- --output-format bencher --warm-up-time 1 --measurement-time 2",
             "divan::main": "",
@@ -246,7 +247,7 @@ def _of_go(paths: Sequence[str], read: ReadBytes) -> Iterator[Benchmark]:
     for path in [path for path in paths if path.endswith("_test.go")][:_GO_FILES]:
         if any(map(path.startswith, nested)) and "go.mod" in paths:
             continue
-        count = len(_GO_BENCHMARK.findall(_text(read, path)))
+        count = len(_GO_BENCHMARK.findall(text_of(read, path, _BYTES_LIMIT)))
         found.setdefault(posixpath.dirname(path), []).extend([path] * count)
     folder, counted = max(found.items(), key=lambda item: len(item[1]), default=("", []))
     if counted:
@@ -260,7 +261,7 @@ def _of_go(paths: Sequence[str], read: ReadBytes) -> Iterator[Benchmark]:
 def _of_java(known: Set[str], read: ReadBytes) -> Iterator[Benchmark]:
     """JMH, by the plugin of Gradle or as the jar of a module."""
     for path in sorted(p for p in known if posixpath.basename(p) in _BUILDS):
-        text, folder = _text(read, path), posixpath.dirname(path)
+        text, folder = text_of(read, path, _BYTES_LIMIT), posixpath.dirname(path)
         if "me.champeau.jmh" in text and "gradle" in path:
             start = "./gradlew" if "gradlew" in known else "gradle"
             task = f":{folder.replace('/', ':')}:jmh" if folder else "jmh"
@@ -286,10 +287,12 @@ def _of_cmake(known: Set[str], read: ReadBytes) -> Iterator[Benchmark]:
     lists = sorted(p for p in known if posixpath.basename(p) == "CMakeLists.txt")
     if "CMakeLists.txt" not in known:
         return
-    switched = re.findall(r"(?i)option\(\s*(\w*BENCH\w*)", _text(read, "CMakeLists.txt"))
+    switched = re.findall(
+        r"(?i)option\(\s*(\w*BENCH\w*)", text_of(read, "CMakeLists.txt", _BYTES_LIMIT)
+    )
     options = "".join(f" -D{name}=ON" for name in switched)
     for path in lists[:_FILES_LIMIT]:
-        text = _text(read, path)
+        text = text_of(read, path, _BYTES_LIMIT)
         match = re.search(r"(?i)add_executable\(\s*([\w.-]*bench[\w.-]*)", text)
         if match and re.search(r"benchmark::benchmark|\bbenchmark_main\b", text):
             made = f"cmake -S . -B build -DCMAKE_BUILD_TYPE=Release{options}"
@@ -305,7 +308,7 @@ def _of_cmake(known: Set[str], read: ReadBytes) -> Iterator[Benchmark]:
 def _of_make(known: Set[str], read: ReadBytes) -> Iterator[Benchmark]:
     """Once to build it, and again to measure; one that links a program does not start it."""
     for path in ("GNUmakefile", "makefile", "Makefile"):
-        text = _text(read, path) if path in known else ""
+        text = text_of(read, path, _BYTES_LIMIT) if path in known else ""
         rule = re.search(
             r"(?m)^((?:run-)?(?:bench(?:mark)?s?|perf))\s*:(?!=).*((?:\n(?:\t.*|#.*|))*)", text
         )
@@ -327,10 +330,3 @@ def _of_asv(known: Set[str]) -> Iterator[Benchmark]:
         inside = f"cd {shlex.quote(folder)} && " if folder else ""
         command = f"{inside}asv machine --yes && asv run --python=same -a rounds=1 -a repeat=5"
         yield Benchmark(command=command, reason=f"{path}: asv", is_tool=True)
-
-
-def _text(read: ReadBytes, path: str) -> str:
-    try:
-        return read(path)[:_BYTES_LIMIT].decode("utf-8", errors="replace")
-    except KeyError:
-        return ""

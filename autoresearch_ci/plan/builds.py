@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from autoresearch_ci.experiment import ReadBytes
+from autoresearch_ci.plan.file_contents import mapping, text_of, toml_of
 
 Builder = tuple[str, str, str]
 """Command, program, reason."""
@@ -45,17 +45,17 @@ def programs(paths: Sequence[str], read: ReadBytes) -> Iterator[Builder]:
         yield "go build -o built-program .", "built-program", "main.go: is there"
     if "CMakeLists.txt" in known:
         yield from _of_cmake(known, read)
-    elif (path := "meson.build") in known and re.search(r"library\s*\(", _text(read, path)):
+    elif (path := "meson.build") in known and re.search(r"library\s*\(", text_of(read, path)):
         build = "meson setup build --buildtype=release --default-library=static"
         yield f"{build} && meson compile -C build", "'build/**/lib*.a'", f"{path}: library()"
     elif {"configure.ac", "configure.in"} & known:
         for path in sorted(p for p in known if posixpath.basename(p) == "Makefile.am"):
-            if re.search(r"(?m)^lib_LTLIBRARIES\s*\+?=", _text(read, path)):
+            if re.search(r"(?m)^lib_LTLIBRARIES\s*\+?=", text_of(read, path)):
                 build = "autoreconf -fi && ./configure && make"
                 yield build, "'**/.libs/lib*.a'", f"{path}: lib_LTLIBRARIES"
     for path in ("Makefile", "makefile", "GNUmakefile"):
         if path in known:
-            yield from _of_make(path, _text(read, path))
+            yield from _of_make(path, text_of(read, path))
 
 
 def sites(paths: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -77,12 +77,8 @@ def notebook_run(paths: Sequence[str]) -> str:
 
 
 def _of_cargo(known: frozenset[str], read: ReadBytes) -> Iterator[Builder]:
-    try:
-        data = tomllib.loads(_text(read, "Cargo.toml"))
-    except (ValueError, RecursionError):
-        return
-    package = data.get("package")
-    name = package.get("name") if isinstance(package, dict) else None
+    data = toml_of(read, "Cargo.toml")
+    name = mapping(data.get("package")).get("name")
     listed = data.get("bin")
     first = listed[0].get("name") if isinstance(listed, list) and listed else None
     program = first or (name if "src/main.rs" in known else None)
@@ -106,7 +102,7 @@ def _of_cmake(known: frozenset[str], read: ReadBytes) -> Iterator[Builder]:
         (kind.lower(), path, name, rest)
         for path in sorted(known, key=lambda path: (path.count("/"), path))
         if posixpath.basename(path) == "CMakeLists.txt" and not _AROUND.search(path)
-        for kind, name, rest in _targets(_text(read, path))
+        for kind, name, rest in _targets(text_of(read, path))
     ]
     for kind, path, name, rest in sorted(found, key=_rank):
         around = any(map(_AROUND.search, (f"{name}/", *rest.split())))
@@ -152,10 +148,3 @@ def _of_make(path: str, text: str) -> Iterator[Builder]:
             yield f"make {match[1]}", match[1], f"{path}: {match[1]}"
     for match in re.finditer(r"(?m)^((?:[\w./-]+/)?lib[\w.-]+\.a)\s*:(?![:=])", text):
         yield f"make {match[1]}", match[1], f"{path}: {match[1]}"
-
-
-def _text(read: ReadBytes, path: str) -> str:
-    try:
-        return read(path).decode("utf-8", errors="replace")
-    except KeyError:
-        return ""

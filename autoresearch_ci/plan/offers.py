@@ -75,10 +75,10 @@ def training(stack: Stack) -> Iterator[Offer]:
             yield _offer(stack, "val_bpb", goal, metric, found.reason, scope=(script,), guards=())
 
 
-_LEAST, _LEAST_OF_SLOW, _LEAST_OF_CASES = 1.0, 4.0, 0.1
-"""Of tests: seconds where the start of a program is counted, and of a runner that takes long by
-itself, or of a rule of make, by which each is a program; the share of a run where only their cases
-are. Of a benchmark by the clock: seconds, as starting a program that does nothing takes."""
+_LEAST, _LEAST_OF_MAKE, _LEAST_OF_CASES = 1.0, 4.0, 0.1
+"""Of tests: seconds where the start of a program is counted, and of a rule of make, by which each
+may be one; the share of a run where only their cases are. Of a benchmark by the clock: seconds, as
+starting a program that does nothing takes."""
 
 
 def benchmark_runs(stack: Stack) -> Iterator[Offer]:
@@ -151,7 +151,9 @@ def suite_time(stack: Stack) -> Iterator[Offer]:
             target.reasons[0],
             least=_LEAST_OF_CASES
             if "extract" in metric
-            else _start_of(str(metric["command"]), stack),
+            else _LEAST_OF_MAKE
+            if "make " in command
+            else _LEAST,
         )
 
 
@@ -160,13 +162,6 @@ _OPTIMISED = {
     "meson setup build": "--optimization=2",
 }
 """What has to be said: without a type of build nothing is."""
-
-
-def _start_of(command: str, stack: Stack) -> float:
-    """Seconds of tests that are mostly those of what runs them."""
-    steps = _steps("test", stack.scripts) if "npm test" in command else [command]
-    slow = re.compile(r"(?:.*--no-install |.*\bnpx )?(?:ava|jest|tap)\b|.*\bmake \w")
-    return _LEAST_OF_SLOW if any(map(slow.match, steps)) else _LEAST
 
 
 _RUNNERS = ("ava", "mocha", "uvu", "tap", "tape", "jasmine", "vitest", "jest")

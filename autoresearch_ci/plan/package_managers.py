@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import tomllib
 from collections.abc import Iterator, Sequence
 from configparser import ConfigParser
 from configparser import Error as NotRead
@@ -12,6 +11,7 @@ from typing import Any
 
 from autoresearch_ci.experiment import ReadBytes
 from autoresearch_ci.measure.diagnostics.discovery.targets import Target
+from autoresearch_ci.plan.file_contents import mapping, text_of, toml_of
 
 
 def install_commands(
@@ -32,13 +32,13 @@ def install_commands(
 
 def _install_of_node(known: frozenset[str], read: ReadBytes) -> Iterator[str]:
     """Not by corepack, which newer versions of node lack; scripts may start what is global."""
-    told = re.search(r'"packageManager"\s*:\s*"(\w+)@([\w.-]+)', _content(read, "package.json"))
+    told = re.search(r'"packageManager"\s*:\s*"(\w+)@([\w.-]+)', text_of(read, "package.json"))
     own = {told[1]: told[2]} if told else {}
     if "pnpm-lock.yaml" in known:
-        format_ = re.match(r"lockfileVersion: '?(\d)", _content(read, "pnpm-lock.yaml"))
+        format_ = re.match(r"lockfileVersion: '?(\d)", text_of(read, "pnpm-lock.yaml"))
         version = own.get("pnpm") or {"5": "7", "6": "8"}.get(format_[1] if format_ else "", "10")
         yield f"{_GLOBAL}pnpm@{version} && pnpm install --frozen-lockfile"
-    elif "yarn.lock" in known and "yarn lockfile v1" in _content(read, "yarn.lock")[:200]:
+    elif "yarn.lock" in known and "yarn lockfile v1" in text_of(read, "yarn.lock")[:200]:
         yield f"{_GLOBAL}yarn@1 && yarn install --frozen-lockfile --ignore-engines"
     elif "yarn.lock" in known:
         tool = f"@yarnpkg/cli-dist@{own.get('yarn', '4')}"
@@ -65,11 +65,11 @@ def _install_of_python(
     known: frozenset[str], read: ReadBytes, targets: Sequence[Target]
 ) -> Iterator[str]:
     pip = "python -m pip install --quiet"
-    data, setup = _toml(read, "pyproject.toml"), _ini(read, "setup.cfg")
-    project = _mapping(data.get("project"))
-    offered = {*_mapping(project.get("optional-dependencies")), *_of(setup, _EXTRAS_REQUIRE)}
+    data, setup = toml_of(read, "pyproject.toml"), _ini(read, "setup.cfg")
+    project = mapping(data.get("project"))
+    offered = {*mapping(project.get("optional-dependencies")), *_of(setup, _EXTRAS_REQUIRE)}
     extras = [x for x in _EXTRAS if x in offered]
-    groups = [x for x in _EXTRAS if x in _mapping(data.get("dependency-groups"))]
+    groups = [x for x in _EXTRAS if x in mapping(data.get("dependency-groups"))]
     if project or {"setup.py", "setup.cfg"} & known or "build-system" in data:
         named = f"[{','.join(extras)}]" if extras else ""
         yield f"{pip} -e '.{named}'"
@@ -87,7 +87,7 @@ def _install_of_python(
         known_lists = "\n".join(listed)
     else:
         lists = (*names, *(_DEPENDING if extras or groups else ()))
-        known_lists = "\n".join(_content(read, path) for path in lists)
+        known_lists = "\n".join(text_of(read, path) for path in lists)
     if any(target.tool == "pytest" for target in targets):
         asked = ("pytest", *_plugins(_pytest_settings(data, inis)))
         listed += [name for name in asked if not _names(name, known_lists)]
@@ -115,23 +115,23 @@ def _of_tools(data: dict[str, Any], tox: ConfigParser, setup: ConfigParser) -> I
     """What tox, hatch, pdm or poetry would install to run the tests."""
     told = [*tox.get("testenv", "deps", fallback="").splitlines()]
     told += setup.get("options", "tests_require", fallback="").splitlines()
-    tool = _mapping(data.get("tool"))
-    envs = _mapping(_mapping(tool.get("hatch")).get("envs"))
-    for env in (_mapping(envs.get(name)) for name in ("default", "hatch-test", "test")):
+    tool = mapping(data.get("tool"))
+    envs = mapping(mapping(tool.get("hatch")).get("envs"))
+    for env in (mapping(envs.get(name)) for name in ("default", "hatch-test", "test")):
         told += _strings(env.get("dependencies")) + _strings(env.get("extra-dependencies"))
-    pdm, poetry = (_mapping(tool.get(name)) for name in ("pdm", "poetry"))
+    pdm, poetry = (mapping(tool.get(name)) for name in ("pdm", "poetry"))
     for listed in _for_tests(pdm.get("dev-dependencies")):
         told += _strings(listed)
-    for group in (poetry, *map(_mapping, _for_tests(poetry.get("group")))):
-        told += _mapping(group.get("dev-dependencies"))
-        told += [] if group is poetry else _mapping(group.get("dependencies"))
+    for group in (poetry, *map(mapping, _for_tests(poetry.get("group")))):
+        told += mapping(group.get("dev-dependencies"))
+        told += [] if group is poetry else mapping(group.get("dependencies"))
     yield from (line.strip() for line in told if _NAME.fullmatch(line.strip()))
 
 
 def _for_tests(groups: object) -> list[Any]:
     """Without those that are for pages and releases."""
     others = re.compile(r"(docs?|documentation|releases?)\b")
-    return [of for name, of in _mapping(groups).items() if not others.match(name)]
+    return [of for name, of in mapping(groups).items() if not others.match(name)]
 
 
 def in_the_checkout(install: Sequence[str], commands: Sequence[str]) -> list[str]:
@@ -198,8 +198,8 @@ def _plugins(asked: str) -> Iterator[str]:
 
 def _pytest_settings(data: dict[str, Any], inis: Sequence[ConfigParser]) -> str:
     """Its options, and its other settings as `key =`, of which only names of plugins are told."""
-    pytest = _mapping(_mapping(data.get("tool")).get("pytest"))
-    sections = [pytest, _mapping(pytest.get("ini_options"))]
+    pytest = mapping(mapping(data.get("tool")).get("pytest"))
+    sections = [pytest, mapping(pytest.get("ini_options"))]
     sections += [dict(ini[x]) for ini in inis for x in ("pytest", "tool:pytest") if x in ini]
     lines = []
     for section in sections:
@@ -227,25 +227,11 @@ def tool_commands(commands: Sequence[str]) -> Iterator[str]:
         yield f"python -m pip install --quiet {' '.join(names)}"
 
 
-def _content(read: ReadBytes, path: str) -> str:
-    try:
-        return read(path).decode("utf-8", errors="replace")
-    except KeyError:
-        return ""
-
-
-def _toml(read: ReadBytes, path: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(read(path).decode("utf-8", errors="replace"))
-    except (KeyError, ValueError, RecursionError):
-        return {}
-
-
 def _ini(read: ReadBytes, path: str) -> ConfigParser:
     parser = ConfigParser(interpolation=None, strict=False)
     try:
-        parser.read_string(read(path).decode("utf-8", errors="replace"))
-    except (KeyError, NotRead):
+        parser.read_string(text_of(read, path))
+    except NotRead:
         return ConfigParser()
     return parser
 
@@ -256,7 +242,3 @@ def _of(parser: ConfigParser, section: str) -> Sequence[str]:
 
 def _strings(value: object) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ from autoresearch_ci.experiment import ReadBytes
 from autoresearch_ci.measure.diagnostics.discovery.targets import Discovery, discover
 from autoresearch_ci.plan.benchmarks import Benchmark, benchmarks
 from autoresearch_ci.plan.builds import Builder, output_of, page_of, programs, sites
+from autoresearch_ci.plan.file_contents import json_of, mapping, toml_of
 from autoresearch_ci.plan.package_managers import install_commands
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
-from autoresearch_ci.safety.untrusted_values import json_value
 
 ENDS: Mapping[str, tuple[str, ...]] = {
     "Python": (".py", ".pyx"),
@@ -152,7 +151,7 @@ def stack_of(paths: Iterable[str], read: ReadBytes) -> Stack:
     if main == "TypeScript":
         own = sorted([*own, *(p for p in sources["JavaScript"] if not _NOT_SOURCE.search(p))])
     tests = tuple(_test_globs(known, _ends(main)))
-    package = _json(read, "package.json")
+    package = json_of(read, "package.json")
     scripts = _texts(package.get("scripts"))
     builders = _builders(scripts)
     own = [path for path in own if path not in builders]
@@ -201,19 +200,17 @@ def _sources(paths: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-_UNPUBLISHED = re.compile(r"(?m)^\s*publish\s*=\s*false\b")
-
-
 def _unpublished(paths: Sequence[str], read: ReadBytes) -> Iterator[str]:
     """Folders of Rust packages that are for nobody else, beside one at the root that is: they test
     it, measure it or show it."""
     crates = [path for path in paths if path.endswith("Cargo.toml")]
     if crates[:1] != ["Cargo.toml"]:
         return
-    texts = {path: read(path).decode(errors="replace") for path in crates}
-    root = texts.pop("Cargo.toml")
-    if re.search(r"(?m)^\[package\]", root) and not _UNPUBLISHED.search(root):
-        yield from (f"{posixpath.dirname(p)}/" for p in texts if _UNPUBLISHED.search(texts[p]))
+    packages = {path: mapping(toml_of(read, path).get("package")) for path in crates}
+    root = packages.pop("Cargo.toml")
+    if root and root.get("publish") is not False:
+        inner = (path for path in packages if packages[path].get("publish") is False)
+        yield from (f"{posixpath.dirname(path)}/" for path in inner)
 
 
 def _is_test(path: str) -> bool:
@@ -350,28 +347,13 @@ def _shape(path: str) -> str:
     return f"*{match[1]}" if (match := _AFTER.fullmatch(name)) else path
 
 
-def _json(read: ReadBytes, path: str) -> dict[str, Any]:
-    try:
-        return _mapping(json_value(read(path), limit=256_000))
-    except (KeyError, ValueError):
-        return {}
-
-
 def _package(package: Mapping[str, Any], read: ReadBytes) -> str:
     """What it is called, without its owner."""
     if isinstance(name := package.get("name"), str):
         return name.rpartition("/")[2]
-    try:
-        project = tomllib.loads(read("pyproject.toml").decode(errors="replace")).get("project")
-    except (KeyError, ValueError, RecursionError):
-        return ""
-    name = _mapping(project).get("name")
+    name = mapping(toml_of(read, "pyproject.toml").get("project")).get("name")
     return name if isinstance(name, str) else ""
 
 
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _texts(value: object) -> dict[str, str]:
-    return {k: v for k, v in _mapping(value).items() if isinstance(v, str)}
+    return {k: v for k, v in mapping(value).items() if isinstance(v, str)}

@@ -493,40 +493,6 @@ def test_tests_that_take_no_time_and_a_finding_or_two_are_not_the_first_choice(
     assert written(here)["metric"]["name"] == "complexity"
 
 
-@pytest.mark.parametrize(
-    ("offer", "change", "told"),
-    [
-        ("benchmarks", {"seconds": 150.0}, "one run takes 2 minutes"),
-        ("benchmarks", {"blind": True}, "the metric stays"),
-        ("benchmarks", {}, ""),
-        # It ends before it has begun.
-        ("benchmarks", {"values": (0.3, 0.04, 0.3)}, "0.3 seconds are mostly the start"),
-        # A machine that makes all slower does not make the tests their own metric.
-        ("the time of the tests", {"values": (0.2,), "seconds": 3.5}, "0.2 seconds are mostly"),
-        ("the time of the tests", {"values": (0.2,), "seconds": 0.5}, ""),
-    ],
-)
-def test_what_takes_minutes_sees_nothing_or_is_mostly_a_start_is_not_the_first_choice(
-    offer: str, change: dict[str, Any], told: str
-) -> None:
-    from autoresearch_ci.cli.init.choose_draft import _against
-    from autoresearch_ci.cli.init.try_config import Trial
-    from autoresearch_ci.plan.config_draft import draft_of
-    from autoresearch_ci.plan.goals import usual_offers
-    from autoresearch_ci.plan.stack import stack_of
-
-    files = {**PYTHON, "bench.py": "import adding\n"}
-    stack = stack_of(files, lambda path: files[path].encode())
-    found = next(each for each in usual_offers(stack) if each.title.startswith(offer))
-    facts: dict[str, Any] = dict.fromkeys(("scope", "values"), (3.0,))
-    facts |= dict.fromkeys(("detectable", "guard_seconds", "guards", "minutes", "results"), 1)
-    facts |= {"noise": "", "dollars": None, "blind": False, "unguarded": False, "seconds": 1.0}
-    facts |= change
-    why = _against(draft_of(found, stack, ()), Trial(**facts))
-    assert why.startswith(told)
-    assert bool(why) == bool(told)
-
-
 def test_a_setup_that_fails_is_tried_once_as_no_other_metric_helps(
     here: Repo, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -421,7 +421,7 @@ def against(draft: ConfigDraft, trial: Trial) -> str:
 
 _FEW = 3
 """Findings that a proposal or two mend."""
-_START = 1.2
+_START = 1.5
 """Times as long as without the code in scope, and it is that which takes next to nothing."""
 _ENOUGH = 10.0
 """Seconds of tests that are worth it however long their build takes."""

@@ -31,11 +31,7 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.command_screen import is_constant
 from autoresearch_ci.errors import AutoresearchError, ConfigError, ProposerError, PublishError
 from autoresearch_ci.plan.config_draft import yaml_of
-from autoresearch_ci.plan.package_managers import (
-    beside_setup,
-    in_the_checkout,
-    tool_commands,
-)
+from autoresearch_ci.plan.package_managers import beside_setup, in_the_checkout, tool_commands
 from autoresearch_ci.plan.stack import Stack, stack_of
 from autoresearch_ci.plan.workflow_file import OURS, USES, schema_line, workflow_text
 from autoresearch_ci.safety import untrusted_files

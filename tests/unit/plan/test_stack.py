@@ -462,13 +462,6 @@ def test_a_target_of_cmake_that_only_builds_is_no_guard(builds: str) -> None:
     assert not offers_for("faster tests", stack(files))
 
 
-@pytest.mark.parametrize("runner", ["tap test/*.js --100", "xo && ava", "node --test"])
-def test_a_runner_that_takes_seconds_to_start_needs_tests_that_take_more(runner: str) -> None:
-    package = f'{{"scripts": {{"test": "{runner}"}}, "devDependencies": {{"ava": "6"}}}}'
-    (offer,) = offers_for("faster tests", stack({"package.json": package, "a.js": ""}))
-    assert (offer.least > 1) == ("node" not in runner)
-
-
 def test_a_benchmark_that_installs_first_is_no_ruler() -> None:
     package = '{"scripts": {"benchmark": "cd bench && npm i && node a.js", "bench": "node b.js"}}'
     found = stack({"package.json": package, "index.js": ""}).benchmarks
