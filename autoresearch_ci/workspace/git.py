@@ -370,33 +370,28 @@ def _signals_held() -> Iterator[None]:
 
 
 def locate(folder: Path, *questions: str) -> list[str]:
-    """What `git rev-parse` answers in a folder whose repository is not known yet.
-
-    Whose repository that is, `rev-parse` need not care about (`safe.directory`): it runs nothing.
-    So the user's own configuration may speak here (`core.hooksPath`), and the caller judges
-    before it trusts the answer.
-    """
-    environment = {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "safe.directory",
-        "GIT_CONFIG_VALUE_0": "*",
-    }
-    program = _program(environment, _ABOUT_DISCOVERY)
-    with _signals_held():
-        code, out, _ = git.Git(str(folder)).execute(
-            [*program, "rev-parse", "--path-format=absolute", *questions],
-            with_extended_output=True,
-            with_exceptions=False,
-            stdout_as_string=False,
-            env=environment,
-        )
-    return [] if code else os.fsdecode(out).split("\n")
+    """What `git rev-parse` answers in a folder whose repository is not known yet."""
+    told = _told_anywhere(folder, "rev-parse", "--path-format=absolute", *questions)
+    return [] if told is None else told.split("\n")
 
 
 def user_settings(folder: Path, names: str) -> dict[str, str]:
-    """The user's own configuration of git in a folder, where a name matches; asking runs nothing.
+    """The user's own configuration of git in a folder, where a name matches.
 
     For what only the user's configuration can say. Names are in lower case but for their middle.
+    """
+    told = _told_anywhere(folder, "config", "--null", "--get-regexp", names) or ""
+    entries = told.split("\0")[:-1]
+    pairs = (entry.partition("\n") for entry in entries)
+    return {name: value for name, _, value in pairs}
+
+
+def _told_anywhere(folder: Path, *arguments: str) -> str | None:
+    """What git says where nobody knows whose repository it is; `None`: it refuses.
+
+    That it need not care about (`safe.directory`): such a question runs nothing. So the user's own
+    configuration may speak here (`core.hooksPath`), and the caller judges before it trusts the
+    answer.
     """
     environment = {
         "GIT_CONFIG_COUNT": "1",
@@ -406,15 +401,13 @@ def user_settings(folder: Path, names: str) -> dict[str, str]:
     program = _program(environment, _ABOUT_DISCOVERY)
     with _signals_held():
         code, out, _ = git.Git(str(folder)).execute(
-            [*program, "config", "--null", "--get-regexp", names],
+            [*program, *arguments],
             with_extended_output=True,
             with_exceptions=False,
             stdout_as_string=False,
             env=environment,
         )
-    entries = [] if code else os.fsdecode(out).split("\0")[:-1]
-    pairs = (entry.partition("\n") for entry in entries)
-    return {name: value for name, _, value in pairs}
+    return None if code else os.fsdecode(out)
 
 
 def _program(environment: Mapping[str, str], welcome: Container[str] = ()) -> list[str]:
