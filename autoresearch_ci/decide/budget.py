@@ -21,6 +21,11 @@ LEAST_PAIRS = 2
 """Runs of base and result without which the gain of a noisy metric has no interval."""
 
 
+def least(*limits: float | None) -> float | None:
+    """The one that is reached first; `None`: there is none."""
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What ends a run; each is checked before an experiment starts, time before each command."""

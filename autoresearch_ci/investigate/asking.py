@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.config.schema import Budget
+from autoresearch_ci.decide.budget import least
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Spent
 from autoresearch_ci.investigate.form import Answered, Form, Reader, form_tools
@@ -126,8 +127,8 @@ class Asking:
         tokens = None if budget.tokens is None else float(budget.tokens - paid.tokens)
         return Caps(
             turns=claude.turns,
-            usd=_least(usd, budget.iteration_usd),
-            tokens=_least(tokens, budget.iteration_tokens),
+            usd=least(usd, budget.iteration_usd),
+            tokens=least(tokens, budget.iteration_tokens),
             until=None if self.wall is None else self.began + self.wall,
         )
 
@@ -136,10 +137,6 @@ class Asking:
         cost = spent(usage, claude)
         self.records.append(Paid(iteration=iteration, tokens=cost.tokens, cost_usd=cost.cost_usd))
         return cost
-
-
-def _least(*limits: float | None) -> float | None:
-    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def cannot_be_asked(error: ProposerError) -> InvestigationEnded:

@@ -38,7 +38,6 @@ from autoresearch_ci.investigate.steps import (
     judged_opinion,
     opinion,
     reconnoitre,
-    told_piece,
 )
 from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
 from autoresearch_ci.record.investigation_history import InvestigationEnded, Item, Known, Reviewed
@@ -282,7 +281,7 @@ def _answer(
         note(f"{len(batch)} findings of tools were not answered: {line(str(error), 200)}")
         return
     for name, found in opinions.items():
-        evidence = [told_piece(piece) for piece in found.evidence]
+        evidence = [piece.quote() for piece in found.evidence]
         told_of = {"judgement": found.judgement, "why": found.why, "evidence": evidence}
         asking.records.append(Done(name=f"{ANSWER} {names[name].name} {vote}", found=told_of))
 

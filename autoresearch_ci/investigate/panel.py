@@ -144,7 +144,7 @@ class Panel:
             path, at = place_of(entry, checked.kept, reader.text)
             kept.append({"answer": entry, "path": path, "line": at,
                          "around": enclosing(path, reader.text(path) or "", at),
-                         "evidence": [written(piece) for piece in checked.kept]})  # fmt: skip
+                         "evidence": [piece.quote() for piece in checked.kept]})  # fmt: skip
         kept.sort(key=lambda one: severity_rank(one["answer"]))
         left_out = len(kept[share:])
         counts = {"dropped": len(wrong), "left_out": left_out, "malformed": malformed}
@@ -212,7 +212,7 @@ def _votes(
     for entry in map(reader.located, entries):
         checked = of_code(reader.checked(entry), reader.text)
         wrong += checked.dropped
-        evidence = [written(piece) for piece in checked.kept]
+        evidence = [piece.quote() for piece in checked.kept]
         kept.setdefault(entry["id"], {**entry, "evidence": evidence})
         if entry["vote"] == "dispute" and not evidence:
             wrong.append(f"{entry['id']}: who disputes quotes code that shows it")
@@ -332,10 +332,6 @@ def _vote(number: int, role: str, one: Mapping[str, Any]) -> Vote:
             severity=str(one.get("severity", "")),
         )
     )
-
-
-def written(piece: Evidence) -> dict[str, Any]:
-    return {"path": piece.path, "line": piece.line, "text": piece.text}
 
 
 def _read(pieces: Sequence[Mapping[str, Any]]) -> tuple[Evidence, ...]:

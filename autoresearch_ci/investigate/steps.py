@@ -127,14 +127,10 @@ def _terrain(answer: Answered, reader: Reader, step: ProgramStep) -> tuple[Terra
         for entry in map(reader.located, entries):
             checked = reader.checked(entry)
             if checked.kept:
-                lists[name].append({**entry, "evidence": [told_piece(p) for p in checked.kept]})
+                lists[name].append({**entry, "evidence": [p.quote() for p in checked.kept]})
             else:
                 wrong += checked.dropped or [f"{name}: {line(str(entry['name']), 60)}: no quote"]
     return Terrain(lists=lists, dropped=len(wrong)), wrong
-
-
-def told_piece(piece: Evidence) -> dict[str, Any]:
-    return {"path": piece.path, "line": piece.line, "text": piece.text}
 
 
 # --- Second opinions ------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from autoresearch_ci.decide.budget import least
 from autoresearch_ci.decide.failures.past_changes import Past
 from autoresearch_ci.decide.failures.repair_order import NOTHING_TO_DO, Aim
 from autoresearch_ci.errors import ProposerError
@@ -112,11 +113,11 @@ class Remaining:
     @property
     def most_usd(self) -> float | None:
         """What a proposal may cost."""
-        return _least(self.usd, self.iteration_usd)
+        return least(self.usd, self.iteration_usd)
 
     @property
     def most_tokens(self) -> float | None:
-        return _least(self.tokens, self.iteration_tokens)
+        return least(self.tokens, self.iteration_tokens)
 
     def after(self, spent: Spent, seconds: float = 0.0) -> Remaining:
         """What is left when that was used up of it."""
@@ -132,10 +133,6 @@ class Remaining:
             iteration_usd=less(self.iteration_usd, spent.cost_usd),
             iteration_tokens=less(self.iteration_tokens, spent.tokens),
         )
-
-
-def _least(*limits: float | None) -> float | None:
-    return min((limit for limit in limits if limit is not None), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,6 +85,10 @@ class Evidence:
             return f"{self.path}:{self.line}"
         return f"run {self.run}: {self.command}, exit code {self.exit_code}"
 
+    def quote(self) -> dict[str, Any]:
+        """As a record and a model have what a file says."""
+        return {"path": self.path, "line": self.line, "text": self.text}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
