@@ -150,23 +150,37 @@ _OPERATORS: Mapping[type, Callable[..., float]] = {
     ast.Pow: math.pow,
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
 }
 
 
 def constant(node: ast.AST, name: float | None = None) -> Value | object:
     """Of a literal, and of what is calculated of literals, where names stand for `name`; `UNKNOWN`
     for anything else."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float | str | None):
-        return node.value
-    if isinstance(node, ast.Name) and name is not None:
-        return name
-    if not isinstance(node, ast.UnaryOp | ast.BinOp) or type(node.op) not in _OPERATORS:
-        return UNKNOWN
-    sides = (node.left, node.right) if isinstance(node, ast.BinOp) else (node.operand,)
+    match node:
+        case ast.Constant(value=int() | float() | str() | None as value):
+            return value
+        case ast.Name() if name is not None:
+            return name
+        case ast.IfExp():
+            chosen = constant(node.test, name)
+            chosen = chosen is not UNKNOWN and (node.body if chosen else node.orelse)
+            return constant(chosen, name) if isinstance(chosen, ast.AST) else UNKNOWN
+        case ast.UnaryOp(op=does, operand=one):
+            sides = [one]
+        case ast.BinOp(left=one, op=does, right=other):
+            sides = [one, other]
+        case ast.Compare(left=one, ops=[does], comparators=[other]):
+            sides = [one, other]
+        case _:
+            return UNKNOWN
     values = [constant(side, name) for side in sides]
+    known = type(does) in _OPERATORS and all(isinstance(v, int | float) for v in values)
     try:
-        numbers = all(isinstance(value, int | float) for value in values)
-        return _OPERATORS[type(node.op)](*values) if numbers else UNKNOWN
+        return _OPERATORS[type(does)](*values) if known else UNKNOWN
     except (ArithmeticError, ValueError):
         return UNKNOWN
 

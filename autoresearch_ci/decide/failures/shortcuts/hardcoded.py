@@ -11,6 +11,7 @@ the index and a test asks for its last element.
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -133,7 +134,7 @@ def hardcoded(
     if after is None or not _SOURCE.search(path):
         return
     was, now = _code(path, before or ""), _code(path, after)
-    for look in (_constants, _limits, _listed, _answers_of_tests, _words, _encoded):
+    for look in (_constants, _limits, _listed, _answers_of_tests, _words, _encoded, _digests):
         yield from (_told(path, *found) for found in look(was, now, tests))
     old, new = _cases(was), _cases(now)
     known = {case.text for case in old}
@@ -276,14 +277,15 @@ def _answers_of_tests(
         opening = now[max(match.start() - 60, 0) : match.start() + 1]
         gone_through = re.search(r"\bfor\b[^\n]*\bin\s*.$", opening)
         if (gone_through or not _ONLY_ASKED.search(opening)) and match[0] not in was:
-            found.append((match.start(), _values(match[0])))
+            found.append((match.start(), _values(match[0]), opening[:-1].endswith("iter(")))
     for match in _SPLIT.finditer(now):
         if match[0] not in was:
             items = re.split(r"[\s,;|]+", (match["text"] or match["of"])[1:-1])
-            found.append((match.start(), tuple(chain(*map(_item, items)))))
+            found.append((match.start(), tuple(chain(*map(_item, items))), False))
     yielded = [m for m in _YIELDED.finditer(now) if m[0].strip() not in was]
     if yielded and now.count("yield") == len(yielded):
-        found.append((yielded[0].start(), tuple(chain(*(_values(m["value"]) for m in yielded)))))
+        told = tuple(chain(*(_values(m["value"]) for m in yielded)))
+        found.append((yielded[0].start(), told, True))
     named = [m for m in _GIVEN.finditer(now) if m[0].strip() not in was]
     pairs = [
         (m, n, v) for m in named for n, v in zip(_names(m), _values(m["values"]), strict=False)
@@ -295,8 +297,8 @@ def _answers_of_tests(
     for match in _CORRECTS.finditer(now):
         if match[0] not in was and tests:
             yield now.count("\n", 0, match.start()) + 1, min(tests), " ".join(match[0].split())
-    for place, values in found:
-        if name := listed_in(values, tests):
+    for place, values, telling in found:
+        if name := listed_in(values, tests, telling=telling):
             yield now.count("\n", 0, place) + 1, name, ", ".join(map(spelled, values))
 
 
@@ -351,6 +353,29 @@ def _encoded(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int
             yield now.count("\n", 0, match.start()) + 1, min(tests), f"{match[0][:30]} {text}"
 
 
+_HEX = re.compile(r"[\"']([0-9a-f]{4,128})[\"']")
+_HASHING = re.compile(r"md5|sha-?\d|digest", re.IGNORECASE)
+
+
+def _digests(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
+    """What a test hands over, named by what it hashes to."""
+    for match in _HEX.finditer(now) if _HASHING.search(now) else ():
+        if match[0] not in was:
+            for where, text in tests.items():
+                if any(match[1] == digest[: len(match[1])] for digest in _hashed(text)):
+                    yield now.count("\n", 0, match.start()) + 1, where, match[0]
+
+
+@functools.lru_cache(maxsize=32)
+def _hashed(text: str) -> list[str]:
+    told = {literal[1:-1].encode() for literal in re.findall(_PLAIN, text) if literal[:1] in "\"'"}
+    return [
+        hashlib.new(name, one, usedforsecurity=False).hexdigest()
+        for one in told
+        for name in ("md5", "sha1", "sha256", "sha512")
+    ]
+
+
 def _told(path: str, line: int, where: str, words: str) -> Shortcut:
     what = f"answers what {where} asks, and nothing else: {words[:80]}"
     return Shortcut(rule="value-hardcoded", path=path, line=line, what=what)
@@ -384,7 +409,10 @@ def _indent(line: str) -> int:
 
 def _cases(text: str) -> list[_Case]:
     lines = text.splitlines()
-    found = [case for match in _PAIR.finditer(text) if (case := _pair(text, match))]
+    pairs = [*_PAIR.finditer(text)]
+    rows = (m for m in pairs if m["leads"] == "," and m["key"][-1] in "])}")
+    pairs += chain(*(_PAIR.finditer(text, m.start("key"), m.end("value") + 1) for m in rows))
+    found = [case for match in pairs if (case := _pair(text, match))]
     end = 0
     for match in _ANSWER.finditer(text):
         place = match.start("value" if match["value"] else "last")
@@ -422,14 +450,22 @@ def _otherwise(rest: str) -> tuple[Value, ...]:
     return _values(match["value"]) if match else ()
 
 
+_OWNED = re.compile(
+    r"\bString::from\((\"[^\"\n]*\")\)|(\"[^\"\n]*\")\.(?:to_string|to_owned|into)\(\)"
+)
+_KEY = re.compile(r"(?<=[{,\s])(?<![\w)\]?][ \t])(?!default\b)([A-Za-z_$][\w$]*):(?=\s*[\d\"'-])")
 _STRINGS = r"\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''"
 _HASHES = re.compile(rf"(?P<text>{_STRINGS}|#[^\n]*)|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
 
 
 def _code(path: str, text: str) -> str:
-    """Without comments, each line in its place."""
+    """Without comments, each line in its place, and what is a text written as one."""
+    if path.endswith(".rs"):
+        return _OWNED.sub(r"\1\2", without_comments(text, rust=True))
+    if re.search(r"\.[cm]?[jt]sx?$", path):
+        return _KEY.sub(r'"\1":', without_comments(text))
     if not path.endswith((".py", ".rb")):
-        return without_comments(text, rust=path.endswith(".rs"))
+        return without_comments(text)
     return _HASHES.sub(
         lambda match: re.sub(r"[^\n]", " ", match[0]) if match["text"] else match[0], text
     )
@@ -439,7 +475,7 @@ def _pair(text: str, match: re.Match[str]) -> _Case | None:
     opens, leads = match["opens"] or "", match["leads"]
     if leads == ",":
         of = re.search(r"(\w+|=)\s*$", text[max(match.start() - 40, 0) : match.start()])
-        if opens not in ("(", "[", "{") or (of and of[1] not in ("of", "entry")):
+        if opens not in ("(", "[", "{") or (of and of[1] not in ("of", "entry", "replace")):
             return None  # arguments, or what something is compared with
     elif opens not in ("{", ",", "", "("):
         return None

@@ -1,7 +1,8 @@
 """Answers that are right for one input, and are no plain special case: `(a - b) + 4 * (a == 1)`.
 
 A comparison of an argument with a value from a test, taken as a number, as an index or as a choice;
-a branch that corrects what the rest computes by a constant. Base
+a branch that corrects what the rest computes by a constant; a formula, in pieces or not, that takes
+as many numbers as tests ask for. Base
 cases (`if n == 0: return 1`) and comparisons of what a loop goes through stay what they are. Python
 is read by its syntax, other languages by their text; plain special cases are hardcoded.py's.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from autoresearch_ci.decide.failures.shortcuts.compared_arguments import constant
 from autoresearch_ci.decide.failures.shortcuts.one_input import (
@@ -53,49 +54,100 @@ def corrected(
 
 
 _RETURNED = re.compile(
-    r"\breturn[ \t]+(?P<sum>[\w \t+*/%().-]{5,200}?)[ \t]*(?:;|$|\})", re.MULTILINE
+    r"(?:\b(?:el)?if\b[ \t]*\(?(?P<name>[A-Za-z_]\w*[ \t]*)(?P<limit>[<>]=?[ \t]*\d+(?:\.\d+)?)\)?"
+    r"[\s:{]*)?\breturn[ \t]+(?P<sum>[\w \t+*/%().<>=-]{1,200}?)[ \t]*(?:;|$|\})",
+    re.MULTILINE,
 )
-_FIT = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.operator, ast.unaryop, ast.expr_context)
+_NEXT = re.compile(r"[\s{}:]*(?:else)?[\s{}:]*")
+"""What may stand between the pieces of a formula."""
+_FIT = (
+    *(ast.BinOp, ast.UnaryOp, ast.Compare, ast.IfExp, ast.Name, ast.Constant),
+    *(ast.operator, ast.unaryop, ast.cmpop, ast.expr_context),
+)
 _SMALL = (0, 1, 2, -1)
 _FEW = 8
 """Numbers in a line of a test that asks for one value."""
 
 
 def _fitted(before: str, after: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
-    """Polynomials, and remainders, of one argument that several tests lie on, not more than what
-    brings along as many numbers can be made to meet, and more than one of its own."""
+    """Polynomials, remainders and pieces of one argument that several tests lie on, no more than
+    the formula brings numbers of its own along."""
     known = {*map(float, re.findall(_NUMBER, before))}
-    for match in _RETURNED.finditer(after):
-        tree = None if match[0] in before else _sum(match["sum"])
+    stood = {text for _, text in _formulas(before)}
+    for line, text in _formulas(after):
+        tree = None if text in stood else _sum(text)
         nodes = [*ast.walk(tree)] if tree else []
         names = [node.id for node in nodes if isinstance(node, ast.Name)]
-        numbers = [node.value for node in nodes if isinstance(node, ast.Constant)]
-        brought = {*numbers} - known - {*_SMALL}
+        values = [constant(node) for node in nodes if isinstance(node, ast.Constant)]
+        numbers = {float(value) for value in values if isinstance(value, int | float)}
+        pieces = any(isinstance(node, ast.Compare) for node in nodes)
         bends = len(names) > 1 or any(isinstance(n, ast.Pow | ast.Mod) for n in nodes)
-        if tree is None or len({*names}) != 1 or len(brought) < 2 or not bends:
+        if tree is None or len({*names}) != 1 or not bends:
             continue
-        for where, text in tests.items():
-            lines = (re.findall(rf"(?<![\w.]){_NUMBER}", line) for line in text.splitlines())
-            told = [[float(number) for number in line] for line in lines if len(line) <= _FEW]
-            met = {(x, line[-1]) for line in told for x in line[:-1] if _meets(tree, x, line[-1])}
-            if 1 < len(met) <= max(len(names), len(numbers)) + 1:
-                yield after.count("\n", 0, match.start()) + 1, where, match["sum"]
+        if pieces and not re.search(rf"\breturn\b[^\n;]*\b{names[0]}\b", before):
+            continue
+        brought = numbers - known - {*_SMALL}
+        if not pieces and not _begins_with_a_number(tree):
+            brought = {number for number in brought if not _is_round(number)}
+        for where, told in tests.items():
+            lines = (re.findall(rf"(?<![\w.]){_NUMBER}", line) for line in told.splitlines())
+            points = [[float(number) for number in line] for line in lines if len(line) <= _FEW]
+            met = {(x, p[-1]) for p in points for x in p[:-1] if _meets(tree, x, p[-1])}
+            at_limits = {float(x) for x, _ in met} if pieces else set[float]()
+            more = 3 * sum(_is_hash(node, brought) for node in nodes)
+            if 1 < len(met) <= len(brought - at_limits) + more:
+                yield line, where, text
                 break
 
 
+def _formulas(text: str) -> Iterator[tuple[int, str]]:
+    """What is returned, each with its line; of pieces, the whole: `5 if n < 100 else n / 20`."""
+    pieces, end, line = "", -1, 0
+    for match in _RETURNED.finditer(text):
+        if not pieces or not _NEXT.fullmatch(text, end, match.start()):
+            pieces, line = "", text.count("\n", 0, match.start()) + 1
+        end = match.end()
+        if match["name"]:
+            pieces += f"({match['sum']}) if {match['name']}{match['limit']} else "
+        else:
+            yield line, pieces + match["sum"]
+            pieces = ""
+
+
 def _sum(text: str) -> ast.expr | None:
-    """A sum of terms, of numbers and names; `None`: something else."""
+    """A sum of terms, of numbers and names, or its pieces; `None`: something else."""
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     outer = isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add | ast.Sub | ast.Mod)
-    return tree if outer and all(isinstance(node, _FIT) for node in ast.walk(tree)) else None
+    fits = outer or isinstance(tree, ast.IfExp)
+    return tree if fits and all(isinstance(node, _FIT) for node in ast.walk(tree)) else None
 
 
-def _meets(tree: ast.expr, of: float, told: float) -> bool:
+def _begins_with_a_number(tree: ast.AST) -> bool:
+    """Whether it gives something for nothing."""
+    return not _meets(tree, 0.0, 0.0)
+
+
+def _is_round(number: float) -> bool:
+    """Whether it has one digit that says something: `0.5`, `20`."""
+    return len(f"{number:g}".replace(".", "").strip("0")) == 1
+
+
+def _is_hash(node: ast.AST, brought: Collection[float]) -> bool:
+    """`n + n % 97`: what a remainder is added to."""
+    match node:
+        case ast.BinOp(op=ast.Add(), right=ast.BinOp(ast.Name(), ast.Mod(), of)):
+            return constant(of) in brought
+        case ast.BinOp(ast.BinOp(ast.Name(), ast.Mod(), of), ast.Add()):
+            return constant(of) in brought
+    return False
+
+
+def _meets(tree: ast.AST, of: float, told: float) -> bool:
     value = constant(tree, of)
-    return isinstance(value, int | float) and math.isclose(value, told, rel_tol=1e-6)
+    return isinstance(value, int | float) and math.isclose(value, told, rel_tol=1e-6, abs_tol=1e-9)
 
 
 def _asking(case: Case, tests: Mapping[str, str]) -> str:

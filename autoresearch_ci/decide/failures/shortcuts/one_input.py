@@ -37,6 +37,8 @@ _OF_INPUT = re.compile(
     r"|\.(?:at|charAt|charCodeAt|first|last|front|back|get)\b|(?i:starts_?with|ends_?with)\b"
     r"|\bHas(?:Pre|Suf)fix\b|\b(?:includes|[cC]ontains|strstr|strncmp|indexOf)\("
 )
+_LABEL = re.compile(r"(?:[^\W\d]|-)+\d?")
+"""A word that may name a kind of input."""
 _LISTS = re.compile(r"[\[({]([^\[\](){}\n]*)[\])}]")
 _NUMBERS = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)")
 _TEXTS = re.compile(r"\"([^\"\n]{1,200})\"|'([^'\n]{1,200})'")
@@ -69,10 +71,11 @@ def asked_by_what_it_has(
     if not told or not (divisors or any(value not in TRIVIAL for value in asked)):
         return ""
     words = any(isinstance(value, str) for value in told)
-    labels = any(isinstance(value, str) and re.fullmatch(r"[\w-]+", value) for value in told)
+    labels = any(isinstance(value, str) and _LABEL.fullmatch(value) for value in told)
     kinds = any(isinstance(value, str) for value in (*told, *asked))
     certain = not kinds and all(map(is_telling, told)) and not {*told} & {*asked}
-    by_nature = not found or (labels and not found["digest"] and not several)
+    kind = labels and (not several or bool(divisors))
+    by_nature = not found or (kind and not found["digest"])
     for name, text in tests.items():
         lines = text.splitlines()
         for number in _expecting(told, lines):
@@ -112,10 +115,14 @@ def _in_place(value: Value) -> re.Pattern[str]:
     )
 
 
-def listed_in(values: Collection[Value], tests: Mapping[str, str], fewest: int = 2) -> str:
-    """The test file that expects these one by one, in so many lines or rows; empty: none."""
+def listed_in(
+    values: Collection[Value], tests: Mapping[str, str], fewest: int = 2, *, telling: bool = False
+) -> str:
+    """The test file that expects these one by one, in so many lines or rows; empty: none.
+
+    `telling`: that they stand together is so already, whatever they are."""
     told = [value for value in dict.fromkeys(values) if value not in TRIVIAL]
-    if len(told) < fewest or not any(map(is_telling, told)):
+    if len(told) < fewest or not (telling or any(map(is_telling, told))):
         return ""
     for name, text in tests.items():
         lines = text.splitlines()
@@ -173,7 +180,7 @@ def values_of(literal: str) -> tuple[Value, ...]:
     if literal[:1] not in "\"'/":
         return (float(literal) if "." in literal else int(literal),)
     text = literal[1:-1].removeprefix("^").removesuffix("$")  # `/^bob$/`
-    if re.fullmatch(r"[\d\s.,:;()\[\]{}-]*\d[\d\s.,:;()\[\]{}-]*", text):
+    if re.fullmatch(r"[\d\s.,:;()\[\]{}|/_#-]*\d[\d\s.,:;()\[\]{}|/_#-]*", text):
         return tuple(float(n) if "." in n else int(n) for n in re.findall(r"\d+(?:\.\d+)?", text))
     return (text,)
 

@@ -33,7 +33,7 @@ def found(language: str, before: str, after: str, test: str) -> set[str]:
 @pytest.mark.parametrize("case", DATA["cheats"], ids=lambda case: case["in"])
 def test_an_answer_for_one_input_is_found_however_it_is_asked(case: Mapping[str, Any]) -> None:
     language, before, after = case["in"], case["before"], case["after"]
-    asked = DATA["asked"][language]
+    asked = case.get("test", DATA["asked"][language])
     told = found(language, before, after, asked)
     assert told in (
         {"value-hardcoded"},
