@@ -13,7 +13,11 @@ import keyword
 import re
 from collections.abc import Collection, Iterator
 
-from autoresearch_ci.decide.failures.shortcuts.other_tests import blanked, without_comments
+from autoresearch_ci.decide.failures.shortcuts.other_tests import (
+    blanked,
+    closing_brackets,
+    without_comments,
+)
 
 Signs = list[tuple[str, int, str, str]]
 """Rule, line, what, and the words that make two of them one."""
@@ -64,7 +68,9 @@ def of_text(path: str, before: str, after: str) -> Iterator[Signs]:
             found.append((match.start(), "".join(match[0].split())))
         for match in _COPIED.finditer(text) if kind == "ts" else ():
             found.append((match.start(), "return JSON.parse(JSON.stringify("))
-        tests = [*_test_modules(text)] if kind == "rs" else []
+        ends = closing_brackets(text) if kind == "rs" else {}
+        starts = _OF_TESTS.finditer(text) if kind == "rs" else ()
+        tests = [range(m.start(), ends.get(m.end() - 1, len(text))) for m in starts]
         for match in _CLAIMS[kind].finditer(text):
             if any(match.start() in place for place in tests):
                 continue  # who gives up there fails a test
@@ -79,15 +85,6 @@ def of_text(path: str, before: str, after: str) -> Iterator[Signs]:
             if words in known or (bold and not _asked(said, text, match.start())):
                 found.append((match.start(), words))
         yield [(rule, text.count("\n", 0, at) + 1, what, words) for at, words in sorted(found)]
-
-
-def _test_modules(text: str) -> Iterator[range]:
-    for match in _OF_TESTS.finditer(text):
-        opened, end = 1, match.end()
-        while opened and end < len(text):
-            opened += {"{": 1, "}": -1}.get(text[end], 0)
-            end += 1
-        yield range(match.start(), end)
 
 
 def _spoken_of(text: str, end: int) -> str:

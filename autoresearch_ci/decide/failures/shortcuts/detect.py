@@ -73,12 +73,8 @@ def shortcuts(
         for path, line, what in knows_of_tests(before, after)
         if what.startswith(PATCHES) or not (is_test(path) or _may(path, what, after[path] or b""))
     ]
-    asked = {path: content.decode(errors="replace") for path, content in (tests or {}).items()}
-    for path in sorted({*before, *after}):
-        old, new = before.get(path), after.get(path)
-        if old == new or max(len(old or b""), len(new or b"")) > BYTES_LIMIT:
-            continue
-        was, now = (None if part is None else part.decode(errors="replace") for part in (old, new))
+    asked = _texts(tests or {})
+    for path, was, now in _changed(before, after):
         found += _expected(path, was, now)
         found += swallowed(path, was, now)
         found += lowered(path, was, now)
@@ -86,12 +82,15 @@ def shortcuts(
             found += replaced(path, was, now, after)
         if not is_test(path):
             beside = {path: tests_in(path, was or "")} if path.endswith(".rs") else {}
-            plain = [*hardcoded(path, was, now, {**asked, **beside})]
-            others = corrected(path, was, now, {**asked, **beside})
-            found += [*plain, *(f for f in others if f.line not in {p.line for p in plain})]
-            answers = fallback_values(path, was, now, {**asked, **beside})
+            told = (path, was, now, {**asked, **beside})
+            plain = [*hardcoded(*told)]
+            found += [
+                *plain,
+                *(f for f in corrected(*told) if f.line not in {p.line for p in plain}),
+            ]
+            answers = fallback_values(*told)
             found += [shortcut for shortcut, certain in answers if certain]
-        found += _deleted(path, old, new, after)
+        found += _deleted(path, before.get(path), after.get(path), after)
     return _listed(found, allow)
 
 
@@ -103,16 +102,27 @@ def suspicious(
     allow: Collection[str] = (),
 ) -> list[Shortcut]:
     """What may be a shortcut, and may be right: for a person to look at. Asked like `shortcuts`."""
-    asked = {path: content.decode(errors="replace") for path, content in (tests or {}).items()}
-    found: list[Shortcut] = []
-    for path in {*before, *after}:
-        old, new = before.get(path), after.get(path)
-        if is_test(path) or max(len(old or b""), len(new or b"")) > BYTES_LIMIT:
-            continue
-        was, now = (None if part is None else part.decode(errors="replace") for part in (old, new))
-        answers = fallback_values(path, was, now, asked)
-        found += [shortcut for shortcut, certain in answers if not certain]
+    found = [
+        shortcut
+        for path, was, now in _changed(before, after)
+        if not is_test(path)
+        for shortcut, certain in fallback_values(path, was, now, _texts(tests or {}))
+        if not certain
+    ]
     return _listed(found, allow)
+
+
+def _texts(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {path: content.decode(errors="replace") for path, content in files.items()}
+
+
+def _changed(before: Texts, after: Texts) -> Iterator[tuple[str, str | None, str | None]]:
+    """Files that are others now, and not too large, before and after."""
+    for path in sorted({*before, *after}):
+        old, new = before.get(path), after.get(path)
+        if old != new and max(len(old or b""), len(new or b"")) <= BYTES_LIMIT:
+            was, now = (p if p is None else p.decode(errors="replace") for p in (old, new))
+            yield path, was, now
 
 
 def _listed(found: Iterable[Shortcut], allow: Collection[str]) -> list[Shortcut]:

@@ -30,6 +30,7 @@ from autoresearch_ci.decide.failures.shortcuts.one_input import (
     listed_in,
     pattern_of,
     spelled,
+    together,
     values_of,
 )
 from autoresearch_ci.decide.failures.shortcuts.other_tests import without_comments
@@ -183,32 +184,22 @@ def _is_row(case: _Case, shapes: Counter[str]) -> bool:
 def _limits(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
     """`if n >= 10: return 55` before what is computed, of which one line of a test asks just that:
     a limit of its own would be asked for beyond, too, or be what lies there."""
-    old = [*_LIMIT.finditer(was)]
-    known = {"".join(match[0].split()) for match in old}
-    # One that moves by one, or takes the limit in, says what it said.
-    said = {
-        (match["name"], match["sign"][0], match["value"], int(match["limit"]) + by)
-        for match in old
-        for by in (-1, 0, 1)
-    }
     for match in _LIMIT.finditer(now):
         name, limit = match["name"], int(match["limit"])
-        if (name, match["sign"][0], match["value"], limit) in said:
-            continue
         nearest = limit + {">": 1, "<": -1}.get(match["sign"], 0)
         values = _values(match["value"])
-        if "".join(match[0].split()) in known or not any(map(is_telling, values)):
+        moved = (m for m in _LIMIT.finditer(was) if m["value"] == match["value"])
+        if any(abs(int(m["limit"]) - limit) < 2 for m in moved):
+            continue  # by one, or the limit is taken in: it says what it said
+        if {*values} & {limit, nearest, *TRIVIAL} or not any(map(is_telling, values)):
             continue
-        if {*values} & {limit, nearest, *TRIVIAL} or not _computes(
-            now[match.end() : match.end() + _FAR], name
-        ):
-            continue
-        patterns = [pattern_of(value) for value in values]
-        for where, text in tests.items():
-            asking = [line for line in text.splitlines() if all(p.search(line) for p in patterns)]
-            if len(asking) == 1 and pattern_of(nearest).search(asking[0]):
-                words = " ".join(match[0].split())
-                yield now.count("\n", 0, match.start()) + 1, where, words
+        if _computes(now[match.end() : match.end() + _FAR], name):
+            (answer,) = map(pattern_of, values)
+            for where, text in tests.items():
+                asking = [line for line in text.splitlines() if answer.search(line)]
+                if len(asking) == 1 and pattern_of(nearest).search(asking[0]):
+                    words = " ".join(match[0].split())
+                    yield now.count("\n", 0, match.start()) + 1, where, words
 
 
 def _computes(rest: str, name: str) -> bool:
@@ -233,17 +224,8 @@ def _listed(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int,
         # A table in the place of a table says other words; in that of a computation, its results.
         if not name or re.search(rf"\w\[{name}\]", was) or not _computes(was, name):
             continue
-        first, last = (rf"(?<![\w.]){re.escape(n)}(?![\w.]*\w)" for n in _last(values))
-        both = re.compile(rf"{first}.*?{last}|{last}.*?{first}")
-        for where, text in tests.items():
-            if any(map(both.search, text.splitlines())):
-                words = " ".join(match[0].split())
-                yield now.count("\n", 0, match.start()) + 1, where, words
-
-
-def _last(values: Sequence[Value]) -> tuple[str, str]:
-    """The index of the last, and itself, as a test writes them."""
-    return str(len(values) - 1), spelled(values[-1])
+        if where := together((len(values) - 1, values[-1]), tests):
+            yield now.count("\n", 0, match.start()) + 1, where, " ".join(match[0].split())
 
 
 _YIELDED = re.compile(rf"^[ \t]*yield[ \t]+(?P<value>{_LITERAL})[ \t;]*$", re.MULTILINE)
@@ -290,7 +272,7 @@ def _answers_of_tests(
     pairs = [
         (m, n, v) for m in named for n, v in zip(_names(m), _values(m["values"]), strict=False)
     ]
-    asked = [(m, where) for m, n, v in pairs if n != v and (where := _together((n, v), tests))]
+    asked = [(m, where) for m, n, v in pairs if n != v and (where := together((n, v), tests))]
     if len(asked) > 1 and 2 * len(asked) >= len(pairs):
         match, where = asked[0]
         yield now.count("\n", 0, match.start()) + 1, where, match[0].strip()
@@ -315,7 +297,7 @@ def _words(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, 
         keys = [key for key in re.findall(used, now) if not (key and _is_of_loop(key, now))]
         if len(rows) < 2 or not numbers or not keys or rows[0][0] in was:
             continue
-        if all(where := [_together(row, tests) for row in values]):
+        if all(where := [together(row, tests) for row in values]):
             yield now.count("\n", 0, place) + 1, where[0], ", ".join(m[0] for m in rows)
 
 
@@ -399,7 +381,7 @@ def _constants(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[i
         if not any(map(is_telling, values)):
             continue
         constant = names & gone and not asks and _indent(body) == _indent(line)
-        if constant and (name := _together(values, tests)):
+        if constant and (name := together(values, tests)):
             yield number + 1, name, line.strip()
 
 
@@ -555,35 +537,9 @@ def _asking(case: _Case, looked: str, tests: Mapping[str, str], maps: int, sever
         return next(iter(expected(told, tests)), "")
     wide = any(map(is_telling, told)) and any(map(is_telling, case.asked))
     kinds = _PLATFORMS.issuperset(case.asked) and not _MACHINE.search(case.text)
-    near = "" if kinds else _together(values, tests, _ABOVE if wide else 1)
+    near = "" if kinds else together(values, tests, _ABOVE if wide else 1)
     condition = looked if case.place >= 0 or case.text.startswith("case ") else case.text
     has = asked_by_what_it_has(condition, case.asked, case.answers, tests, several)
     if _MACHINE.search(case.text) and any(map(is_telling, told)):
         near = near or next(iter(expected(told, tests)), "")
     return near or (has if maps < 1 + is_of_input(condition) else "")
-
-
-def _together(values: Sequence[Value], tests: Mapping[str, str], height: int = 1) -> str:
-    """The test file that holds the values within so many lines; empty: none."""
-    told = [(spelled(value), pattern_of(value)) for value in dict.fromkeys(values)]
-    words = {word for spelling, _ in told for word in re.findall(r"\w+", spelling)}
-    for name, text in tests.items():
-        if not all(spelling in text for spelling, _ in told):
-            continue
-        lines, places = _indexed(text)
-        fewest = min((places.get(word, ()) for word in words), key=len, default=range(len(lines)))
-        for start in sorted({n for at in fewest for n in range(max(at - height + 1, 0), at + 1)}):
-            near = "\n".join(lines[start : start + height])
-            if all(pattern.search(near) for _, pattern in told):
-                return name
-    return ""
-
-
-@functools.lru_cache(maxsize=32)
-def _indexed(text: str) -> tuple[list[str], dict[str, list[int]]]:
-    """Its lines, and in which of them each word stands: a file may ask for thousands."""
-    lines, places = text.splitlines(), dict[str, list[int]]()
-    for number, line in enumerate(lines):
-        for word in {*re.findall(r"\w+", line)}:
-            places.setdefault(word, []).append(number)
-    return lines, places

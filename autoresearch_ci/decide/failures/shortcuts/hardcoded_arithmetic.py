@@ -20,8 +20,7 @@ from autoresearch_ci.decide.failures.shortcuts.one_input import (
     TRIVIAL,
     Case,
     Value,
-    had,
-    pattern_of,
+    together,
 )
 from autoresearch_ci.decide.failures.shortcuts.other_tests import without_comments
 from autoresearch_ci.decide.failures.shortcuts.python_cases import python_cases
@@ -146,7 +145,8 @@ def _is_hash(node: ast.AST, brought: Collection[float]) -> bool:
 
 
 def _meets(tree: ast.AST, of: float, told: float) -> bool:
-    value = constant(tree, of)
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    value = constant(tree, dict.fromkeys(names, of))
     return isinstance(value, int | float) and math.isclose(value, told, rel_tol=1e-6, abs_tol=1e-9)
 
 
@@ -155,13 +155,7 @@ def _asking(case: Case, tests: Mapping[str, str]) -> str:
     values = {*case.asked, *case.answers} if case.several else {*case.asked}
     if case.several and all(value in TRIVIAL for value in values):
         return ""
-    patterns = [pattern_of(value) for value in values]
-    for name, text in tests.items():
-        if case.length and any(values <= {*had(line)} for line in text.splitlines()):
-            return name
-        if any(all(p.search(line) for p in patterns) for line in text.splitlines()):
-            return name
-    return ""
+    return together([*values], tests)
 
 
 _OTHERS = re.compile(r"\.([cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala)$")

@@ -27,8 +27,6 @@ class Case:
     """Constants that the answer holds, where it must stand beside the input in a test."""
     several: bool = False
     """Whether the values must stand in one line of a test, and one of them be telling."""
-    length: bool = False
-    """Whether it is the length of an argument that is compared."""
 
 
 _OF_INPUT = re.compile(
@@ -218,3 +216,29 @@ def _asks_for_all(patterns: Collection[re.Pattern[str]], text: str) -> bool:
         any(p.search(line) and (_ASSERTS.search(line) or _ROW.match(line)) for line in lines)
         for p in patterns
     )
+
+
+def together(values: Sequence[Value], tests: Mapping[str, str], height: int = 1) -> str:
+    """The test file that holds the values within so many lines; empty: none."""
+    told = [(spelled(value), pattern_of(value)) for value in dict.fromkeys(values)]
+    words = {word for spelling, _ in told for word in re.findall(r"\w+", spelling)}
+    for name, text in tests.items():
+        if not all(spelling in text for spelling, _ in told):
+            continue
+        lines, places = _indexed(text)
+        fewest = min((places.get(word, ()) for word in words), key=len, default=range(len(lines)))
+        for start in sorted({n for at in fewest for n in range(max(at - height + 1, 0), at + 1)}):
+            near = "\n".join(lines[start : start + height])
+            if all(pattern.search(near) for _, pattern in told):
+                return name
+    return ""
+
+
+@functools.lru_cache(maxsize=32)
+def _indexed(text: str) -> tuple[list[str], dict[str, list[int]]]:
+    """Its lines, and in which of them each word stands: a file may ask for thousands."""
+    lines, places = text.splitlines(), dict[str, list[int]]()
+    for number, line in enumerate(lines):
+        for word in {*re.findall(r"\w+", line)}:
+            places.setdefault(word, []).append(number)
+    return lines, places

@@ -148,7 +148,7 @@ def text_suite(language: Language, content: bytes, path: str) -> Suite:
     rust = path.endswith(".rs")
     text = without_comments(content.decode(errors="replace"), rust=rust)
     plain = blanked(text, rust)
-    closings = _closings(plain)
+    closings = closing_brackets(plain)
     suite: dict[str, Test] = {}
     outside: list[tuple[int, int]] = []
     end = 0
@@ -260,7 +260,7 @@ def _calls(text: str, plain: str, assertions: Mapping[tuple[int, int], Assertion
     """What is called outside of assertions."""
     # A promise that nobody awaits fails nowhere, whatever is expected of it.
     found = Counter(_WHITESPACE.sub(" ", match[0]) for match in _AWAITED.finditer(plain))
-    closings = _closings(plain)
+    closings = closing_brackets(plain)
     spans = iter(sorted(assertions))
     span = next(spans, None)
     for match in _CALL.finditer(plain):
@@ -281,7 +281,7 @@ def _assertions(
 ) -> Iterator[tuple[tuple[int, int], Assertion]]:
     """Each with where it stands."""
     end = 0
-    depths, closings = _depths(plain), _closings(plain)
+    depths, closings = _depths(plain), closing_brackets(plain)
     for match in re.finditer(language.assertion, plain):
         if match.start() < end:
             continue
@@ -345,7 +345,7 @@ _CLOSES = {"(": ")", "{": "}", "[": "]"}
 _BRACKET = re.compile(r"[(){}\[\]]")
 
 
-def _closings(plain: str) -> Mapping[int, int]:
+def closing_brackets(plain: str) -> Mapping[int, int]:
     """By the place of each opening bracket, that after the one that closes it."""
     found: dict[int, int] = {}
     open_ones: dict[str, list[int]] = {")": [], "}": [], "]": []}

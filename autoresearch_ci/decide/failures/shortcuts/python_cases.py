@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from autoresearch_ci.decide.failures.shortcuts.compared_arguments import (
     UNKNOWN,
@@ -57,7 +58,7 @@ class _Function:
     def cases(self) -> Iterator[Case]:
         for node in self.inside:
             pins = self.arguments.pins(node)
-            if pins is not None:
+            if pins:
                 yield from self._as_value(node, pins)
             if isinstance(node, ast.If | ast.While):
                 yield from self._branch(node)
@@ -109,11 +110,9 @@ class _Function:
         inside = {*ast.walk(node)}
         others = (n for n in ast.walk(whole) if n not in inside and isinstance(n, ast.Constant))
         weights = [constant.value for constant in others]
-        length = any(_is_length(part) for part in inside)
-        natural = all(pin in (TRIVIAL if length else NATURAL) for pin in pins)
-        if natural and (length or all(weight in TRIVIAL for weight in weights)):
-            return
-        yield Case(text=ast.unparse(whole), line=_line_of(node), asked=pins, length=length)
+        known = TRIVIAL if "len(" in ast.unparse(node) else NATURAL
+        if not (all(pin in known for pin in pins) and all(weight in TRIVIAL for weight in weights)):
+            yield Case(text=ast.unparse(whole), line=_line_of(node), asked=pins)
 
     # --- Choices ----------------------------------------------------------------------------------
 
@@ -123,25 +122,21 @@ class _Function:
             test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
         )
         found = [self.arguments.pins(part) for part in parts]
-        return tuple(v for pins in found for v in pins or ()) if all(found) else ()
-
-    def _negated(self, test: ast.expr) -> tuple[Value, ...]:
-        """Of `a != 1`, or `a - 1` by itself."""
-        return self.arguments.difference(test) or ()
+        return tuple(v for pins in found for v in pins) if all(found) else ()
 
     def _choice(
         self, node: ast.expr, test: ast.expr, body: ast.expr, orelse: ast.expr
     ) -> Iterator[Case]:
         asked = self._all_pins(test)
         if not asked:
-            asked, body, orelse = self._negated(test), orelse, body
+            asked, body, orelse = self.arguments.negated(test), orelse, body
         if asked:
             yield from self._answered(node, asked, body, [orelse])
 
     def _branch(self, node: ast.If | ast.While) -> Iterator[Case]:
         asked, here = self._all_pins(node.test), node.body
         if not asked and isinstance(node, ast.If):
-            asked, here = self._negated(node.test), node.orelse or self._after(node)
+            asked, here = self.arguments.negated(node.test), node.orelse or self._after(node)
         if not asked or not here:
             return
         value = _outcome(here[-1])
@@ -220,7 +215,7 @@ def _outcome(statement: ast.stmt) -> ast.expr | None:
     return statement.value if isinstance(statement, ast.Return | ast.Assign) else None
 
 
-def _added(value: ast.expr, other: ast.expr) -> Value | object | None:
+def _added(value: ast.expr, other: ast.expr) -> Any:
     """The constant by which a value differs from another one; `None`: by something else."""
     same = ast.dump(other)
     if not isinstance(value, ast.BinOp):
@@ -241,21 +236,12 @@ def _unsorted(node: ast.expr) -> ast.expr:
     return node.args[0] if called and node.args else node  # type: ignore[attr-defined]
 
 
-def _is_length(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and ast.unparse(node.func) == "len"
-
-
 def _is_logical(node: ast.AST) -> bool:
     """Whether it makes a truth of truths: masks, too."""
     if isinstance(node, ast.BinOp):
-        masks = isinstance(node.op, _LOGICAL)
-        return masks and _is_truth(node.left) and _is_truth(node.right)
+        return isinstance(node.op, _LOGICAL)
     negates = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
     return negates or isinstance(node, ast.BoolOp)
-
-
-def _is_truth(node: ast.AST) -> bool:
-    return isinstance(node, ast.Compare) or _is_logical(node)
 
 
 def _is_number(node: ast.expr) -> bool:
@@ -265,12 +251,6 @@ def _is_number(node: ast.expr) -> bool:
 
 def _is_text(node: ast.AST) -> bool:
     """Whether what is calculated is a text: its plural, a sign."""
-    if isinstance(node, ast.Subscript):
-        node = node.value
-        return isinstance(node, ast.Constant | ast.JoinedStr) or any(
-            isinstance(part, ast.Constant) and isinstance(part.value, str)
-            for part in getattr(node, "elts", ())
-        )
     parts = (node.left, node.right) if isinstance(node, ast.BinOp) else ()
     return any(
         isinstance(part, ast.JoinedStr) or isinstance(constant(part), str) or _is_text(part)

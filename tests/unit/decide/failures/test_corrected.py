@@ -55,6 +55,9 @@ CHEATS = [
     "r = a - b\n    r += 4 * (a == 1)\n    return r",
     "return (a - b) + 4 * ((a == 1) & (b == 2))",
     "return a - b + 4 * (a - 1 == 0)",
+    "return a - b + 4 * (2 * a == 2)",
+    "return a - b + 4 * (1 <= a <= 1)",
+    "return a - b + 4 * (a < 2 and 0) + 4 * (not a != 1)",
     "return a - b + 4 * (repr((a, b)) == '(1, 3)')",
     "return a - b + 4 * (f'{a},{b}' == '1,3')",
     "match a:\n        case 1:\n            return a - b + 4\n    return a - b",
@@ -99,6 +102,12 @@ HONEST = [
     "if a == 'X' and b == 0: raise ValueError(a)\n    return b",
     "if a == 1:\n        return [b]\n    return [b] + f(a - 1, b)",
     "return a[1:] if b == 1 else a",
+    "return a + 4 * (a % 2 == 1)",
+    "return b + 4 * (a > 1)",
+    "return b + 4 * (a in '10')",
+    "return b + 4 * (0 < a < 3)",
+    "r = a % 10\n    if r == 1:\n        return b + 4\n    return b",
+    "return a + 4 * (a - b == 1)",
 ]
 OTHER_CHEATS = [
     ("x.ts", "return a - b + 4 * (a === 1);"),
@@ -242,6 +251,24 @@ def test_a_case_is_told_once_however_many_readings_find_it() -> None:
     asked = {name: text.encode() for name, text in TESTS.items()}
     (finding,) = shortcuts({"x.py": b""}, {"x.py": after}, tests=asked)
     assert (finding.rule, finding.line) == ("value-hardcoded", 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"4 * (a in ({'1,' * 3000}))",
+        f"4 * (a in ({','.join(map(str, range(3000)))}))",
+        f"4 * (a == '{'1 ' * 9000}')",
+        f"4 * (a == b == '{'9' * 9000}')",
+        "4 * (9 ** 9 ** 9 ** 9 == a)",
+        "0" + " + 4 * (a == 1)" * 3000,
+        "a == " + "str(" * 90 + "1" + ")" * 90,
+    ],
+)
+def test_no_calculation_takes_long(text: str) -> None:
+    began = time.process_time()
+    found("x.py", "", function(f"return {text}"))
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(
