@@ -51,7 +51,7 @@ class _Function:
         for node in self.inside:
             for child in ast.iter_child_nodes(node):
                 self.parents[child] = node
-            if isinstance(node, ast.Assign) and Arguments(names).holds(_unsorted(node.value)):
+            if isinstance(node, ast.Assign) and Arguments(names).holds(node.value):
                 names |= {t.id for t in node.targets if isinstance(t, ast.Name)}
         self.arguments = Arguments(names)
 
@@ -71,12 +71,12 @@ class _Function:
 
     def _as_value(self, node: ast.AST, pins: tuple[Value, ...]) -> Iterator[Case]:
         """Where a comparison is calculated with, or chooses from a list."""
-        top, called = node, False
+        top = node
         while (parent := self.parents.get(top)) is not None:
             number = isinstance(parent, ast.Call) and ast.unparse(parent.func) in _NUMBERS
             if not number and not _is_logical(parent):
                 break
-            top, called = parent, called or number
+            top = parent
         whole = self._whole(top)
         if whole is not None and _is_text(whole):
             told = tuple(v for n in ast.walk(whole) if isinstance(v := constant(n), str))
@@ -89,9 +89,6 @@ class _Function:
             )
         elif whole is not None:
             yield from self._calculated(whole, node, pins)
-        elif whole is None and called:
-            text, line = ast.unparse(top), _line_of(node)
-            yield Case(text=text, line=line, asked=pins, answers=(1,), several=True)
 
     def _whole(self, top: ast.AST) -> ast.AST | None:
         """What is calculated with a truth; `None`: nothing is."""
@@ -162,13 +159,11 @@ class _Function:
         return block[block.index(node) + 1 :][:1]
 
     def _match(self, node: ast.Match) -> Iterator[Case]:
-        if not self.arguments.holds(node.subject):
-            return
-        for case in node.cases:
-            last, told = case.body[-1], case.pattern
-            value = _outcome(last)
-            asked = constants(told.value) if isinstance(told, ast.MatchValue) else ()
-            if asked and value is not None and not case.guard:
+        plain = (c for c in node.cases if isinstance(c.pattern, ast.MatchValue) and not c.guard)
+        for case in plain:
+            last, told = case.body[-1], case.pattern.value  # type: ignore[attr-defined]
+            asked = self.arguments.pins(ast.Compare(node.subject, [ast.Eq()], [told]))
+            if asked and (value := _outcome(last)) is not None:
                 yield from self._answered(last, asked, value, self._outcomes(last))
 
     def _outcomes(self, leaving: ast.stmt) -> list[ast.expr]:
@@ -228,12 +223,6 @@ def _added(value: ast.expr, other: ast.expr) -> Any:
     left = text.removeprefix(wanted) if text.startswith(wanted) else text.removesuffix(wanted)
     found = re.fullmatch(r"\s*[-+*/]*\s*\(?(\d+(?:\.\d+)?)\)?\s*[-+*]?\s*", left)
     return float(found[1]) if found and left != text else None
-
-
-def _unsorted(node: ast.expr) -> ast.expr:
-    """What is sorted, or the same name."""
-    called = isinstance(node, ast.Call) and ast.unparse(node.func) in ("sorted", "list", "tuple")
-    return node.args[0] if called and node.args else node  # type: ignore[attr-defined]
 
 
 def _is_logical(node: ast.AST) -> bool:
