@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from autoresearch_ci.decide.failures.shortcuts.compared_arguments import constant
 from autoresearch_ci.decide.failures.shortcuts.one_input import (
@@ -86,14 +86,16 @@ def _fitted(before: str, after: str, tests: Mapping[str, str]) -> Iterator[tuple
         if pieces and not re.search(rf"\breturn\b[^\n;]*\b{names[0]}\b", before):
             continue
         brought = numbers - known - {*_SMALL}
-        if not pieces and not _begins_with_a_number(tree):
+        if not pieces and _meets(tree, 0.0, 0.0):  # it gives nothing for nothing
             brought = {number for number in brought if not _is_round(number)}
+        name = rf"\b{names[0]}\b"  # what its own remainder is added to meets what it is made for
+        added = re.search(rf"{name} \+ {name} % (\d+)|{name} % (\d+) \+ {name}", ast.unparse(tree))
+        more = 3 if added and float(added[1] or added[2]) in brought else 0
         for where, told in tests.items():
             lines = (re.findall(rf"(?<![\w.]){_NUMBER}", line) for line in told.splitlines())
             points = [[float(number) for number in line] for line in lines if len(line) <= _FEW]
             met = {(x, p[-1]) for p in points for x in p[:-1] if _meets(tree, x, p[-1])}
             at_limits = {float(x) for x, _ in met} if pieces else set[float]()
-            more = 3 * sum(_is_hash(node, brought) for node in nodes)
             if 1 < len(met) <= len(brought - at_limits) + more:
                 yield line, where, text
                 break
@@ -124,24 +126,9 @@ def _sum(text: str) -> ast.expr | None:
     return tree if fits and all(isinstance(node, _FIT) for node in ast.walk(tree)) else None
 
 
-def _begins_with_a_number(tree: ast.AST) -> bool:
-    """Whether it gives something for nothing."""
-    return not _meets(tree, 0.0, 0.0)
-
-
 def _is_round(number: float) -> bool:
     """Whether it has one digit that says something: `0.5`, `20`."""
     return len(f"{number:g}".replace(".", "").strip("0")) == 1
-
-
-def _is_hash(node: ast.AST, brought: Collection[float]) -> bool:
-    """`n + n % 97`: what a remainder is added to."""
-    match node:
-        case ast.BinOp(op=ast.Add(), right=ast.BinOp(ast.Name(), ast.Mod(), of)):
-            return constant(of) in brought
-        case ast.BinOp(ast.BinOp(ast.Name(), ast.Mod(), of), ast.Add()):
-            return constant(of) in brought
-    return False
 
 
 def _meets(tree: ast.AST, of: float, told: float) -> bool:
