@@ -33,14 +33,17 @@ class Token(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4096)
-def tokens(line: str, signs: str = SIGNS) -> tuple[Token, ...]:
+def tokens(line: str, signs: str = SIGNS, *, comments: bool = False) -> tuple[Token, ...]:
     """All of a line, or of several, whose ends are signs; neighbouring signs are one.
 
-    A quote that is not closed parts words as a blank does. The same lines of scripts are asked for
+    `comments`: also what stands in those, as where another language, or make, may read the line. A
+    quote that is not closed parts words as a blank does. The same lines of scripts are asked for
     before each command.
     """
     found = []
-    for match in _expression(signs).finditer(line.replace("\\\n", "  ")):
+    for match in _expression(signs, comments).finditer(line):
+        if match["nothing"] is not None:
+            continue
         written, is_sign = match[0], match["sign"] is not None
         text = written if is_sign else _PIECE.sub(_unquoted, written)
         found.append(Token(text=text, is_sign=is_sign, written=written, start=match.start()))
@@ -48,11 +51,13 @@ def tokens(line: str, signs: str = SIGNS) -> tuple[Token, ...]:
 
 
 @functools.cache
-def _expression(signs: str) -> re.Pattern[str]:
-    some = re.escape(signs)
-    word = rf"(?:{QUOTED}|\\.|[^\s'\"\\{some}])+"
-    descriptor = rf"(?<![^\s{some}])\d+(?=[<>])"
-    return re.compile(rf"(?P<sign>(?:{descriptor})?[{some}\n]+)|{word}", re.DOTALL)
+def _expression(signs: str, comments: bool) -> re.Pattern[str]:
+    parting = rf"\n{re.escape(signs)}"
+    begins = rf"(?<![^ \t\r{parting}])"
+    nothing = r"\\\r?\n" if comments else rf"\\\r?\n|{begins}#[^\n]*"
+    sign = rf"(?:{begins}\d+(?=[<>]))?[{parting}]+"
+    word = rf"(?:{QUOTED}|\\(?!\r?\n).|[^ \t\r'\"\\{parting}])+"
+    return re.compile(rf"(?P<nothing>{nothing})|(?P<sign>{sign})|{word}", re.DOTALL)
 
 
 def _unquoted(piece: re.Match[str]) -> str:
@@ -82,9 +87,9 @@ def parts(line: str) -> list[str]:
 
 
 def simple_commands(line: str) -> Iterator[tuple[list[str], str]]:
-    """The words of each simple command, redirections included, and the sign after it."""
+    """The words of each simple command, with redirections and comments, and the sign after it."""
     words: list[str] = []
-    for token in tokens(line):
+    for token in tokens(line, comments=True):
         if not token.is_sign or set(token.text) & set("<>"):
             words.append(token.text)
         elif words:

@@ -46,8 +46,9 @@ _SCRIPT = 1 << 16
 def first_words(command: str) -> Iterator[str]:
     """Of each simple command, as far as a line can be understood without being a shell."""
     first, before = True, ""
-    for word, is_sign in _words(command):
-        if is_sign:
+    for token in tokens(command):
+        word = token.text
+        if token.is_sign:
             first, before = not set(word) & set("<>"), ""
             continue
         name = before.rpartition("/")[2]
@@ -63,20 +64,9 @@ def first_words(command: str) -> Iterator[str]:
             before = ""
 
 
-def _words(command: str) -> Iterator[tuple[str, bool]]:
-    """Each that is in no comment, and whether it is a sign."""
-    comment = False
-    for token in tokens(command):
-        if token.is_sign:
-            comment = comment and "\n" not in token.text
-        comment = comment or token.written.startswith("#")
-        if not comment:
-            yield token.text, token.is_sign
-
-
 def _script_lines(command: str, root: Path, known: set[str]) -> Iterator[str]:
     """Of the shell scripts and makefiles that a command starts: their programs are its own."""
-    words = [word for word, _ in _words(command)]
+    words = [token.text for token in tokens(command)]
     names = [*_given(command), *(name for name in words if name.endswith((".sh", ".bash")))]
     names += [name for name in first_words(command) if _is_shells(root, name)]
     names += _MAKEFILES if "make" in words else ()
@@ -96,8 +86,9 @@ def _script_lines(command: str, root: Path, known: set[str]) -> Iterator[str]:
 def _given(command: str) -> Iterator[str]:
     """What shells are told to read, whatever it is called."""
     reads = False
-    for word, is_sign in _words(command):
-        if is_sign:
+    for token in tokens(command):
+        word = token.text
+        if token.is_sign:
             reads = reads and bool(set(word) & set("<>"))
         elif word.rpartition("/")[2] in _SHELLS | {".", "source"}:
             reads = True

@@ -68,7 +68,7 @@ def _module_files(module: str) -> list[str]:
 def command_words(command: str, depth: int = 0) -> tuple[str, ...]:
     """Its words, and those of commands in them; before a run each is looked at many times."""
     found = []
-    for token in tokens(command, f"{SIGNS}`"):
+    for token in tokens(command, f"{SIGNS}`", comments=True):
         if token.text.strip("\n"):
             found.append(token.text.replace("${PWD}", "$PWD"))
         inner = not token.is_sign and re.search(r"[\s;|&()]", token.text)

@@ -315,10 +315,8 @@ def _is_shell(path: str, text: str) -> bool:
 def _commands(text: str, where: _Command) -> Iterator[_Command]:
     """The programs that lines of shell start, where each `cd` leads."""
     folder = where.folder
-    text = _HERE.sub(where.script or ".", text.replace("\\\n", " "))
-    for line in text.splitlines():
-        if line.lstrip().startswith("#"):
-            continue
+    text = re.sub(r"(?m)^[ \t]*#.*", "", text).replace("\\\n", " ")
+    for line in _HERE.sub(where.script or ".", text).splitlines():
         substituted = False
         diffs = any(name in _COMPARES for name in re.findall(r"[\w-]+", line))
         for words, after in simple_commands(line):

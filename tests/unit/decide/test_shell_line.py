@@ -16,7 +16,10 @@ from autoresearch_ci.decide.shell_line import parts, simple_commands, tokens
         ("a 'x;y' ';' \\; b", ["a", "x;y", ";", ";", "b"], []),
         ("a\n\nb \\\n c;", ["a", "b", "c"], ["\n\n", ";"]),
         ("a 'b c", ["a", "b", "c"], []),
-        ("git+https://a/b#c # d", ["git+https://a/b#c", "#", "d"], []),
+        ("git+https://a/b#c # d", ["git+https://a/b#c"], []),
+        ("# it's d;e\na 'b c'\\ #f $# \\#;#g", ["a", "b c #f", "$#", "#"], ["\n", ";"]),
+        ("a # b \\\nc 'd\\\ne' \\\r\n f\\\\\ng", ["a", "c", "d\\\ne", "f\\", "g"], ["\n", "\n"]),
+        ("a\tb\u00a0c\x0bd\r\n", ["a", "b\u00a0c\x0bd"], ["\n"]),
     ],
 )
 def test_words_are_those_that_a_program_is_given(
@@ -25,6 +28,10 @@ def test_words_are_those_that_a_program_is_given(
     found = tokens(line)
     assert [token.text for token in found if not token.is_sign] == words
     assert [token.text for token in found if token.is_sign] == signs
+
+
+def test_what_stands_in_a_comment_is_read_where_it_may_be_none() -> None:
+    assert [token.text for token in tokens("a # b", comments=True)] == ["a", "#", "b"]
 
 
 @pytest.mark.parametrize(

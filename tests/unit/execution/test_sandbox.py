@@ -119,6 +119,7 @@ def test_sockets_named_by_the_environment_are_services(tmp_path: Path) -> None:
         ("echo 'a; b'", ["echo"]),
         ("echo \"it's", ["echo"]),
         ("a\nb", ["a", "b"]),
+        ("# it's; a\nb 'c' # d; e \\\nf", ["b", "f"]),
     ],
 )
 def test_the_programs_of_a_shell_line_are_found(line: str, words: list[str]) -> None:

@@ -44,6 +44,8 @@ TRACKED = frozenset(
         ("npm --prefix web test", ["web/package.json"]),
         ("python bench/../run.py", ["run.py"]),
         ("cat 'bench/run.sh", ["bench/run.sh"]),  # an open quote
+        ("import(bench.run) # bench/run.sh", ["bench/run.sh"]),  # of whichever language
+        ("sh a\u00a0run.py", []),
         ("pytest -q", []),
         ("", []),
     ],

@@ -168,6 +168,7 @@ CASES: Mapping[str, tuple[Mapping[str, str], str, list[str]]] = {
     "another folder": ({"web/a.sh": ""}, "cd web && timeout 9 ./a.sh", ["web/a.sh"]),
     "modules": ({"ci/check.py": ""}, "python -m ci.check && python -m pytest", ["ci/check.py"]),
     "a ring": ({"Makefile": "check: check\n\tmake check\n"}, "make check", []),
+    "below a comment": ({"a": "#!/bin/sh\n# b \\\nsh c.sh\n", "c.sh": ""}, "sh a", ["a", "c.sh"]),
     "an open quote": ({"a.sh": ""}, "sh a.sh 'x", ["a.sh"]),
 }
 

@@ -137,7 +137,7 @@ def _asked(tool: str, runs: Sequence[str]) -> str:
 
 def _is_plain(token: Token) -> bool:
     """Whether it is a word that is the same for every shell."""
-    return not token.is_sign and not re.search(r"[$`#]", re.sub(QUOTED, "", token.written))
+    return not token.is_sign and not re.search(r"[$`]", re.sub(QUOTED, "", token.written))
 
 
 def _is_check(part: str) -> bool:
