@@ -26,8 +26,9 @@ def programs(commands: Sequence[str], search: str, root: Path) -> list[str]:
             # Of the repository: only what runs it lies elsewhere.
             found.update(dict.fromkeys(_interpreters(root / word, search)))
             real = (root / word).resolve()
-            if real.is_file() and not real.is_relative_to(root):  # the Python of a shared .venv
-                found[str(real)] = None
+            with contextlib.suppress(OSError):  # of a name that is too long
+                if real.is_file() and not real.is_relative_to(root):  # the Python of a shared .venv
+                    found[str(real)] = None
         elif program := shutil.which(word, path=search):
             found[program] = None
             found.update(dict.fromkeys(_interpreters(Path(program), search)))

@@ -166,7 +166,7 @@ def test_a_program_that_a_shell_is_given_is_no_script(tmp_path: Path) -> None:
     (tmp_path / "tool").write_text("")
     (tmp_path / "tool").chmod(0o755)
     (tmp_path / "binary").write_text("\x7fELF\0\ntool\n")
-    assert not programs(["bash binary"], str(tmp_path), tmp_path)
+    assert not programs(["bash binary", f"./{'x' * 300}"], str(tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize("line", ["curl x | bash {pipe}", ". {pipe}", "sh -x < {pipe}", "./pipe"])
