@@ -142,19 +142,24 @@ def _assigned(text: str) -> Setting:
     return Setting(at=at, value=_as_meant(value, name, at), flag="--set", text=value)
 
 
+_QUOTED_OR_NULL = re.compile(r"\s*(?:[\"'|>]|(?:[Nn]ull|NULL|~)?\s*$)")
+
+
 def _as_meant(text: str, name: str, at: Path) -> object:
-    """As a file has it; but where a key holds text, all that YAML takes for something else is the
-    text itself, as nobody quotes a command line twice."""
+    """As a file has it; but where a key holds text, it is the text itself, whatever it is to YAML,
+    as nobody quotes a command line twice."""
     kinds = _kinds_at(at)
     is_text = str in kinds and kinds <= {str, tuple}
     try:
         value = read_value(text, name, at)
     except ConfigError:
         if is_text:
-            return text
+            return text.strip()
         raise
-    fits = value is None or isinstance(value, (str, list) if tuple in kinds else str)
-    return value if fits or not is_text else text
+    if not is_text or (tuple in kinds and isinstance(value, list)):
+        return value
+    quoted = _QUOTED_OR_NULL.match(text) and (value is None or isinstance(value, str))
+    return value if quoted else text.strip()
 
 
 def _kinds_at(at: Path) -> set[type]:
