@@ -63,11 +63,12 @@ def _look_at_package(found: FoundHints, path: str) -> Sequence[str]:
             if isinstance(needed, dict) and tool in needed:
                 found.add(tool, folder, f"{path}: depends on {tool}")
     parts = [*_unknown_tests(scripts, "test", set())]
-    if "" in parts:  # what comes before a runner prepares for it
-        parts = parts[parts.index("") + 1 :]
+    at = parts.index("") if "" in parts else 0
+    parts = [*filter(_TESTS.search, parts[:at]), *parts[at:]]  # what else comes before prepares
     part = scripts["test"] if scripted else next(filter(None, parts), "")
     below = (p for p in found.below(folder) if p.endswith("/package.json") and p != path)
-    if part and not (_HANDS_ON.search(part) and any(below)):  # which are looked at one by one
+    hands_on = _HANDS_ON.search(part) and any(below)  # to what is looked at by itself
+    if part and (scripted or not hands_on):
         found.add(NPM_TEST, folder, f"{path} (test): {short(part)}", _npm_test(scripts))
     return scripted
 
@@ -203,6 +204,7 @@ _NO_TEST = re.compile(
     r"|swc|vite build))\b"
 )
 """What prepares, builds, or looks at files without running them."""
+_TESTS = re.compile(r"(?<![\w-])(?:_?mocha|ava|tape|tap|jasmine|uvu|qunit|karma)(?![\w-])")
 _HANDS_ON = re.compile(
     r"\b(?:turbo|nx|lerna|wsrun|rush)\b"
     r"|\b(?:npm|pnpm|yarn|bun)\b.* (?:-r|--recursive|-ws|--workspaces?|--filter|-F|workspaces)\b"

@@ -400,14 +400,21 @@ def test_a_runner_is_asked_as_the_script_test_asks_it_after_what_that_builds(
         "A=1 node --test a.js && A=2 node --test b.js",
         "node --test a.js && cross-env A=2 node --test b.js",
         "TZ=UTC jest && TZ=Asia/Tokyo jest",
+        "A=1 jest && A=2 jest && npm test --workspaces",
     ],
 )
 def test_runs_with_variables_of_their_own_are_those_of_the_script(line: str) -> None:
     package = {"scripts": {"test": line}, "devDependencies": {"jest": "1"}}
-    settings = {"jest.config.js": ""} if "jest" in line else {}
-    asked = commands({"package.json": json.dumps(package), "a.js": "", **settings})
+    files = {"jest.config.js": "", "b/package.json": "{}"} if "jest" in line else {}
+    asked = commands({"package.json": json.dumps(package), "a.js": "", **files})
     assert asked["npm test"] == "npm test --silent"
     assert not {"jest", "node --test"} & set(asked)
+
+
+@pytest.mark.parametrize("line", ["jest && tape b.js", "tape b.js && jest", "npx ava && jest"])
+def test_a_runner_beside_one_that_we_know_is_asked_by_the_script(line: str) -> None:
+    package = {"scripts": {"test": line}}
+    assert "npm test" in commands({"package.json": json.dumps(package), "a.js": ""})
 
 
 def test_tests_of_another_folder_leave_their_report_there() -> None:
