@@ -18,7 +18,7 @@ from autoresearch_ci.experiment import ReadBytes
 from autoresearch_ci.measure.diagnostics.discovery.targets import Discovery, discover
 from autoresearch_ci.plan.benchmarks import Benchmark, benchmarks
 from autoresearch_ci.plan.builds import Builder, output_of, page_of, programs, sites
-from autoresearch_ci.plan.file_contents import json_of, mapping, toml_of
+from autoresearch_ci.plan.file_contents import json_of, mapping, text_of, toml_of
 from autoresearch_ci.plan.package_managers import install_commands
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 
@@ -200,17 +200,24 @@ def _sources(paths: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
+_FOR_TESTS = re.compile(r"(?ms)^\[[^\n]*dev-dependencies.*?(?=^\[|\Z)")
+_PATH = re.compile(r"\bpath\s*=\s*[\"']([^\"'\n]+)")
+
+
 def _unpublished(paths: Sequence[str], read: ReadBytes) -> Iterator[str]:
     """Folders of Rust packages that are for nobody else, beside one at the root that is: they test
-    it, measure it or show it."""
-    crates = [path for path in paths if path.endswith("Cargo.toml")]
-    if crates[:1] != ["Cargo.toml"]:
-        return
-    packages = {path: mapping(toml_of(read, path).get("package")) for path in crates}
-    root = packages.pop("Cargo.toml")
+    it, measure it or show it; none is made of them."""
+    crates = {posixpath.dirname(path): path for path in paths if path.endswith("Cargo.toml")}
+    packages = {at: mapping(toml_of(read, path).get("package")) for at, path in crates.items()}
+    root = packages.pop("", {})
     if root and root.get("publish") is not False:
-        inner = (path for path in packages if packages[path].get("publish") is False)
-        yield from (f"{posixpath.dirname(path)}/" for path in inner)
+        parts = {
+            posixpath.normpath(posixpath.join(folder, part))
+            for folder, path in crates.items()
+            for part in _PATH.findall(_FOR_TESTS.sub("", text_of(read, path)))
+        }
+        inner = (at for at, package in packages.items() if package.get("publish") is False)
+        yield from (f"{at}/" for at in inner if at not in parts)
 
 
 def _is_test(path: str) -> bool:

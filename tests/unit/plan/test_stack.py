@@ -899,6 +899,10 @@ def test_packages_of_rust_that_nobody_else_gets_are_no_source_beside_one_that_is
     assert stack(files).scope == ("derive/src/lib.rs", "src/lib.rs", "src/main.rs")
     whole = {**files, "Cargo.toml": "[workspace]\nmembers = ['user']\n"}
     assert "user/**/*.rs" in stack(whole).scope
+    table = "dependencies]\nuser = {path = 'user'}\n"
+    assert "user/**/*.rs" in stack({**files, "Cargo.toml": f"[package]\n[{table}"}).scope
+    tests = {**files, "Cargo.toml": f"[package]\n[dev-{table}"}
+    assert "user/src/lib.rs" not in stack(tests).scope
 
 
 def test_tests_of_what_cannot_be_installed_are_not_said_to_fail() -> None:
