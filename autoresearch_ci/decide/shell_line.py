@@ -16,7 +16,7 @@ QUOTED = r"'[^']*'|\"(?:\\.|[^\"\\])*\""
 WORD = rf"(?:[^\s'\"]|{QUOTED})+"
 """As it is written, with signs that no blank parts from it."""
 SIGNS = "();<>|&"
-_PIECE = re.compile(rf"(?P<quoted>{QUOTED})|\\(?P<escaped>.)", re.DOTALL)
+_PIECE = re.compile(rf"(?P<quoted>{QUOTED})|\\(?P<escaped>\r?\n|.)", re.DOTALL)
 _JOINS = re.compile(r"&&|\|\||[;\n]")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*=")
 
@@ -56,15 +56,15 @@ def _expression(signs: str, comments: bool) -> re.Pattern[str]:
     begins = rf"(?<![^ \t\r{parting}])"
     nothing = r"\\\r?\n" if comments else rf"\\\r?\n|{begins}#[^\n]*"
     sign = rf"(?:{begins}\d+(?=[<>]))?[{parting}]+"
-    word = rf"(?:{QUOTED}|\\(?!\r?\n).|[^ \t\r'\"\\{parting}])+"
+    word = rf"(?:{QUOTED}|\\(?:\r?\n|.)|[^ \t\r'\"\\{parting}])+"
     return re.compile(rf"(?P<nothing>{nothing})|(?P<sign>{sign})|{word}", re.DOTALL)
 
 
 def _unquoted(piece: re.Match[str]) -> str:
     if piece["escaped"] is not None:
-        return piece["escaped"]
+        return piece["escaped"].strip("\r\n")
     quoted = piece["quoted"]
-    return re.sub(r"\\([\"\\])", r"\1", quoted[1:-1]) if quoted[0] == '"' else quoted[1:-1]
+    return re.sub(r"\\(?:\n|([\"\\]))", r"\1", quoted[1:-1]) if quoted[0] == '"' else quoted[1:-1]
 
 
 def is_variable(word: str) -> bool:

@@ -19,6 +19,7 @@ from autoresearch_ci.decide.shell_line import parts, simple_commands, tokens
         ("git+https://a/b#c # d", ["git+https://a/b#c"], []),
         ("# it's d;e\na 'b c'\\ #f $# \\#;#g", ["a", "b c #f", "$#", "#"], ["\n", ";"]),
         ("a # b \\\nc 'd\\\ne' \\\r\n f\\\\\ng", ["a", "c", "d\\\ne", "f\\", "g"], ["\n", "\n"]),
+        ("ma\\\nke 'a\\\nb'\"c\\\nd\" e\\\n f", ["make", "a\\\nbcd", "e", "f"], []),
         ("a\tb\u00a0c\x0bd\r\n", ["a", "b\u00a0c\x0bd"], ["\n"]),
     ],
 )
