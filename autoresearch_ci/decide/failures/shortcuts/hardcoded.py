@@ -38,11 +38,13 @@ from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
 
 _SOURCE = re.compile(r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala)$")
 _DATA = re.compile(r"\.(json|jsonl|ya?ml|csv|tsv|toml|ini|dat)$")
-_NUMBER = r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)"
+_NUMBER = r"(?<![\w.])-?\d{1,300}(?:\.\d{1,300})?(?![\w.]*\w)"
 _PLAIN = rf"(?:{_NUMBER}|\"[^\"\n]{{1,200}}\"|'[^'\n]{{1,200}}'|/\^[\w ]{{1,99}}\$/)"
 _ITEM = r"[^\[\](){}\n]"
 _LIST = rf"&?(?:vec!)?[\[({{](?>(?:{_ITEM}|[\[({{](?>{_ITEM}*)[\])}}])*)[\])}}]"
 _LITERAL = rf"(?:{_PLAIN}|{_LIST})"
+_INPUTS = re.compile(rf"{_LITERAL}(?:\s*(?:[,|]|:\s*case\b)\s*{_LITERAL})*")
+"""Those that are answered alike: `case 4, 6:`."""
 _ANSWER = re.compile(
     rf"(?:\breturn\b|=>|->|\?\??|:|&&|\band\b|(?<![=!<>])=(?!=))[ \t]*(?P<value>{_LITERAL})"
     r"(?=[ \t]*(?:[;,)}\]:|]|\bif\b|\belse\b|\bor\b|$))"
@@ -51,11 +53,14 @@ _ANSWER = re.compile(
 )
 """What something comes to: a value by itself, and no part of a sum."""
 _PAIR = re.compile(
-    rf"(?:(?P<opens>[\[({{,])\s*+|^[ \t]*+)(?:\[(?=\w+\]))?(?P<key>{_LITERAL})\s*+"
+    rf"(?:(?P<opens>[\[({{,])\s*+|^[ \t]*+)(?:\[(?=\w+\]))?"
+    rf"(?P<key>{_LITERAL}(?:\s*+\|\s*+{_LITERAL})*)\s*+"
     rf"(?P<leads>:|,|=>|\] *=)\s*(?P<value>{_LITERAL})\s*(?=[\])}},])",
     re.MULTILINE,
 )
 """A key and what it leads to, in a table or a list of such pairs."""
+_REST = re.compile(rf"(?:\s*+,\s*+{_LITERAL})+")
+"""Of a row that holds more than two."""
 _CONSTANT = re.compile(rf"[ \t]*(?:return[ \t]+)?(?P<value>{_LITERAL})[ \t]*(?:;[ \t]*)?")
 _SIGNATURE = re.compile(
     r"\s*+(?!(?:\}\s*)?(?:if|elif|else|for|foreach|while|until|unless|switch|match|case|when|guard"
@@ -83,14 +88,18 @@ _ROWS = 3
 """So many cases of the same shape are a table that is written as conditions."""
 _WORD = re.compile(r"[\"'][^\s\d,][^\s,]*[\"']")
 _DIGEST = re.compile(r"[0-9a-fA-F]{32,128}")
+_AT_ONCE = re.compile(r"[,\s]*\}\)?(?:\.get\(|\[)\s*(\w*)")
+"""What a table is asked for where it stands."""
 _LOOKED_UP = re.compile(r"\}\)?(?:\.get\(|\.pop\(|\[)")
 _LOOK_UP = re.compile(r"(?:\.get\(|\.pop\(|\w\[|\bswitch\b|\bmatch\b)[^\n]{1,80}")
 _LIMIT = re.compile(
-    rf"\bif\b[ \t]*\(?(?P<name>[A-Za-z_]\w*)[ \t]*(?P<sign>[<>]=?)[ \t]*(?P<limit>-?\d+)"
+    rf"\bif\b[ \t]*\(?(?P<name>[A-Za-z_]\w*)[ \t]*(?P<sign>[<>]=?)[ \t]*(?P<limit>-?\d{{1,300}})"
     rf"\)?[\s:{{]*return[ \t]+(?P<value>{_NUMBER})[ \t;]*(?:\n|\}})"
 )
 _ROW = re.compile(r"(?P<list>[\[({][-\d., \t\n]{5,2000}[\])}])(?:\[(?P<index>[A-Za-z_]\w*)\])?")
-_NAMED = re.compile(r"(?P<name>[A-Za-z_]\w*)[ \t]*(?::[^=\n]{1,60})?:?=[ \t]*(?:[\[\]\w.]{1,20})?$")
+_NAMED = re.compile(
+    r"(?P<name>[A-Za-z_]\w*)[ \t]*(?:\[\w*\]|:[^=\n]{1,60})?[ \t]*:?=[ \t]*(?:[\[\]\w.]{1,20})?$"
+)
 """What a list is given as a name."""
 _FAR = 4000
 """Characters behind a limit or a list in which the rest of a function stands."""
@@ -116,7 +125,13 @@ class _Case:
     @property
     def shape(self) -> str:
         """Of its text, whatever the literals are."""
-        return re.sub(_LITERAL, "…", self.text)
+        return _INPUTS.sub("…", self.text)
+
+    @property
+    def inputs(self) -> int:
+        """How many it answers."""
+        told = (len(re.findall(_LITERAL, match[0])) for match in _INPUTS.finditer(self.text))
+        return max(told, default=1) if self.place < 0 or " => " in self.text else 1
 
     def is_mapping(self, answers: Collection[tuple[Value, ...]]) -> bool:
         """Whether all that comes out was a constant before, too: `answers`."""
@@ -169,7 +184,7 @@ def hardcoded(
             for case in cases
             if (where := _asking(case, looked, tests, maps, several))
         ]
-        if 2 * len(asking) < len(cases):
+        if 2 * len(asking) < sum(case.inputs for case in cases):
             continue  # it answers more than is asked
         for case, where in asking:
             yield _told(path, case.line, where, case.text)
@@ -294,7 +309,9 @@ def _words(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, 
         numbers = [v for row in values for v in row[1:] if is_telling(v) and not isinstance(v, str)]
         named = _NAMED.search(now[max(place - 120, 0) : place])
         used = rf"\b{named['name']}\s*(?:\[|\.get\()\s*(\w*)" if named else r"(?!)"
-        keys = [key for key in re.findall(used, now) if not (key and _is_of_loop(key, now))]
+        here = _AT_ONCE.match(now, rows[-1].end())
+        asks = [*re.findall(used, now), *([here[1]] if here else [])]
+        keys = [key for key in asks if not (key and _is_of_loop(key, now))]
         if len(rows) < 2 or not numbers or not keys or rows[0][0] in was:
             continue
         if all(where := [together(row, tests) for row in values]):
@@ -462,15 +479,17 @@ def _pair(text: str, match: re.Match[str]) -> _Case | None:
     elif opens not in ("{", ",", "", "("):
         return None
     alone = opens == "{" and _LOOKED_UP.match(text, match.end())
-    if _WORD.fullmatch(match["key"]) and not alone and not _DIGEST.fullmatch(match["key"][1:-1]):
+    words = all(map(_WORD.fullmatch, re.findall(_LITERAL, match["key"])))
+    if words and not alone and not _DIGEST.fullmatch(match["key"][1:-1]):
         return None  # of what words mean there are tables everywhere
+    rest = _REST.match(text, match.end()) if leads == "," else None
     text = " ".join(f"{match['key']} {leads} {match['value']}".split())
     line = match.string.count("\n", 0, match.start("key")) + 1
     return _Case(
         line=line,
         text=text,
         asked=_values(match["key"]),
-        answers=_values(match["value"]),
+        answers=(*_values(match["value"]), *_values(rest[0] if rest else "")),
         place=match.start("key"),
     )
 

@@ -31,14 +31,14 @@ class Case:
 
 _OF_INPUT = re.compile(
     r"\b(?:(?P<digest>sum|hash\w*|crc32|adler32|md5|sha\d*|(?:hex)?digest)|len|length|size|count"
-    r"|strlen|sizeof|max|min)\b|\[\s*(?:-?\d+|\w+\s*-\s*1|\.length[^\]]*)\s*\]|\w\s*%\s*(?P<by>\d+)"
+    r"|strlen|sizeof|max|min)\b|\[\s*(?:-?\d+|\w+\s*-\s*1|\.length[^\]]*)\s*\]|\w\s*%\s*(?P<by>\d{1,300})"
     r"|\.(?:at|charAt|charCodeAt|first|last|front|back|get)\b|(?i:starts_?with|ends_?with)\b"
     r"|\bHas(?:Pre|Suf)fix\b|\b(?:includes|[cC]ontains|strstr|strncmp|indexOf)\("
 )
 _LABEL = re.compile(r"(?:[^\W\d]|-)+\d?")
 """A word that may name a kind of input."""
 _LISTS = re.compile(r"[\[({]([^\[\](){}\n]*)[\])}]")
-_NUMBERS = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)")
+_NUMBERS = re.compile(r"(?<![\w.])-?\d{1,300}(?:\.\d{1,300})?(?![\w.]*\w)")
 _TEXTS = re.compile(r"\"([^\"\n]{1,200})\"|'([^'\n]{1,200})'")
 NEAR = 3
 """Lines of a test in which an input and what is expected of it stand together."""
@@ -178,7 +178,10 @@ def values_of(literal: str) -> tuple[Value, ...]:
     if literal[:1] not in "\"'/":
         return (float(literal) if "." in literal else int(literal),)
     text = literal[1:-1].removeprefix("^").removesuffix("$")  # `/^bob$/`
-    if re.fullmatch(r"[\d\s.,:;()\[\]{}|/_#-]*\d[\d\s.,:;()\[\]{}|/_#-]*", text):
+    # A date or a version is read as it is written: `01` is no `1`, nor is `1.10.0` a `1.1`.
+    if not re.search(r"(?<![\d.])0\d|\d\.\d+\.\d", text) and re.fullmatch(
+        r"[\d\s.,:;()\[\]{}|/_#-]*\d[\d\s.,:;()\[\]{}|/_#-]*", text
+    ):
         return tuple(float(n) if "." in n else int(n) for n in re.findall(r"\d+(?:\.\d+)?", text))
     return (text,)
 
@@ -221,6 +224,7 @@ def _asks_for_all(patterns: Collection[re.Pattern[str]], text: str) -> bool:
 def together(values: Sequence[Value], tests: Mapping[str, str], height: int = 1) -> str:
     """The test file that holds the values within so many lines; empty: none."""
     told = [(spelled(value), pattern_of(value)) for value in dict.fromkeys(values)]
+    told.sort(key=lambda one: -len(one[0]))
     words = {word for spelling, _ in told for word in re.findall(r"\w+", spelling)}
     for name, text in tests.items():
         if not all(spelling in text for spelling, _ in told):
@@ -229,9 +233,18 @@ def together(values: Sequence[Value], tests: Mapping[str, str], height: int = 1)
         fewest = min((places.get(word, ()) for word in words), key=len, default=range(len(lines)))
         for start in sorted({n for at in fewest for n in range(max(at - height + 1, 0), at + 1)}):
             near = "\n".join(lines[start : start + height])
-            if all(pattern.search(near) for _, pattern in told):
+            if _holds(near, told):
                 return name
     return ""
+
+
+def _holds(text: str, told: Sequence[tuple[str, re.Pattern[str]]]) -> bool:
+    """Whether it holds each by itself, and not the one within the other: `css` of `text/css`."""
+    for _, pattern in told:
+        text, often = pattern.subn('""', text)
+        if not often:
+            return False
+    return True
 
 
 @functools.lru_cache(maxsize=32)
