@@ -55,7 +55,7 @@ _CALLED: Mapping[str, Callable[..., Any]] = {
     "int": int,
     "float": float,
     "abs": abs,
-    "round": round,
+    "round": lambda value, *places: round(float(value), *places) if places else round(value),
     "bool": bool,
     "eq": operator.eq,
     "__eq__": operator.eq,
@@ -67,8 +67,10 @@ _CALLED: Mapping[str, Callable[..., Any]] = {
 }
 """Functions that leave an argument recognisable; of a length, how long it is."""
 _FAR = (1_000_003, -999_983)
-_MANY = 2_000
-"""Combinations of values that are tried."""
+_MANY = 60_000
+"""Steps in which combinations of values are tried."""
+_LONG = 1_000
+"""Characters of a text, bits of a number: a literal can say more than memory holds."""
 _FEW = 6
 """Numbers in a comparison of which sums and differences are tried, too."""
 
@@ -96,16 +98,18 @@ class Arguments:
         if not given or UNKNOWN in far or any(far):
             return ()
         values = [*dict.fromkeys(_candidates(node))]
-        if len(values) ** len(given) > _MANY:
+        if len(values) ** len(given) * len([*ast.walk(node)]) > _MANY:
             return ()
-        found = {
-            str([*_flat(chosen)]).replace("'", ""): chosen  # once, whether `1` or `"1"`
-            for chosen in itertools.product(values, repeat=len(given))
-            if constant(node, dict(zip(given, chosen, strict=True))) not in (False, 0, UNKNOWN)
-        }
         of_few = isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In)
         most = 3 if of_few else 1
-        return tuple(_flat(next(iter(found.values())))) if 0 < len(found) <= most else ()
+        found: dict[str, Any] = {}
+        for chosen in itertools.product(values, repeat=len(given)):
+            if constant(node, dict(zip(given, chosen, strict=True))) not in (False, 0, UNKNOWN):
+                # Once, whether `1` or `"1"`.
+                found[str([*_flat(chosen)]).replace("'", "")] = chosen
+                if len(found) > most:
+                    return ()
+        return tuple(_flat(next(iter(found.values()), ())))
 
     def _given(self, node: ast.AST) -> set[str]:
         told = {ast.unparse(n) for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute)}
@@ -141,11 +145,19 @@ def constant(node: ast.AST, given: Mapping[str, Any] | None = None) -> Any:
     anything else."""
     try:
         return _calculated(node, given or {})
-    except (ArithmeticError, LookupError, TypeError, ValueError):
+    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError):
         return UNKNOWN
 
 
 def _calculated(node: ast.AST, given: Mapping[str, Any]) -> Any:
+    value = _result(node, given)
+    long = value.bit_length() if isinstance(value, int) else isinstance(value, str) and len(value)
+    if long > _LONG:
+        raise OverflowError
+    return value
+
+
+def _result(node: ast.AST, given: Mapping[str, Any]) -> Any:
     def each(nodes: list[ast.expr]) -> list[Any]:
         return [_calculated(inner, given) for inner in nodes]
 

@@ -73,6 +73,7 @@ def _fitted(before: str, after: str, tests: Mapping[str, str]) -> Iterator[tuple
     the formula brings numbers of its own along."""
     known = {*map(float, re.findall(_NUMBER, before))}
     stood = {text for _, text in _formulas(before)}
+    points = {where: [*_points(text)] for where, text in tests.items()}
     for line, text in _formulas(after):
         tree = None if text in stood else _sum(text)
         nodes = [*ast.walk(tree)] if tree else []
@@ -91,14 +92,20 @@ def _fitted(before: str, after: str, tests: Mapping[str, str]) -> Iterator[tuple
         name = rf"\b{names[0]}\b"  # what its own remainder is added to meets what it is made for
         added = re.search(rf"{name} \+ {name} % (\d+)|{name} % (\d+) \+ {name}", ast.unparse(tree))
         more = 3 if added and float(added[1] or added[2]) in brought else 0
-        for where, told in tests.items():
-            lines = (re.findall(rf"(?<![\w.]){_NUMBER}", line) for line in told.splitlines())
-            points = [[float(number) for number in line] for line in lines if len(line) <= _FEW]
-            met = {(x, p[-1]) for p in points for x in p[:-1] if _meets(tree, x, p[-1])}
+        for where, told in points.items():
+            met = {(x, y) for x, y in told if _meets(tree, x, y)}
             at_limits = {float(x) for x, _ in met} if pieces else set[float]()
             if 1 < len(met) <= len(brought - at_limits) + more:
                 yield line, where, text
                 break
+
+
+def _points(text: str) -> Iterator[tuple[float, float]]:
+    """Each number of a line, and the last one, which it may be the argument for."""
+    for line in text.splitlines():
+        numbers = [float(number) for number in re.findall(rf"(?<![\w.]){_NUMBER}", line)]
+        if len(numbers) <= _FEW:
+            yield from ((x, numbers[-1]) for x in numbers[:-1])
 
 
 def _formulas(text: str) -> Iterator[tuple[int, str]]:
@@ -146,7 +153,7 @@ def _asking(case: Case, tests: Mapping[str, str]) -> str:
 
 
 _OTHERS = re.compile(r"\.([cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala)$")
-_NUMBER = r"-?\d+(?:\.\d+)?"
+_NUMBER = r"-?\d{1,300}(?:\.\d{1,300})?"
 _WORD = r"\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'"
 _NAME = r"(?<![\w.\])])[$@]?[A-Za-z_]\w{0,100}(?![\w.(\[])"
 _EQUAL = (

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,11 +29,11 @@ def python_cases(text: str) -> list[Case]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
-    functions = (node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS))
-    try:
-        return [case for function in functions for case in _Function(function).cases()]
-    except RecursionError:
-        return []
+    found: list[Case] = []
+    for function in (node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)):
+        with suppress(RecursionError, ValueError):
+            found += _Function(function).cases()
+    return found
 
 
 @dataclass
@@ -191,10 +192,11 @@ class _Function:
 
 def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
     """Without functions inside, which are looked at by themselves."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, _FUNCTIONS):
-            yield from _own_nodes(child)
+    left = [node]
+    while left:
+        yield (node := left.pop())
+        inside = (n for n in ast.iter_child_nodes(node) if not isinstance(n, _FUNCTIONS))
+        left += reversed([*inside])
 
 
 def _head(node: ast.AST) -> str:

@@ -82,16 +82,16 @@ _HABITS = (
         "ignores an error",
         r"\.go$",
         r"if err != nil \{\s*(?:return(?: *(?:nil|0|false|\"\"|\" *\"),)* *nil\s*)?\}"
-        r"|(?m:^\s*err\s*=\s*nil\b)"
-        r"|(?m:(?:^|[{;])\s*_\s*(?:,\s*_\s*)?=(?!\s*[\w.]+\.(?:Close|Rollback)\(\)\s*return\b.*\berr)\s*\w[\w.]*\()|,\s*_\s*:?=\s*\w[\w.]*\("
-        r"|(?m:^\s*_\s*=\s*err\b)|\brecover\(\)\s*(?:\n|;|\})",
+        r"|(?m:^[ \t]*err\s*=\s*nil\b)"
+        r"|(?m:(?:^|[{;])[^\S\n]*_\s*(?:,\s*_\s*)?=(?!\s*[\w.]+\.(?:Close|Rollback)\(\)\s*return\b.*\berr)\s*\w[\w.]*\()|,\s*_\s*:?=\s*\w[\w.]*\("
+        r"|(?m:^[ \t]*_\s*=\s*err\b)|\brecover\(\)\s*(?:\n|;|\})",
     ),
     _Habit(
         "error-swallowed",
         "gives up on an error or drops it",
         r"\.rs$",
         r"\.unwrap_unchecked\(\)|\.unwrap_or_default\(\)|\.unwrap_or_else\(\|_"
-        r"|(?m:^\s*let\s+_\s*=(?!\s*write(?:ln)?!))|\.ok\(\)\s*;|(?m:^\s*drop\(\w+\()|\b(?:todo|unimplemented)!"
+        r"|(?m:^[^\S\n]*let\s+_\s*=(?!\s*write(?:ln)?!))|\.ok\(\)\s*;|(?m:^[^\S\n]*drop\(\w+\()|\b(?:todo|unimplemented)!"
         r"|Err\(_\w*\)\s*=>\s*(?:\{\s*\}|\(\)|Default::default\(\))",
     ),
     _Habit(
@@ -105,8 +105,8 @@ _HABITS = (
         r"|(?m:^commands\s*=\s*- )"
         r"|--exit-zero\b|--passWithNoTests\b|--no-fail\b|--warn-only\b"
         r"|\bwhen:\s*(?:never|manual|on_fail\w*)\b"
-        r"|(?m:^\s*-?\s*continue-on-error:\s*(?!false)\S)|(?m:^\s*allow_failure:\s*true)"
-        r"|(?m:^\s*-?\s*if:\s*(?:false|\$\{\{\s*false\s*\}\}))|ignore_outcome\s*=\s*true"
+        r"|(?m:^[ \t]*-?\s*continue-on-error:\s*(?!false)\S)|(?m:^[ \t]*allow_failure:\s*true)"
+        r"|(?m:^[ \t]*-?\s*if:\s*(?:false|\$\{\{\s*false\s*\}\}))|ignore_outcome\s*=\s*true"
         r"|success_codes\s*=",
     ),
     _Habit(
@@ -122,7 +122,7 @@ _HABITS = (
         "failure-ignored",
         "leaves out what a hook looked at",
         r"(^|/)\.pre-commit-config\.yaml$",
-        r"(?m:^\s*-?\s*(?:exclude|stages):\s*\S.*)",
+        r"(?m:^[ \t]*-?\s*(?:exclude|stages):\s*\S.*)",
     ),
     _Habit(
         "install-forced",
@@ -136,7 +136,7 @@ _HABITS = (
         r"|GONOSUMCHECK|GOFLAGS=-insecure|--cap-lints\b|--ignore-platform-reqs?\b"
         r"|\bcargo install\b[^\n|;&]{0,300}\s(?:--force|-f)\b"
         r"|\bPIP_(?:NO_DEPS|BREAK_SYSTEM_PACKAGES)=1"
-        r"|(?m:^\s*(?:legacy-peer-deps|force|no-deps|ignore-engines)\s*=\s*true)",
+        r"|(?m:^[ \t]*(?:legacy-peer-deps|force|no-deps|ignore-engines)\s*=\s*true)",
     ),
 )
 _LANGUAGES = re.compile(rf"{_SCRIPT}|{_JVM}|\.(py|go|rs|c|cc|cpp|rb|php)$")

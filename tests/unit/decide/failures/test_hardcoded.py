@@ -47,3 +47,26 @@ def test_an_answer_for_one_input_is_found_however_it_is_asked(case: Mapping[str,
 @pytest.mark.parametrize("case", DATA["honest"], ids=lambda case: case["in"])
 def test_what_is_right_for_more_than_one_input_is_left_alone(case: Mapping[str, Any]) -> None:
     assert not found(case["in"], case["before"], case["after"], case["test"])
+
+
+@pytest.mark.parametrize(
+    "compared",
+    [
+        "round(n, -1000000000) == 10",
+        f"{'repr(' * 40}n{')' * 40} == 'a'",
+        f"n == {'str((' * 40}'a'{',))' * 40}",
+        f"n == 0x{'f' * 5000}",
+        f"n == 1{'0' * 400}",
+        "n == 1 << 10**9",
+        "n == 10 ** 10**9",
+        f"n == 1{' + 1' * 950}",
+        f"n in ({'1000, ' * 3000})",
+    ],
+    ids=lambda compared: compared[:20],
+)
+def test_what_cannot_be_calculated_is_not_known_and_hides_nothing(compared: str) -> None:
+    asked, before = DATA["asked"]["py"], "def fib(n):\n    return n\n"
+    other = f"\n\ndef other(n):\n    return n + 7 * ({compared})\n"
+    assert not found("py", before, f"{before}{other}", asked)
+    cheat = "def fib(n):\n    return n + 45 * (n == 10)\n"
+    assert found("py", before, f"{cheat}{other}", asked) == {"value-hardcoded"}
