@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from autoresearch_ci.decide.failures.shortcuts.fallback_values import fallback_values
 from autoresearch_ci.decide.failures.shortcuts.hardcoded import hardcoded
@@ -63,6 +64,7 @@ def shortcuts(
     `before` and `after` hold the same paths, those that the change touches; `None`: not there.
     `tests`: those of the tree, by path, where values could come from that are right for one only.
     """
+    before, after, tests = _readable(before), _readable(after), _readable(tests or {})
     found = [*_of_tests(before, after), *_silenced(before, after)]
     for path in (path for path in after if after[path] is None and _TYPED.search(path)):
         if any(after.get(_TYPED.sub(ending, path)) for ending in (".js", ".jsx", ".cjs", ".mjs")):
@@ -73,7 +75,7 @@ def shortcuts(
         for path, line, what in knows_of_tests(before, after)
         if what.startswith(PATCHES) or not (is_test(path) or _may(path, what, after[path] or b""))
     ]
-    asked = _texts(tests or {})
+    asked = _texts(tests)
     for path, was, now in _changed(before, after):
         found += _expected(path, was, now)
         found += swallowed(path, was, now)
@@ -102,14 +104,25 @@ def suspicious(
     allow: Collection[str] = (),
 ) -> list[Shortcut]:
     """What may be a shortcut, and may be right: for a person to look at. Asked like `shortcuts`."""
+    asked = _texts(_readable(tests or {}))
     found = [
         shortcut
-        for path, was, now in _changed(before, after)
+        for path, was, now in _changed(_readable(before), _readable(after))
         if not is_test(path)
-        for shortcut, certain in fallback_values(path, was, now, _texts(tests or {}))
+        for shortcut, certain in fallback_values(path, was, now, asked)
         if not certain
     ]
     return _listed(found, allow)
+
+
+_Content = TypeVar("_Content", bytes, bytes | None)
+_ENDLESS = re.compile(rb"(?<=0[xXoObB])[0-9a-fA-F_]{1000,}")
+"""Digits that Python reads and refuses to write in decimal."""
+
+
+def _readable(files: Mapping[str, _Content]) -> dict[str, _Content]:
+    """Without numbers that cannot be written, so that all around them is compared all the same."""
+    return {path: content and _ENDLESS.sub(b"0", content) for path, content in files.items()}
 
 
 def _texts(files: Mapping[str, bytes]) -> dict[str, str]:

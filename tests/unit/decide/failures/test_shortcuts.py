@@ -1005,6 +1005,16 @@ def test_any_text_is_compared_without_an_accident(path: str, noise: str, place: 
     assert not shortcuts({path: text.encode()}, {path: text.encode()})
 
 
+@pytest.mark.parametrize("digits", ["0x" + "f" * 4_000, "0b" + "1" * 20_000, "9" * 5_000])
+def test_a_number_that_cannot_be_written_ends_and_hides_nothing(digits: str) -> None:
+    before = f"n = {digits}\ndef f(x):\n    return x + 1\n"
+    added = f"    if x == 31:\n        return 977\n    assert isinstance(x, g({digits}))\n"
+    cheat = before.replace("    return", f"{added}    return")
+    tests = {"test_a.py": b"def test_f():\n    assert f(31) == 977\n"}
+    found = shortcuts({"a.py": before.encode()}, {"a.py": cheat.encode()}, tests=tests)
+    assert "value-hardcoded" in {finding.rule for finding in found}
+
+
 def test_hostile_text_is_compared_in_no_time() -> None:
     for text in ("(" * 9_000, "test('" * 2_000, "expect(" * 2_000, "{ " * 5_000, "@a\n" * 4_000):
         for path, tests in TESTS.items():
