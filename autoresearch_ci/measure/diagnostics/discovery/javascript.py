@@ -100,7 +100,7 @@ def _steps(scripts: Mapping[str, str], name: str, seen: set[str]) -> Iterator[tu
         another = _OTHER_SCRIPT.fullmatch(part)
         if another and another[1] in scripts:
             inner = [*_steps(scripts, another[1], {*seen})]
-            given = "".join(f"{each} " for each in re.findall(r"\w+=\S+", part))
+            given = "".join(f"{t.written} " for t in tokens(part) if is_variable(t.text))
             if any(tool for tool, _ in inner):
                 yield from ((tool, f"{given}{line}") for tool, line in inner)
             elif not _only_checks(scripts, another[1], set()):
@@ -191,7 +191,7 @@ _LISTED = " -- --reporter spec"
 """Whatever its settings say: mocha's own list of tests."""
 
 _OTHER_SCRIPT = re.compile(
-    r"(?:(?:cross-env|\w+=\S+) )*(?:npm|pnpm|yarn|bun)(?: run)?(?: -s| --silent)* ([\w:.-]+)"
+    rf"(?:(?:cross-env|\w+={WORD}) )*(?:npm|pnpm|yarn|bun)(?: run)?(?: -s| --silent)* ([\w:.-]+)"
 )
 _LINTS = re.compile(
     r"(?:npx |pnpm |yarn )?(?:prettier|biome|oxlint|oxfmt|standard|dprint|publint|attw|size-limit"

@@ -365,6 +365,11 @@ def test_tests_that_only_their_own_command_runs_are_asked_for_as_a_whole() -> No
             "jest",
             "npx --no-install jest {w}",
         ),
+        (
+            {"test": "NODE_OPTIONS='-r x' B=1 npm run unit", "unit": "node --test a.js"},
+            "node --test",
+            "NODE_OPTIONS='-r x' B=1 node --test {w} a.js",
+        ),
         ({"test": "npm run test", "watch": "jest --watch"}, "jest", "npx --no-install jest {w}"),
         (
             {"test": "node --import a --import ./b --test --test-reporter spec 't t/*' 2>&1 | x"},
