@@ -102,7 +102,8 @@ def _run_cli(arguments: Sequence[str], environment: Mapping[str, str], told: _To
         if unknown:
             parser.error(f"unrecognized arguments: {' '.join(unknown)}{_suggestion(unknown)}")
         options.environment = environment
-        _refuse_deleted_folder()
+        if text := _deleted_folder():
+            return failed(text, WorkspaceError.exit_code)
         module = getattr(options, "module", options.command)
         command = importlib.import_module(f"autoresearch_ci.cli.{module}")
         return int(command.main(options))
@@ -117,21 +118,23 @@ def _run_cli(arguments: Sequence[str], environment: Mapping[str, str], told: _To
             raise
         return 128 + signal.SIGPIPE  # as if it had ended us: `config | head` is no mistake
     except (OSError, RuntimeError) as error:
-        text = reason_of(error)
+        text = reason_of(error) or _deleted_folder()
         if not text:
             raise
         return failed(text, WorkspaceError.exit_code)
 
 
-def _refuse_deleted_folder() -> None:
+def _deleted_folder() -> str:
+    """What to do where this process's working directory is gone; empty where it is there."""
     try:
         Path.cwd()
-    except FileNotFoundError as error:
-        raise WorkspaceError(
+    except FileNotFoundError:
+        return (
             "the folder that this was started in is not there any more.\n"
             "usually: it was deleted, or made anew, while this shell was in it.\n"
             'do: cd into the repository; where the folder is there again: cd "$PWD"'
-        ) from error
+        )
+    return ""
 
 
 def _nobody_reads() -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from autoresearch_ci.cli import config
 from autoresearch_ci.cli.compare_gate import parse_gate
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.errors import ConfigError
@@ -47,6 +49,24 @@ def test_a_working_folder_that_was_deleted_is_refused_with_what_to_do(
     told = capsys.readouterr().err
     assert "is not there any more" in told
     assert 'cd "$PWD"' in told
+
+
+def test_a_working_folder_that_is_deleted_while_we_start_is_told_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+
+    read = config.main
+
+    def deleted_meanwhile(options: Namespace) -> int:
+        gone.rmdir()
+        return read(options)
+
+    monkeypatch.setattr(config, "main", deleted_meanwhile)
+    assert run_cli(["config"]) == 3
+    assert "is not there any more" in capsys.readouterr().err
 
 
 def test_a_flag_that_is_none_is_a_usage_error_that_names_the_nearest(
