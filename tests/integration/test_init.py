@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from autoresearch_ci.cli.init.try_config import surveyed, tried
 from autoresearch_ci.cli.main import run_cli
+from autoresearch_ci.config.schema import Config
+from autoresearch_ci.execution.command import Stop
 from tests.conftest import FEW_PLUGINS
 from tests.contract.workflow_rules import workflow_problems
 from tests.messages_api import MessagesApi, Reply, calls, ends, text, tool
@@ -124,6 +127,33 @@ def test_what_is_written_for_a_stack_runs(
     assert result.code == 0, result.told
     assert result.column("status")[0] == "baseline"
     assert result.column("status")[1] in ("keep", "discard"), result.told
+
+
+BUILD = """
+mkdir -p out
+test -z "$(ls src)" && echo "nothing to build" || cp src/work.sh out/
+sh out/work.sh || exit 1
+"""
+"""As Maven: without a single source it leaves what it once built."""
+
+
+@pytest.mark.parametrize("cache", [(), ("out/",)])
+def test_what_a_build_keeps_of_files_that_are_gone_makes_no_guard_blind(
+    here: Repo, cache: tuple[str, ...]
+) -> None:
+    commit(here, {"build.sh": BUILD, "src/work.sh": "echo score: 3\n", ".gitignore": "out/\n"})
+    config = Config.model_validate(
+        {
+            "scope": ["src/work.sh"],
+            "metric": {"command": "sh build.sh", "name": "score"},
+            "guards": ["sh build.sh | grep 3"],
+            "cache": list(cache),
+        }
+    )
+    with surveyed(config, here.path, CONFIG) as context:
+        trial = tried(config, context, os.environ, Stop())
+    assert not trial.blind
+    assert not trial.unguarded
 
 
 def test_a_benchmark_that_prints_a_number_is_the_metric(here: Repo) -> None:

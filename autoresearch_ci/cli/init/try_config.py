@@ -25,6 +25,7 @@ from autoresearch_ci.measure.baseline import Baseline, measure_baseline
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.preflight import Options, RunContext, survey
+from autoresearch_ci.workspace.repository import Changes
 
 RUNS = 3
 _DRIFT, _FAR = 0.2, 0.5
@@ -145,10 +146,15 @@ def tried(
         found = measure_baseline(bench, policy, calibrate=True, at_most=RUNS, until=enough)
         _refuse_reached(config, found.values)
         scope = tuple(context.scope.select(context.files))
-        idle, _ = bench.run(
-            Subject(changes=dict.fromkeys(scope), iteration=0), found.knowledge, believed=True
-        )
-        unguarded = _is_unguarded(bench, config, found, scope)
+        without: Changes = dict.fromkeys(scope)
+        if config.cache:  # a build may go on with what it made of a file that is gone
+            empty = {path: (context.files[path].mode, b"") for path in scope}
+            _, without = apart.collaborators.store.commit(
+                parents=[context.base], edits=empty, message="", timestamp=0
+            )
+        subject = Subject(changes=without, iteration=0)
+        idle, _ = bench.run(subject, found.knowledge, believed=True)
+        unguarded = _is_unguarded(bench, config, found, subject)
     numbers = found.runs[-1].numbers
     size = sum(context.repository.size(context.files[path]) for path in scope)
     seconds = sum(run.seconds for run in found.runs) / len(found.runs)
@@ -198,10 +204,9 @@ def _is_blind(idle: MetricRun, policy: Policy, found: Baseline) -> bool:
     return abs(idle.value - usual) <= same * abs(usual)
 
 
-def _is_unguarded(bench: Bench, config: Config, found: Baseline, scope: Sequence[str]) -> bool:
+def _is_unguarded(bench: Bench, config: Config, found: Baseline, subject: Subject) -> bool:
     """Of guards that watch no number, nor run what is measured anyway."""
     own = [g for g in config.guards if not g.metric and g.command != config.metric.command]
-    subject = Subject(changes=dict.fromkeys(scope), iteration=0)
     return bool(own) and not any(
         run.failed
         for run in bench.guards.run(subject, found.knowledge, found.runs[-1], numbers=False).runs
