@@ -39,7 +39,7 @@ def kill_with_variable(name: str, value: str) -> int:
     Commands of a killed run live on, as nobody watches them any more; what they were given tells
     them apart. Without /proc this does nothing.
     """
-    wanted, killed = f"{name}={value}".encode(), 0
+    wanted, killed = os.fsencode(f"{name}={value}"), 0
     for process in _everybody():
         with contextlib.suppress(OSError):
             environment = _read(f"/proc/{process}/environ")

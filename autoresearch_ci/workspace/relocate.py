@@ -24,7 +24,7 @@ _PROGRAMS = frozenset({"bin", ".bin", "Scripts"})
 
 def spellings(place: str) -> set[bytes]:
     """How texts write an absolute path."""
-    return {os.fsencode(text) for text in (place, os.path.realpath(place), quote(place))}
+    return set(map(os.fsencode, (place, os.path.realpath(place), quote(os.fsencode(place)))))
 
 
 def names(place: str) -> re.Pattern[bytes]:

@@ -81,7 +81,7 @@ class Repository:
         lines = locate(start, "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
         if len(lines) != 3:
             raise WorkspaceError(
-                f"{start} is not inside a git working tree.\n"
+                f"{start} is not inside a git working tree, or its path has a line break.\n"
                 "usually: the command was started in the wrong folder, or the job has no "
                 "actions/checkout step (or checked out a bare repository).\n"
                 "do: cd into the repository, or `git init && git add -A && git commit -m start`."

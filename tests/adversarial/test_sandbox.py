@@ -979,6 +979,29 @@ for _ in range(8):
     assert alive.stat().st_size == before
 
 
+@pytest.mark.skipif(not FOUND.landlock, reason="without Landlock nothing is out of reach")
+@pytest.mark.parametrize("place", ["repo", "TMPDIR", ""])
+def test_shared_memory_in_which_something_of_ours_lies_is_out_of_reach(
+    tmp_path: Path, place: str
+) -> None:
+    """A rule on a folder allows all below it."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        scratch = Path(name if place == "TMPDIR" else tmp_path, "box")
+        checkout = Path(name if place == "repo" else tmp_path, "repo")
+        for folder in (scratch / "tree", checkout / ".git"):
+            folder.mkdir(parents=True)
+        Path(name, "theirs").write_text("theirs\n")
+        own, hidden = (scratch / "tree",), (str(checkout / ".git"),)
+        places = Places(scratch=scratch, own=own, shown=(str(scratch),), hidden=hidden)
+        with contextlib.closing(Jail(Sandbox(user="keep"), places)) as jail:
+            line = f"touch new {name}/new; cat {name}/theirs"
+            environment = {"PATH": os.defpath}
+            run_command(line, cwd=own[0], env=environment, enter=jail.enter())
+            assert ("has no /dev/shm" in jail.protection.on) == bool(place)
+        assert (own[0] / "new").exists()
+        assert Path(name, "new").exists() != bool(place)
+
+
 def jail_of(box: Path, user: str) -> Jail:
     own = tuple(box / name for name in ("tree", "home", "tmp"))
     places = Places(scratch=box, own=own, home=own[1], shown=(str(box),), write=(str(box.parent),))

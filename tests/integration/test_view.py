@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,13 +20,15 @@ import pytest
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.execution.command import CommandResult, run_command
-from autoresearch_ci.execution.sandbox import bubblewrap, namespaces
+from autoresearch_ci.execution.processes import kill_with_variable
+from autoresearch_ci.execution.sandbox import bubblewrap, namespaces, system_files
 from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
 from autoresearch_ci.execution.sandbox.bubblewrap import View
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.kernel import NotConfined
 from autoresearch_ci.execution.sandbox.namespaces import Namespaces
 from autoresearch_ci.execution.sandbox.places import Places
+from autoresearch_ci.workspace.relocate import names
 
 pytestmark = pytest.mark.skipif(
     not gives_view(Sandbox(), abilities(None)), reason=f"no view: {abilities(None).why_no_view}"
@@ -396,3 +399,31 @@ def test_an_ordinary_user_has_the_same_view(tmp_path: Path) -> None:
     interfaces = Path("/proc/net/dev").read_text().count(":")
     assert rest[-7:-1] == ["on", " 0", "1", str(interfaces), "new", "['new'] ['deep']"]
     assert rest[-1] == "below", "who starts commands may be killed, and is started again"
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no shared memory")
+def test_what_lies_in_shared_memory_is_seen_as_it_would_be_elsewhere() -> None:
+    """A checkout, a toolchain and TMPDIR may; what else lies there is others'."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        box, tools, secret = (Path(name, part) for part in ("box", "tools", "repo/.git/config"))
+        for folder in (box / "tree", tools, secret.parent):
+            folder.mkdir(parents=True)
+        for file in (tools / "program", secret):
+            file.write_text("theirs\n")
+        own = (box / "tree",)
+        places = Places(scratch=box, own=own, shown=(str(box), str(tools)), hidden=(str(secret),))
+        with contextlib.closing(Jail(Sandbox(user="keep"), places)) as jail:
+            line = "cat $T/program; for p in $T . /dev/shm; do touch $p/new && echo $p; done 2>&-; "
+            line += f"ls {name} /dev/shm"
+            environment = {"T": str(tools), "PATH": os.defpath}
+            done = run_command(line, cwd=box / "tree", env=environment, enter=jail.enter())
+        told = ["theirs", ".", "/dev/shm", "/dev/shm:", "new", Path(name).name, f"{name}:"]
+        assert done.output.split() == [*told, "box", "tools"]
+        assert [path.name for path in tools.iterdir()] == ["program"]
+
+
+def test_folders_may_have_names_of_any_bytes(tmp_path: Path) -> None:
+    place = str(tmp_path / os.fsdecode(b"caf\xe9:,\n"))
+    assert kill_with_variable("HOME", place) == 0
+    assert names(place).search(b"#!%s/bin/python" % os.fsencode(place))
+    assert os.fsencode(place) in system_files.shown(1, 1, place).files["/etc/passwd"][1]

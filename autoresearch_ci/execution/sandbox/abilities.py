@@ -115,10 +115,11 @@ def describe(
     other_user: MissingProtection | None,
     reached: Sequence[str],
     bare: Mapping[str, str],
+    shares: bool,
 ) -> Protection:
     """`other_user`: why it is not another one, where that would be better. `reached`: sockets of
     those who would act for measured code, outside of any confinement. `bare`: toolchains that are
-    no layers where others are, and why."""
+    no layers where others are, and why. `shares`: whether it may use /dev/shm, without a view."""
     enforced, view = enforced_network(asked, found), gives_view(asked, found)
     on = [f"runs as uid {user.uid}"] if user else []
     hints = [f"{on[0]}, which may not reach what is yours alone (sandbox.user: keep)"] if on else []
@@ -139,6 +140,9 @@ def describe(
         hints.append(f"has {words} (sandbox.network: {enforced})")
     if view:
         on.append("shares no memory with others")
+    elif asked.read_only and found.landlock and not shares:
+        on.append("has no /dev/shm")
+        hints.append("has no /dev/shm (the repository or TMPDIR lies in it)")
     elif user:  # without one, what is missing says more
         on.append("may share memory with others while it runs, and leaves none behind")
     if LINUX:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch_ci.execution.sandbox.shared_memory import SHARED_MEMORY
 from autoresearch_ci.execution.sandbox.system_files import SystemFiles
 
 _OLDEST = (0, 11)
@@ -81,7 +82,7 @@ class View:
 
     @functools.cached_property
     def _places(self) -> dict[str, bool]:
-        return dict.fromkeys(("/proc", "/dev"), True) | self._marks()
+        return {"/proc": True, "/dev": True, str(SHARED_MEMORY): False} | self._marks()
 
     def _marks(self) -> dict[str, bool]:
         real = dict.fromkeys(("/etc", *CODE, *self.shown, *self.writable), True)
@@ -131,7 +132,7 @@ class View:
                 leads_on = any(p.startswith(f"{path}/") for p in (*self.shown, *self.writable))
                 return ["--perms", "0711" if leads_on else "0000", "--tmpfs", path]
             return ["--perms", "0000", "--ro-bind-data", str(give(b"")), path]
-        if path.startswith("/dev/"):
+        if path.startswith("/dev/") and not path.startswith(f"{SHARED_MEMORY}/"):
             return ["--dev-bind", path, path]
         return ["--bind", path, path] if path in self.writable else [*self._read_only(path)]
 

@@ -38,7 +38,6 @@ from autoresearch_ci.execution.sandbox.seccomp import (
     OF_DEBUGGERS,
     Filter,
 )
-from autoresearch_ci.execution.sandbox.shared_memory import SHARED_MEMORY
 from autoresearch_ci.execution.sandbox.users import User
 
 T = TypeVar("T")
@@ -56,7 +55,7 @@ def ruleset(wanted: Places, user: User | None) -> Ruleset:
     """Of all its commands. Raises `OSError`."""
     uid = user.uid if user else os.geteuid()
     own = [str(folder) for folder in wanted.own]
-    writable = [*own, *wanted.write, *places.devices(uid), str(SHARED_MEMORY)]
+    writable = [*own, *wanted.write, *places.devices(uid), *wanted.memory]
     return Ruleset(writable, readable(wanted))
 
 
@@ -70,7 +69,8 @@ def readable(wanted: Places) -> list[str]:
 def _readable(wanted: Places, listed: Sequence[str]) -> list[str]:
     """Looked for once: folders of a command are made anew for each, and lie where they lay."""
     hidden = ["/", *wanted.hidden, str(wanted.scratch.parent)]
-    return places.visible(hidden, [*places.system(), *listed, *map(str, wanted.own)])
+    own = map(str, wanted.own)
+    return places.visible(hidden, [*places.system(), *wanted.memory, *listed, *own])
 
 
 def confinement(

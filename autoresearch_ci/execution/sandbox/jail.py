@@ -81,7 +81,8 @@ class Jail:
     def protection(self) -> Protection:
         """What is on, and what is missing and why. Raises `ConfigError`."""
         bare = self._bare if self.layers else {}
-        return describe(self._asked, self.abilities, *self._decision, self.reached, bare)
+        shares = bool(self._places.memory)
+        return describe(self._asked, self.abilities, *self._decision, self.reached, bare, shares)
 
     @property
     def kept_root(self) -> MissingProtection | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from autoresearch_ci.execution.sandbox import system_files
 from autoresearch_ci.execution.sandbox.bubblewrap import mounted_below
+from autoresearch_ci.execution.sandbox.shared_memory import SHARED_MEMORY
 from autoresearch_ci.safety.secret_values import points_to_secret
 
 _OF_A_HOME = (
@@ -28,7 +29,7 @@ _DEVICES = (
     "/dev/nvidia*", "/dev/dri", "/dev/kfd", "/dev/dxg",
 )  # fmt: skip
 _SYSTEM = (
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/dev/shm",
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/proc",
     "/sys/devices", "/sys/fs/cgroup", "/sys/bus/pci", "/sys/class/drm", "/sys/module/nvidia",
 )  # fmt: skip
 _SERVICES = (
@@ -167,3 +168,9 @@ class Places:
     """Programs and folders that its user must be able to reach; `write`, too."""
     services: tuple[str, ...] = ()
     """Sockets, or folders of them, of those who would act for it outside of any confinement."""
+
+    @property
+    def memory(self) -> list[str]:
+        """What it shares with all others: nothing, where something of ours lies in it."""
+        ours = (os.path.realpath(path) for path in (*self.hidden, str(self.scratch)))
+        return [] if any(SHARED_MEMORY in Path(p).parents for p in ours) else [str(SHARED_MEMORY)]

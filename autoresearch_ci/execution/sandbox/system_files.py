@@ -62,7 +62,7 @@ def shown(uid: int, gid: int, home: str, asked: Iterable[str] = ()) -> SystemFil
     }
     if f"{ETC}/hosts" not in found.files:
         texts["hosts"] = "127.0.0.1 localhost\n::1 localhost\n"
-    made = {f"{ETC}/{name}": (0o644, text.encode()) for name, text in texts.items()}
+    made = {f"{ETC}/{name}": (0o644, os.fsencode(text)) for name, text in texts.items()}
     return SystemFiles(files=found.files | made, links=found.links, folders=found.folders)
 
 
