@@ -20,8 +20,6 @@ def machine() -> str:
 
 def _gpus() -> list[str]:
     """Model names of NVIDIA GPUs, as their kernel driver tells."""
-    texts = [
-        path.read_text(errors="replace")
-        for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    ]
+    found = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    texts = [path.read_text(errors="replace") for path in found]
     return [line.partition(":")[2].strip() for text in texts for line in text.splitlines()[:1]]

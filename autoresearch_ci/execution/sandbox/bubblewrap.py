@@ -108,8 +108,7 @@ class View:
                     # Unnamed, it would be root's alone.
                     words += ["--perms", "0755", "--dir", str(parent)]
             words += self._mount(path, give)
-        folders = [path for path in self.covered if Path(path).is_dir()]
-        closed = [*folders, "/dev", "/"]  # nothing that one command leaves is there for the next
+        closed = [*filter(os.path.isdir, self.covered), "/dev", "/"]  # nothing is left in them
         return [*words, *(word for path in closed for word in ("--remount-ro", path))]
 
     def fresh(self) -> list[tuple[str, list[str]]]:

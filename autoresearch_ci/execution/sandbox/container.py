@@ -54,8 +54,7 @@ _THREADS = 50
 def ruleset(wanted: Places, user: User | None) -> Ruleset:
     """Of all its commands. Raises `OSError`."""
     uid = user.uid if user else os.geteuid()
-    own = [str(folder) for folder in wanted.own]
-    writable = [*own, *wanted.write, *places.devices(uid), *wanted.memory]
+    writable = [*map(str, wanted.own), *wanted.write, *places.devices(uid), *wanted.memory]
     return Ruleset(writable, readable(wanted))
 
 

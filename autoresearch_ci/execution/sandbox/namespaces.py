@@ -30,8 +30,6 @@ _WAIT = ("--", "sh", "-c", "echo; read _")
 _TOLD_BYTES = 4096
 _OWNER = 0xB701
 """NS_GET_USERNS (`man 2 ioctl_ns`)."""
-_STORES = ("/run", "/dev/shm")
-"""Folders of the view that a file system can lie on for a moment."""
 _BYTES_OF_A_FILE = 8192
 """On average: empty ones take memory, too, that is not counted."""
 _GROUPS = Path("/sys/fs/cgroup")
@@ -96,13 +94,11 @@ class Namespaces:
         `empty` hold nothing. The path is another name of `box`, where we see what they see, and may
         write as they may. What was written is lost with the block. Raises `NotConfined`.
         """
-        stores = [s for s in _STORES if not any(f.is_relative_to(s) for f in (*layered, *empty))]
         request = {
             "box": str(box),
             "layered": [str(folder) for folder in layered],
             "empty": [str(folder) for folder in empty],
             "kept": [str(folder) for folder in kept],
-            "store": stores[0],
             "limits": f"size={self._room},nr_inodes={self._room // _BYTES_OF_A_FILE}",
             # Without these the attributes that it needs are root's alone; and others' have no names
             # for a folder of below that was moved, so that moving one fails.

@@ -152,7 +152,7 @@ def _make_fresh(given: list[int], processes: int) -> tuple[int, list[int]]:
     try:
         _check("join mounts", _libc.setns(mounts, _NEW_MOUNTS))
         _check("own mounts", _libc.unshare(_NEW_MOUNTS))
-        store, kept = asked["store"], asked["kept"]
+        store, kept = "/proc", asked["kept"]  # none of the folders lies in it, wherever they do
         trees = _mounted(kept)
         _mount("tmpfs", store, _NO_SUID | _NO_DEVICES, f"mode=0700,{asked['limits']}")
         for number, folder in enumerate(asked["layered"]):

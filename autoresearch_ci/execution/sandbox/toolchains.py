@@ -62,12 +62,9 @@ class Toolchains:
                 elif place.startswith("/"):
                     self._add(place)
         for program in programs:
-            self._add_program(program)
+            for place in {program, os.path.realpath(program)}:
+                self._add_programs(os.path.dirname(place))  # noqa: PTH120
         return list(self._seen)
-
-    def _add_program(self, path: str) -> None:
-        for place in {path, os.path.realpath(path)}:
-            self._add_programs(os.path.dirname(place))  # noqa: PTH120
 
     def _add_programs(self, folder: str) -> None:
         """A folder of PATH, and what the links in it start."""
@@ -91,19 +88,17 @@ class Toolchains:
             return str(path if self._is_wide(str(top)) else top)
         return str(path)
 
-    def _add(self, place: str) -> bool:
-        """Whether it was news."""
+    def _add(self, place: str) -> None:
         path = os.path.normpath(place)
         store = next((store for store in _STORES if path.startswith(f"{store}/")), path)
         if store in self._seen or self._is_wide(store) or not os.path.exists(store):  # noqa: PTH110
-            return False
+            return
         self._seen[store] = None
         real = os.path.realpath(store)
         if real != store:
             self._add(real)
         for base in _bases(Path(store)):
             self._add(self._installation(base))
-        return True
 
     def _is_wide(self, path: str) -> bool:
         """Whether it is more than a toolchain."""
