@@ -53,8 +53,8 @@ _TRAINS = re.compile(r"(?:.*/)?train\.py$")
 _BETTER_HIGH = re.compile(r"per_sec|/s$|ops|throughput|score|accuracy|qps|rps|bandwidth|mfu", re.I)
 _TOOL = re.compile(
     r"\b(?:mitata|benny|hyperfine|pyperf)\b|\bvitest bench|\bbenchmark\.Suite\b"
-    r"|(?:\bfrom |\brequire\()['\"][\w@/-]*bench[\w-]*['\"]|\bpython3? -m timeit\b"
-    r"|\bgo test\b.*-bench\b|\bcargo bench\b"
+    r"|\b(?:from |(?:require|import)\()['\"][\w@/-]{0,99}bench[\w-]*['\"]|\bpython3? -m timeit\b"
+    r"|\bgo test\b.{0,300}-bench\b|\bcargo bench\b"
     r"|\bops/s(?:ec)?\b|\bns/(?:op|iter)\b"
 )
 _NO_RULER = re.compile(
@@ -188,7 +188,7 @@ def _of_node(
         yield Benchmark(command=command, reason=f"{measured[0]}: of vitest", is_tool=True)
 
 
-_BESIDE = re.compile(r"""(?:\brequire\(|\bfrom\s+|\bimport\s+)['"](\.{1,2}/[\w./-]+)['"]""")
+_BESIDE = re.compile(r"""\b(?:require\(|from\s+|import[\s(]+)['"](\.{1,2}/[\w./-]+)['"]""")
 
 
 def _module_files(names: Iterable[str], folder: str, known: Set[str]) -> Iterator[str]:

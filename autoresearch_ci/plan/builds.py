@@ -134,17 +134,17 @@ def _rank(target: tuple[str, str, str, str]) -> int:
     return 0 if posixpath.dirname(path) in ("", "src") else 3
 
 
-_LINKS = re.compile(
-    r"(?m)^([\w./-]+)\s*:(?![:=]).*\n\t.*\$\((?:CC|CXX|LD)\)(?!.* -c\b).*-o\s*"
-    r"(?:\$@|\$\(@\)|(?:\./)?\1)(?!\S)"
-)
+_RULE = re.compile(r"(?m)^([\w./-]+)[ \t]*:(?![:=]).*\n\t(.*)")
+_COMPILER = re.compile(r"\$\((?:CC|CXX|LD)\)")
 
 
 def _of_make(path: str, text: str) -> Iterator[Builder]:
     """A rule that links a program of its own name."""
-    for match in _LINKS.finditer(text):
-        around = "test" in match[1] or _AROUND.search(f"{match[1]}/")
-        if not posixpath.splitext(match[1])[1] and not around:
-            yield f"make {match[1]}", match[1], f"{path}: {match[1]}"
+    for name, recipe in _RULE.findall(text):
+        around = "test" in name or posixpath.splitext(name)[1] or _AROUND.search(f"{name}/")
+        linked = _COMPILER.split(re.split(r" -c\b", recipe)[-1], maxsplit=1)[1:]
+        written = rf"-o\s*(?:\$@|\$\(@\)|(?:\./)?{re.escape(name)})(?!\S)"
+        if not around and linked and re.search(written, linked[0]):
+            yield f"make {name}", name, f"{path}: {name}"
     for match in re.finditer(r"(?m)^((?:[\w./-]+/)?lib[\w.-]+\.a)\s*:(?![:=])", text):
         yield f"make {match[1]}", match[1], f"{path}: {match[1]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -964,7 +965,8 @@ def test_a_benchmark_that_is_left_out_as_a_test_is_not_left_out_twice() -> None:
 
 @pytest.mark.parametrize("package", ["benchmarked", "tinybench", "@a/bench-kit"])
 def test_a_package_that_benchmarks_takes_as_long_as_it_likes(package: str) -> None:
-    for line in (f"const run = require('{package}');\n", f'import run from "{package}";\n'):
+    lines = ("run = require('{}')", 'import run from "{}"', "run = await import('{}')")
+    for line in (line.format(package) for line in lines):
         (found,) = stack({"package.json": "{}", "a.js": "", "bench/index.js": line}).benchmarks
         assert found.is_tool
     own = {"package.json": "{}", "a.js": "", "bench/index.js": "require('./bench-data');\n"}
@@ -977,6 +979,20 @@ def test_the_tests_of_a_library_are_not_those_of_a_script_beside_it() -> None:
     (guard,) = guards_of(found)
     assert guard == {"command": "make test"}
     assert not found.programs, "the rule `all` makes no program that is called so"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("Makefile", "a: a.c\n\t" + "$(CC) -o " * 20_000),
+        ("bench.js", "require('" + "bench" * 30_000),
+        ("bench.js", "go test " * 20_000),
+    ],
+)
+def test_a_line_without_an_end_is_read_in_no_time(path: str, text: str) -> None:
+    start = time.process_time()
+    assert not stack({path: text, "package.json": "{}", "a.c": ""}).programs
+    assert time.process_time() - start < 5.0, "the square of its length takes minutes"
 
 
 @pytest.mark.parametrize("made", ["prog", "./prog", "$@", "$(@)"])

@@ -100,6 +100,7 @@ def _steps(scripts: Mapping[str, str], name: str, seen: set[str]) -> Iterator[tu
         another = _OTHER_SCRIPT.fullmatch(part)
         if another and another[1] in scripts:
             inner = [*_steps(scripts, another[1], {*seen})]
+            inner[-1:] = [(tool, f"{line}{another[2]}") for tool, line in inner[-1:]]
             given = "".join(f"{t.written} " for t in tokens(part) if is_variable(t.text))
             if any(tool for tool, _ in inner):
                 yield from ((tool, f"{given}{line}") for tool, line in inner)
@@ -192,6 +193,7 @@ _LISTED = " -- --reporter spec"
 
 _OTHER_SCRIPT = re.compile(
     rf"(?:(?:cross-env|\w+={WORD}) )*(?:npm|pnpm|yarn|bun)(?: run)?(?: -s| --silent)* ([\w:.-]+)"
+    r"(?: --)?((?<= --) .*|)"
 )
 _LINTS = re.compile(
     r"(?:npx |pnpm |yarn )?(?:prettier|biome|oxlint|oxfmt|standard|dprint|publint|attw|size-limit"
@@ -204,7 +206,10 @@ _NO_TEST = re.compile(
     r"|swc|vite build))\b"
 )
 """What prepares, builds, or looks at files without running them."""
-_TESTS = re.compile(r"(?<![\w-])(?:_?mocha|ava|tape|tap|jasmine|uvu|qunit|karma)(?![\w-])")
+_TESTS = re.compile(
+    r"(?<![\w-])(?:_?mocha|ava|tape|tap|jasmine|uvu|qunit|karma)(?![\w-])"
+    r"|^node (?:\./)?(?:tests?|specs?)(?:/(?:run|index|all|main|tests?)[\w-]*)?(?:\.[cm]?js)?$"
+)
 _HANDS_ON = re.compile(
     r"\b(?:turbo|nx|lerna|wsrun|rush)\b"
     r"|\b(?:npm|pnpm|yarn|bun)\b.* (?:-r|--recursive|-ws|--workspaces?|--filter|-F|workspaces)\b"

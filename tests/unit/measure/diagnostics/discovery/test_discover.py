@@ -370,6 +370,11 @@ def test_tests_that_only_their_own_command_runs_are_asked_for_as_a_whole() -> No
             "node --test",
             "NODE_OPTIONS='-r x' B=1 node --test {w} a.js",
         ),
+        (
+            {"test": "npm run b && npm run unit -- -c j.js -t x", "b": "tsc", "unit": "jest"},
+            "jest",
+            "npm run --silent b && npx --no-install jest {w} -c j.js",
+        ),
         ({"test": "npm run test", "watch": "jest --watch"}, "jest", "npx --no-install jest {w}"),
         (
             {"test": "node --import a --import ./b --test --test-reporter spec 't t/*' 2>&1 | x"},
@@ -416,9 +421,15 @@ def test_runs_with_variables_of_their_own_are_those_of_the_script(line: str) -> 
     assert not {"jest", "node --test"} & set(asked)
 
 
-@pytest.mark.parametrize("line", ["jest && tape b.js", "tape b.js && jest", "npx ava && jest"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("jest && tape b.js", "tape b.js && jest", "npx ava && jest"),
+        *("node test/run.js && jest", "node ./test && jest", "npm run unit -- --grep x && jest"),
+    ],
+)
 def test_a_runner_beside_one_that_we_know_is_asked_by_the_script(line: str) -> None:
-    package = {"scripts": {"test": line}}
+    package = {"scripts": {"test": line, "unit": "mocha"}}
     assert "npm test" in commands({"package.json": json.dumps(package), "a.js": ""})
 
 
