@@ -134,17 +134,18 @@ def _rank(target: tuple[str, str, str, str]) -> int:
     return 0 if posixpath.dirname(path) in ("", "src") else 3
 
 
-_RULE = re.compile(r"(?m)^([\w./-]+)[ \t]*:(?![:=]).*\n\t(.*)")
+_RULE = re.compile(r"(?m)^([\w./-]+)[ \t]*:(?![:=])(.*)\n\t(.*)")
 _COMPILER = re.compile(r"\$\((?:CC|CXX|LD)\)")
 
 
 def _of_make(path: str, text: str) -> Iterator[Builder]:
     """A rule that links a program of its own name."""
-    for name, recipe in _RULE.findall(text):
-        around = "test" in name or posixpath.splitext(name)[1] or _AROUND.search(f"{name}/")
+    for name, needs, recipe in _RULE.findall(text):
+        around = "test" in name or any(map(_AROUND.search, (f"{name}/", *needs.split())))
         linked = _COMPILER.split(re.split(r" -c\b", recipe)[-1], maxsplit=1)[1:]
         written = rf"-o\s*(?:\$@|\$\(@\)|(?:\./)?{re.escape(name)})(?!\S)"
-        if not around and linked and re.search(written, linked[0]):
+        is_program = not (around or posixpath.splitext(name)[1])
+        if is_program and linked and re.search(written, linked[0]):
             yield f"make {name}", name, f"{path}: {name}"
     for match in re.finditer(r"(?m)^((?:[\w./-]+/)?lib[\w.-]+\.a)\s*:(?![:=])", text):
         yield f"make {match[1]}", match[1], f"{path}: {match[1]}"

@@ -406,18 +406,37 @@ def test_on_a_terminal_too_the_next_metric_is_tried_where_the_likeliest_does_not
 
 def _by_enter() -> str:
     """What `init` says to somebody who takes all that is suggested."""
+    told, code = _typing(b"\n", b"\n", b"\n")
+    assert code == 0, told
+    return told
+
+
+@pytest.mark.parametrize(("key", "code"), [(b"\x03", 130), (b"\x04", 2)])
+def test_who_leaves_in_the_middle_of_the_questions_finds_nothing_written(
+    here: Repo, key: bytes, code: int
+) -> None:
+    commit(here, BENCH)
+    told, ended = _typing(b"\n", key)
+    assert (ended, told.count("?")) == (code, 2), told
+    assert not (here.path / ".github").exists()
+
+
+def _typing(*keys: bytes) -> tuple[str, int]:
+    """What `init` says on a terminal to somebody who types these, and its exit code."""
     ours, theirs = pty.openpty()
     argv = [sys.executable, "-m", "autoresearch_ci", "init"]
-    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    with subprocess.Popen(  # of a session of its own, whose terminal sends it the signal
+        ["setsid", "--ctty", "--wait", *argv], stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
         os.close(theirs)
         told = b""
-        for prompt in (b"] ", b"] ", b"[none] "):
+        for prompt, key in zip((b"] ", b"] ", b"[none] "), keys, strict=False):
             told += _until(ours, prompt)
-            os.write(ours, b"\n")
+            os.write(ours, key)
         told += _until(ours, b"")
-        assert process.wait(20) == 0, told.decode()
+        code = process.wait(20)
     os.close(ours)
-    return told.decode()
+    return told.decode(), code
 
 
 def _until(terminal: int, words: bytes) -> bytes:

@@ -5,11 +5,12 @@ comment_questions.py asks the same of whoever may answer on an issue.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.errors import ConfigError, Interrupted
 from autoresearch_ci.safety.log_text import defuse
 
 T = TypeVar("T")
@@ -62,9 +63,16 @@ class Terminal:
 
 
 def _typed(prompt: str) -> str:
+    numbers = (signal.SIGINT, signal.SIGTERM)  # which nothing else looks at meanwhile
+    obeyed = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
         return input(prompt).strip()
+    except KeyboardInterrupt as error:
+        raise Interrupted("\nInterrupted: nothing is written.") from error
     except EOFError as error:
         raise ConfigError(
             "nobody answers.\ndo: --yes takes what was detected; flags say the rest."
         ) from error
+    finally:
+        for number, handler in zip(numbers, obeyed, strict=True):
+            signal.signal(number, handler)

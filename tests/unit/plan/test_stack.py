@@ -812,8 +812,9 @@ def test_what_builds_the_tests_is_no_part_of_their_memory_and_warns_when_it_is_a
 
 
 def test_a_program_that_make_links_to_show_or_test_a_library_is_not_what_gets_smaller() -> None:
-    for name, offered in (("prog", 1), ("simple_example", 0), ("testme", 0)):
-        rule = f"{name}: a.o a.h\n\t$(CC) $(LDFLAGS) $< -o $@\n"
+    told = (("prog", "a", 1), ("simple_example", "a", 0), ("testme", "a", 0), ("b", "example/b", 0))
+    for name, made_of, offered in told:
+        rule = f"{name}: {made_of}.o a.h\n\t$(CC) $(LDFLAGS) $< -o $@\n"
         assert len(list(binary(stack({"Makefile": rule, "a.h": ""})))) == offered
 
 
