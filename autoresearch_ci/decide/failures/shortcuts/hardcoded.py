@@ -74,6 +74,8 @@ _ASKS = re.compile(
 _ADDED = re.compile(r"[-+*/]\s*\([^()\n]*$")
 _NOT_ASKED = re.compile(r"(?:[<>]=?|[-+*/%^~]|[\w)\]]\[(?:[^\[\]\n]{0,40}:)?|(?<![=!<>])=)\s*$")
 """What stands before a literal that nothing is compared with: limits, sums, places in a list."""
+_BESIDE = 60
+"""Characters on either side of a literal that say what is made of it."""
 _MACHINE = re.compile(
     r"\bsys\.platform\b|\bos\.(?:name|uname|environ|getenv|Getenv|platform)\b|\bGO(?:OS|ARCH)\b"
     r"|\bprocess\.(?:platform|env|arch)\b|\bplatform\.\w+\(|\bcfg!\(|\bgetenv\(|\bgetProperty\("
@@ -524,7 +526,8 @@ def _asked(text: str) -> tuple[Value, ...]:
     found: list[Value] = []
     calculates = False
     for match in re.finditer(_PLAIN, text):
-        before, after = text[: match.start()], text[match.end() :].lstrip()
+        before = text[max(match.start() - _BESIDE, 0) : match.start()]
+        after = text[match.end() : match.end() + _BESIDE].lstrip()
         if _NOT_ASKED.search(before) or re.match(r"[<>*/%+^-](?!>)", after):
             calculates = True
         else:

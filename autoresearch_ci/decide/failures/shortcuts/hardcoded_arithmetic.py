@@ -13,6 +13,7 @@ import ast
 import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from autoresearch_ci.decide.failures.shortcuts.compared_arguments import constant
 from autoresearch_ci.decide.failures.shortcuts.one_input import (
@@ -23,7 +24,10 @@ from autoresearch_ci.decide.failures.shortcuts.one_input import (
     together,
 )
 from autoresearch_ci.decide.failures.shortcuts.other_tests import without_comments
-from autoresearch_ci.decide.failures.shortcuts.python_cases import python_cases
+from autoresearch_ci.decide.failures.shortcuts.python_cases import (
+    TooManyCases,
+    python_cases,
+)
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
 
 
@@ -33,8 +37,16 @@ def corrected(
     """New cases of which a test asks just that."""
     if after is None:
         return
+    known = set[str]()
     if path.endswith(".py"):
-        found, known = [*python_cases(after)], {case.text for case in python_cases(before or "")}
+        try:
+            found = [*python_cases(after, before or "")]
+        except TooManyCases as many:
+            what = "makes more choices in one function than can be compared with what tests ask"
+            yield Shortcut(rule="unreadable", path=path, line=many.args[0], what=what)
+            return
+        with suppress(TooManyCases):
+            known = {case.text for case in python_cases(before or "", after)}
     elif _OTHERS.search(path):
         found, known = [*_text_cases(after)], {case.text for case in _text_cases(before or "")}
     else:

@@ -96,7 +96,10 @@ def _says_again(value: Value, line: str) -> bool:
 
 def _expecting(values: Collection[Value], lines: Sequence[str]) -> list[int]:
     """The lines in which these are what a call is compared with; empty: one of them is not."""
-    found = [[n for n, line in enumerate(lines) if _in_place(v).search(line)] for v in values]
+    found = [
+        [n for n, line in enumerate(lines) if spelled(v) in line and _in_place(v).search(line)]
+        for v in values
+    ]
     return sorted({*chain(*found)}) if all(found) else []
 
 
@@ -193,6 +196,7 @@ def spelled(value: Value) -> str:
     return repr(int(value)) if float(value).is_integer() else repr(value)
 
 
+@functools.lru_cache(maxsize=256)
 def pattern_of(value: Value) -> re.Pattern[str]:
     """As a test writes it, in whatever language."""
     if isinstance(value, str):
@@ -209,25 +213,23 @@ _ROW = re.compile(r"\s*(?:(?:\w[\w.]*)?[(\[{].*[)\]}],?|[\"'][^\n]*[\"'\w]:.*,)\
 
 def expected(values: Collection[Value], tests: Mapping[str, str]) -> list[str]:
     """The test files of which lines that assert something, or list a case, hold each of these."""
-    patterns = [pattern_of(value) for value in values]
-    return [name for name, text in tests.items() if _asks_for_all(patterns, text)]
+    return [name for name, text in tests.items() if all(_asks_for(v, text) for v in values)]
 
 
-def _asks_for_all(patterns: Collection[re.Pattern[str]], text: str) -> bool:
-    lines = text.splitlines()
-    return all(
-        any(p.search(line) and (_ASSERTS.search(line) or _ROW.match(line)) for line in lines)
-        for p in patterns
+def _asks_for(value: Value, text: str) -> bool:
+    return any(
+        pattern_of(value).search(line) and (_ASSERTS.search(line) or _ROW.match(line))
+        for line in text.splitlines()
+        if spelled(value) in line
     )
 
 
 def together(values: Sequence[Value], tests: Mapping[str, str], height: int = 1) -> str:
     """The test file that holds the values within so many lines; empty: none."""
-    told = [(spelled(value), pattern_of(value)) for value in dict.fromkeys(values)]
-    told.sort(key=lambda one: -len(one[0]))
-    words = {word for spelling, _ in told for word in re.findall(r"\w+", spelling)}
+    told = sorted(dict.fromkeys(values), key=lambda value: -len(spelled(value)))
+    words = {word for value in told for word in re.findall(r"\w+", spelled(value))}
     for name, text in tests.items():
-        if not all(spelling in text for spelling, _ in told):
+        if not all(spelled(value) in text for value in told):
             continue
         lines, places = _indexed(text)
         fewest = min((places.get(word, ()) for word in words), key=len, default=range(len(lines)))
@@ -238,10 +240,10 @@ def together(values: Sequence[Value], tests: Mapping[str, str], height: int = 1)
     return ""
 
 
-def _holds(text: str, told: Sequence[tuple[str, re.Pattern[str]]]) -> bool:
+def _holds(text: str, told: Sequence[Value]) -> bool:
     """Whether it holds each by itself, and not the one within the other: `css` of `text/css`."""
-    for _, pattern in told:
-        text, often = pattern.subn('""', text)
+    for value in told:
+        text, often = pattern_of(value).subn('""', text)
         if not often:
             return False
     return True

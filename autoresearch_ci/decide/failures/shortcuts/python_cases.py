@@ -4,6 +4,7 @@ that corrects what the rest computes."""
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,19 +22,33 @@ from autoresearch_ci.decide.failures.shortcuts.one_input import NATURAL, TRIVIAL
 
 _NUMBERS = frozenset({"int", "float", "complex", "abs", "bool", "pow", "sum", "max", "min"})
 _LOGICAL = (ast.BitAnd, ast.BitOr, ast.BitXor)
+_CHOICES = (ast.If, ast.IfExp, ast.match_case, ast.boolop, ast.cmpop, ast.Not)
+_MOST = 400
+"""Choices in one function, each of which is compared with all others."""
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
-def python_cases(text: str) -> list[Case]:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    found: list[Case] = []
-    for function in (node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)):
+class TooManyCases(Exception):
+    """In the line that it is raised with, more than can be compared with each other."""
+
+
+def python_cases(text: str, other: str) -> Iterator[Case]:
+    """Of the functions that do not stand in the other text as well."""
+    stand = {written for written, _ in _functions(other)}
+    for written, function in _functions(text):
         with suppress(RecursionError, ValueError):
-            found += _Function(function).cases()
-    return found
+            if written not in stand:
+                yield from _Function(function).cases()
+
+
+def _functions(
+    text: str,
+) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda]]:
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, _FUNCTIONS):
+                with suppress(RecursionError):
+                    yield ast.unparse(node), node
 
 
 @dataclass
@@ -57,6 +72,8 @@ class _Function:
         self.arguments = Arguments(names)
 
     def cases(self) -> Iterator[Case]:
+        if sum(isinstance(node, _CHOICES) for node in self.inside) > _MOST:
+            raise TooManyCases(self.node.lineno)
         for node in self.inside:
             pins = self.arguments.pins(node)
             if pins:
@@ -214,17 +231,21 @@ def _outcome(statement: ast.stmt) -> ast.expr | None:
 
 def _added(value: ast.expr, other: ast.expr) -> Any:
     """The constant by which a value differs from another one; `None`: by something else."""
-    same = ast.dump(other)
     if not isinstance(value, ast.BinOp):
         return None
+    text, wanted = _written(value), _written(other)
     for one, rest in ((value.left, value.right), (value.right, value.left)):
-        if ast.dump(one) == same and (by := constant(rest)) is not UNKNOWN:
+        if _written(one) == wanted and (by := constant(rest)) is not UNKNOWN:
             return by
     # `a - b + 4` is `(a - b) + 4`, and `4 + a - b` is `(4 + a) - b`.
-    text, wanted = ast.unparse(value), ast.unparse(other)
     left = text.removeprefix(wanted) if text.startswith(wanted) else text.removesuffix(wanted)
     found = re.fullmatch(r"\s*[-+*/]*\s*\(?(\d+(?:\.\d+)?)\)?\s*[-+*]?\s*", left)
     return float(found[1]) if found and left != text else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _written(node: ast.expr) -> str:
+    return ast.unparse(node)
 
 
 def _is_logical(node: ast.AST) -> bool:
@@ -244,6 +265,8 @@ def _is_text(node: ast.AST) -> bool:
     """Whether what is calculated is a text: its plural, a sign."""
     parts = (node.left, node.right) if isinstance(node, ast.BinOp) else ()
     return any(
-        isinstance(part, ast.JoinedStr) or isinstance(constant(part), str) or _is_text(part)
+        isinstance(part, ast.JoinedStr)
+        or isinstance(getattr(part, "value", None), str)
+        or _is_text(part)
         for part in parts
     )

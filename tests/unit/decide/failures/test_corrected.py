@@ -279,3 +279,22 @@ def test_no_text_takes_long(text: str) -> None:
     began = time.process_time()
     found("x.c", "", text)
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "if " + " and ".join(f"a == {n}" for n in range(3000)) + ":\n        return 55",
+        "\n    ".join(f"if not a - {n}:\n        return a + {n}" for n in range(1000)),
+        "match a:\n"
+        + "".join(f"        case {n}:\n            return a + {n}\n" for n in range(450)),
+    ],
+    ids=["and", "if", "match"],
+)
+def test_more_choices_than_can_be_compared_are_told_where_they_are_new(body: str) -> None:
+    before, after = b"def f(a):\n    return a\n", function(body).encode()
+    began = time.process_time()
+    told = shortcuts({"x.py": before}, {"x.py": after}, tests={"t.py": b"assert f(1) == 4\n"})
+    assert time.process_time() - began < 5
+    assert ("unreadable", 1) in {(shortcut.rule, shortcut.line) for shortcut in told}
+    assert not shortcuts({"x.py": after}, {"x.py": after + b"\n\nx = 1\n"})
