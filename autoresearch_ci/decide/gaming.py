@@ -324,7 +324,7 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"|#\s*if(def|ndef)?\b.*\b(UNIT_?TEST\w*|TESTING|TEST_BUILD)\b|\bsys\.orig_argv\b|\btesting\.Testing\("
             r"|(?i:env)\w*\W+(get\W+)?[\"']CI[\"']|[\"']CI[\"'] (not )?in os\.environ"
             r"|\bcfg!\((not\()?test\)|[\"'](pytest|unittest)[\"'] (not )?in sys\.(modules|argv)"
-            r"|\bNODE_ENV\W{1,6}[!=]==?\s*[\"']test\b|[\"']test\.v[\"']|os\.Args\[0\].{0,9}[\"']\.test[\"']"
+            r"|\bNODE_ENV\W{1,6}[!=]==?\s*[\"']test\b|[\"']test\.v[\"']|\bprocess\.argv\b[^\n]*[\"'](jest|vitest|mocha|--test)\b|os\.Args\[0\].{0,9}[\"']\.test[\"']"
         ),
         CALLER: (
             r"\bsys\._(getframe|current_frames)\b|\.f_(back|globals)\b|\bsys\.set(trace|profile)\b"

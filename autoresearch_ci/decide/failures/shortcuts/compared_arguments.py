@@ -83,7 +83,7 @@ class Arguments:
 
     def pins(self, node: ast.AST) -> tuple[Value, ...]:
         """The values with which a comparison says that arguments are equal; empty: it does not."""
-        compares = isinstance(node, ast.Compare | ast.Call) or (
+        compares = isinstance(node, ast.Compare | ast.Call | ast.BoolOp) or (
             isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
         )
         return self._pinned(node) if compares or _is_power(node) else ()
@@ -178,6 +178,8 @@ def _result(node: ast.AST, given: Mapping[str, Any]) -> Any:
             return _applied(does, *each([one]))
         case ast.BinOp(left=one, op=does, right=other):
             return _applied(does, *each([one, other]))
+        case ast.BoolOp(op=does, values=inner):
+            return (all if isinstance(does, ast.And) else any)(each(inner))
         case ast.Compare(left=one, ops=ops, comparators=others):
             sides = each([one, *others])
             pairs = zip(ops, sides, sides[1:], strict=False)

@@ -23,8 +23,10 @@ from autoresearch_ci.decide.failures.shortcuts.one_input import (
     NEAR,
     TRIVIAL,
     Value,
+    as_equal,
     asked_by_what_it_has,
     expected,
+    is_form,
     is_of_input,
     is_telling,
     listed_in,
@@ -53,7 +55,7 @@ _ANSWER = re.compile(
 )
 """What something comes to: a value by itself, and no part of a sum."""
 _PAIR = re.compile(
-    rf"(?:(?P<opens>[\[({{,])\s*+|^[ \t]*+)(?:\[(?=\w+\]))?"
+    rf"(?:(?P<opens>[\[({{,])\s*+|^[ \t]*+)(?:\w*+\[(?=[^\[\]\n]+\] *=(?!>)))?"
     rf"(?P<key>{_LITERAL}(?:\s*+\|\s*+{_LITERAL})*)\s*+"
     rf"(?P<leads>:|,|=>|\] *=)\s*(?P<value>{_LITERAL})\s*(?=[\])}},])",
     re.MULTILINE,
@@ -106,6 +108,9 @@ _NAMED = re.compile(
 _FAR = 4000
 """Characters behind a limit or a list in which the rest of a function stands."""
 _BRACKET = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|(?P<opens>[\[({])|[\])}]")
+_NEXT = 40
+"""Lines behind a case in which the rest of a function stands."""
+_RETURNED = re.compile(r"\breturn\b[ \t]*([^\n;]*)")
 _ELSE = re.compile(
     r"(?:[ \t]*:|[^\n;]*?\belse\b|[;)}\s]*(?:\belse\b[\s:{]*)?\breturn\b"
     r"|[;)}\s]*(?:\bdefault\b|\bcase _|\b_)\s*(?::|=>|->)[\s{]*(?:return\b)?)"
@@ -129,15 +134,30 @@ class _Case:
         """Of its text, whatever the literals are."""
         return _INPUTS.sub("…", self.text)
 
-    @property
-    def inputs(self) -> int:
-        """How many it answers."""
-        told = (len(re.findall(_LITERAL, match[0])) for match in _INPUTS.finditer(self.text))
-        return max(told, default=1) if self.place < 0 or " => " in self.text else 1
+    def inputs(self, lines: Sequence[str]) -> int:
+        """How many it answers, of the file's lines; a run is padded where others are computed."""
+        if self.place >= 0 and " => " not in self.text:
+            return 1
+        told = [match[0] for match in _INPUTS.finditer(self.text)]
+        if (most := max((_count(inputs, True) for inputs in told), default=1)) == 1:
+            return 1
+        rest = "\n".join(lines[self.line - 1 : self.line + _NEXT])
+        returned = _RETURNED.findall(re.split(r"\n\s*\n|\n\}", rest)[0])
+        computes = any(not re.fullmatch(_PLAIN, said) for said in returned)
+        if computes and any(is_telling(v) and not isinstance(v, str) for v in self.answers):
+            return max(_count(inputs, False) for inputs in told)
+        return most
 
     def is_mapping(self, answers: Collection[tuple[Value, ...]]) -> bool:
         """Whether all that comes out was a constant before, too: `answers`."""
         return not {*self.otherwise} <= {*TRIVIAL} and self.otherwise in answers
+
+
+def _count(inputs: str, apart: bool) -> int:
+    """How many inputs; unless they are `apart`, numbers that follow each other are one."""
+    values = [*map(_values, re.findall(_LITERAL, inputs))]
+    before = [(v[0] - 1,) for v in values if len(v) == 1 and isinstance(v[0], int)]
+    return len(values) - (0 if apart else sum(value in values for value in before))
 
 
 def hardcoded(
@@ -168,10 +188,11 @@ def hardcoded(
         case
         for case in new
         if not (case.text in known or _is_row(case, shapes) or case.is_mapping(answers))
+        and not is_form(case.asked, case.answers, was)
         and tables.get(case.place, -1) not in grown
     ]
     gone = "\n".join(part for part in re.split(r"\n[ \t]*\n", was) if part.strip() not in now)
-    returned = re.findall(r"\breturn\b[ \t]*([^\n;]*)", gone)
+    returned = _RETURNED.findall(gone)
     ways = [re.fullmatch(rf"({_PLAIN})(?:\s*if\b.*\belse\s*({_PLAIN}))?\s*", r) for r in returned]
     maps = len({*chain(*(way.groups() for way in ways if way))} - {None}) * all(ways)
     looked = " ".join(m[0] for m in _LOOK_UP.finditer(now) if is_of_input(m[0]))
@@ -180,13 +201,14 @@ def hardcoded(
     of_shape: dict[str, list[_Case]] = {}
     for case in fresh:
         of_shape.setdefault(case.shape, []).append(case)
+    lines = now.splitlines()
     for cases in of_shape.values():
         asking = [
             (case, where)
             for case in cases
             if (where := _asking(case, looked, tests, maps, several))
         ]
-        if 2 * len(asking) < sum(case.inputs for case in cases):
+        if 2 * len(asking) < sum(case.inputs(lines) for case in cases):
             continue  # it answers more than is asked
         for case, where in asking:
             yield _told(path, case.line, where, case.text)
@@ -280,6 +302,7 @@ def _answers_of_tests(
     for match in _SPLIT.finditer(now):
         if match[0] not in was:
             items = re.split(r"[\s,;|]+", (match["text"] or match["of"])[1:-1])
+            items = [item.rpartition(":")[2] or item for item in items]
             found.append((match.start(), tuple(chain(*map(_item, items))), False))
     yielded = [m for m in _YIELDED.finditer(now) if m[0].strip() not in was]
     if yielded and now.count("yield") == len(yielded):
@@ -459,8 +482,25 @@ _STRINGS = r"\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''"
 _HASHES = re.compile(rf"(?P<text>{_STRINGS}|#[^\n]*)|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
 
 
+_JOINED = re.compile(
+    r"(?<!['\"])(?P<by>['\"])(?P<between>[^'\"\n]*)(?P=by)\.join\([\[(](?P<of>[^\[\]()\n]+)[\])]\)"
+)
+_PIECES = re.compile(r"(?P<quote>['\"])[ \t]*\+[ \t]*(?P=quote)")
+_FIELD = r"[\"']?\b[A-Za-z_]\w*[\"']?:"
+_RECORD = re.compile(rf"(?<=[\[,])(\s*)\{{(\s*(?:{_FIELD}\s*{_PLAIN}\s*,?\s*){{2,9}})\}}")
+
+
 def _code(path: str, text: str) -> str:
-    """Without comments, each line in its place, and what is a text written as one."""
+    """Without comments, each line in its place, and what is a text, or a row, written as one."""
+    text = _JOINED.sub(
+        lambda match: re.sub(r"['\"]\s*,\s*['\"]", match["between"], match["of"]),
+        as_equal(_plain(path, text)),
+    )
+    text = _PIECES.sub("", text)
+    return _RECORD.sub(lambda match: f"{match[1]}[{re.sub(_FIELD, '', match[2])}]", text)
+
+
+def _plain(path: str, text: str) -> str:
     if path.endswith(".rs"):
         return _OWNED.sub(r"\1\2", without_comments(text, rust=True))
     if re.search(r"\.[cm]?[jt]sx?$", path):
@@ -472,11 +512,16 @@ def _code(path: str, text: str) -> str:
     )
 
 
+_FILLS = ("of", "entry", "put", "replace", "set")
+
+
 def _pair(text: str, match: re.Match[str]) -> _Case | None:
     opens, leads = match["opens"] or "", match["leads"]
     if leads == ",":
         of = re.search(r"(\w+|=)\s*$", text[max(match.start() - 40, 0) : match.start()])
-        if opens not in ("(", "[", "{") or (of and of[1] not in ("of", "entry", "replace")):
+        if opens not in ("(", "[", "{") or (
+            of and of[1] not in ("of", "entry", "put", "replace", "set")
+        ):
             return None  # arguments, or what something is compared with
     elif opens not in ("{", ",", "", "("):
         return None

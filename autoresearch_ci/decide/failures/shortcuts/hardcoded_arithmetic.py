@@ -21,6 +21,8 @@ from autoresearch_ci.decide.failures.shortcuts.one_input import (
     TRIVIAL,
     Case,
     Value,
+    as_equal,
+    is_form,
     together,
 )
 from autoresearch_ci.decide.failures.shortcuts.other_tests import without_comments
@@ -53,7 +55,8 @@ def corrected(
         return
     told: set[int] = set()
     for case in found:
-        where = "" if case.text in known or case.line in told else _asking(case, tests)
+        stood = case.text in known or is_form(case.asked, case.answers, before or "")
+        where = "" if stood or case.line in told else _asking(case, tests)
         if where:
             told.add(case.line)
             words = " ".join(case.text.split())
@@ -170,8 +173,7 @@ _WORD = r"\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'"
 _NAME = r"(?<![\w.\])])[$@]?[A-Za-z_]\w{0,100}(?![\w.(\[])"
 _EQUAL = (
     rf"(?:{_NAME}\s*={{2,3}}\s*(?P<right>{_NUMBER}|{_WORD})(?![\w.(\[])"
-    rf"|(?P<left>{_NUMBER}|{_WORD})\s*={{2,3}}\s*{_NAME}"
-    rf"|!\s*\(\s*{_NAME}\s*[-^]\s*(?P<apart>{_NUMBER})\s*\))"
+    rf"|(?P<left>{_NUMBER}|{_WORD})\s*={{2,3}}\s*{_NAME})"
 )
 _MORE = rf"(?:\s*(?:&&?)\s*{re.sub(r'[?]P<[a-z]+>', '?:', _EQUAL)}){{0,8}}"
 _BEFORE = r"(?<![\"'`\s])[ \t]*(?<![=!<>|&])[-+*/%^|]=?(?![-+|])"
@@ -184,7 +186,6 @@ _TEXT_CASES = tuple(
         rf"\(\s*{_EQUAL}{_MORE}\s*(?:\?\s*{_NUMBER}\s*:\s*{_NUMBER}\s*)?\)\s*{_AFTER}",
         rf"\b(?:Number|int|Int|Integer|BigInt|from|b2i|btoi|boolToInt|toInt)\(\s*"
         rf"{_EQUAL}{_MORE}\s*\)\s*[-+*/]",
-        rf"{_BEFORE}\s*(?P<bare>!)\(\s*{_NAME}\s*[-^]\s*(?P<only>{_NUMBER})\s*\)",
         rf"[\w)\]}}]\s*\[\s*[+\w:.(]{{0,40}}\s*\(?\s*{_EQUAL}{_MORE}\s*\)?\s*"
         rf"(?:as usize|\|\s*0)?\s*\)?\]",
         rf"\(\s*{_EQUAL}{_MORE}\s*\)\s*(?:as\s+\w{{1,10}}\s*\)?)\s*[-+*/]",
@@ -194,7 +195,7 @@ _TEXT_CASES = tuple(
 
 def _text_cases(text: str) -> Iterator[Case]:
     """Where a comparison of a name with a literal is calculated with."""
-    text = without_comments(text)
+    text = as_equal(without_comments(text))
     for pattern in _TEXT_CASES:
         for match in pattern.finditer(text):
             asked = _literals(match)
@@ -218,8 +219,7 @@ def _near(text: str, match: re.Match[str]) -> str:
 
 def _literals(match: re.Match[str]) -> tuple[Value, ...]:
     told = match.groupdict()
-    names = ("right", "left", "apart", "only")
-    return tuple(_literal(told[name]) for name in names if told.get(name) is not None)
+    return tuple(_literal(told[name]) for name in ("right", "left") if told.get(name) is not None)
 
 
 def _literal(text: str) -> Value:

@@ -44,6 +44,26 @@ NEAR = 3
 """Lines of a test in which an input and what is expected of it stand together."""
 
 
+_ZERO = re.compile(r"!\s*\(\s*([A-Za-z_]\w{0,100})\s*[-^]\s*(-?\d{1,300}(?:\.\d{1,300})?)\s*\)")
+
+
+def as_equal(text: str) -> str:
+    """With `!(n ^ 10)` as the comparison that it is."""
+    return _ZERO.sub(r"(\1 == \2)", text)
+
+
+_FORM = re.compile(r"[\"'`][^\"'`\n]*(?:%\w|\{)[^\"'`\n]*[\"'`]")
+
+
+def is_form(asked: Collection[Value], answers: Collection[Value], before: str) -> bool:
+    """Whether it says the input in the words of what is said of others: `12 pm`, `1 item`."""
+    said = " ".join(map(str, answers))
+    numbers, words = re.findall(r"\d+", said), re.findall(r"[^\W\d]+", said)
+    forms = " ".join(match[0] for match in _FORM.finditer(before))
+    told = numbers and words and {*numbers} <= {*map(spelled, asked)}
+    return bool(told) and all(re.search(rf"\b{word}", forms) for word in words)
+
+
 def is_of_input(condition: str) -> bool:
     """Whether it asks for what an input has, and not which one it is: its length, its sum."""
     return _OF_INPUT.search(condition) is not None
@@ -69,7 +89,8 @@ def asked_by_what_it_has(
     if not told or not (divisors or any(value not in TRIVIAL for value in asked)):
         return ""
     words = any(isinstance(value, str) for value in told)
-    labels = any(isinstance(value, str) and _LABEL.fullmatch(value) for value in told)
+    (word, *more) = told
+    labels = not more and isinstance(word, str) and bool(_LABEL.fullmatch(word))
     kinds = any(isinstance(value, str) for value in (*told, *asked))
     certain = not kinds and all(map(is_telling, told)) and not {*told} & {*asked}
     kind = labels and (not several or bool(divisors))

@@ -137,7 +137,8 @@ class _Function:
             test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
         )
         found = [self.arguments.pins(part) for part in parts]
-        return tuple(v for pins in found for v in pins) if all(found) else ()
+        each = tuple(v for pins in found for v in pins) if all(found) else ()
+        return each or self.arguments.pins(test)
 
     def _choice(
         self, node: ast.expr, test: ast.expr, body: ast.expr, orelse: ast.expr
