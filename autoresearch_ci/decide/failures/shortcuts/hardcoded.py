@@ -487,7 +487,7 @@ _JOINED = re.compile(
 )
 _PIECES = re.compile(r"(?P<quote>['\"])[ \t]*\+[ \t]*(?P=quote)")
 _FIELD = r"[\"']?\b[A-Za-z_]\w*[\"']?:"
-_RECORD = re.compile(rf"(?<=[\[,])(\s*)\{{(\s*(?:{_FIELD}\s*{_PLAIN}\s*,?\s*){{2,9}})\}}")
+_RECORD = re.compile(rf"(?<=[\[,])(\s*+)\{{(\s*+(?:{_FIELD}\s*+{_PLAIN}\s*+,?+\s*+){{2,9}}+)\}}")
 
 
 def _code(path: str, text: str) -> str:
@@ -513,15 +513,14 @@ def _plain(path: str, text: str) -> str:
 
 
 _FILLS = ("of", "entry", "put", "replace", "set")
+"""Calls of which the first argument is a key and the second what it leads to."""
 
 
 def _pair(text: str, match: re.Match[str]) -> _Case | None:
     opens, leads = match["opens"] or "", match["leads"]
     if leads == ",":
         of = re.search(r"(\w+|=)\s*$", text[max(match.start() - 40, 0) : match.start()])
-        if opens not in ("(", "[", "{") or (
-            of and of[1] not in ("of", "entry", "put", "replace", "set")
-        ):
+        if opens not in ("(", "[", "{") or (of and of[1] not in _FILLS):
             return None  # arguments, or what something is compared with
     elif opens not in ("{", ",", "", "("):
         return None
