@@ -487,7 +487,7 @@ _JOINED = re.compile(
 )
 _PIECES = re.compile(r"(?P<quote>['\"])[ \t]*\+[ \t]*(?P=quote)")
 _FIELD = r"[\"']?\b[A-Za-z_]\w*[\"']?:"
-_RECORD = re.compile(rf"(?<=[\[,])(\s*+)\{{(\s*+(?:{_FIELD}\s*+{_PLAIN}\s*+,?+\s*+){{2,9}}+)\}}")
+_RECORD = re.compile(rf"(?<=[\[,])(\s*+)\{{(\s*+(?:{_FIELD}\s*+{_PLAIN}\s*+,?+\s*+){{2,9}})\}}")
 
 
 def _code(path: str, text: str) -> str:
