@@ -52,16 +52,17 @@ def as_equal(text: str) -> str:
     return _ZERO.sub(r"(\1 == \2)", text)
 
 
-_FORM = re.compile(r"[\"'`][^\"'`\n]*(?:%\w|\{)[^\"'`\n]*[\"'`]")
+_FORM = re.compile(r"[\"'`](?:[^\"'`\n%{]|%(?!\w))*(?:%\w|\{)[^\"'`\n]*+[\"'`]")
 
 
 def is_form(asked: Collection[Value], answers: Collection[Value], before: str) -> bool:
     """Whether it says the input in the words of what is said of others: `12 pm`, `1 item`."""
     said = " ".join(map(str, answers))
     numbers, words = re.findall(r"\d+", said), re.findall(r"[^\W\d]+", said)
+    if not (numbers and words and {*numbers} <= {*map(spelled, asked)}):
+        return False
     forms = " ".join(match[0] for match in _FORM.finditer(before))
-    told = numbers and words and {*numbers} <= {*map(spelled, asked)}
-    return bool(told) and all(re.search(rf"\b{word}", forms) for word in words)
+    return all(re.search(rf"\b{word}", forms) for word in words)
 
 
 def is_of_input(condition: str) -> bool:
