@@ -30,11 +30,11 @@ _OF_ALL = frozenset(
     for name in (
         "", "boot", "dev", "etc", "github", "home", "media", "mnt", "opt", "proc", "root", "run",
         "srv", "sys", "tmp", "usr", "usr/local", "var", "var/lib", "var/run", "var/tmp", "bin",
-        "sbin", "lib", "lib32", "lib64", "libx32",
+        "sbin", "lib", "lib32", "lib64", "libx32", "dev/shm",
     )
 )  # fmt: skip
 """Folders that hold more than one program, on every machine."""
-_NEVER = ("/proc/", "/sys/", "/dev/", "/run/secrets/")
+_NEVER = re.compile("/(proc|sys|dev(?!/shm/)|run/secrets)/")
 _STORES = ("/nix/store", "/gnu/store", "/snap")
 """Whatever is installed in them needs other parts of them."""
 _NO_PATHS = frozenset({"HOME", "TMPDIR", "TMP", "TEMP", "PWD", "OLDPWD"})
@@ -102,7 +102,7 @@ class Toolchains:
 
     def _is_wide(self, path: str) -> bool:
         """Whether it is more than a toolchain."""
-        return path in self._wide or path.startswith(_NEVER)
+        return path in self._wide or bool(_NEVER.match(path))
 
     @functools.cached_property
     def _wide(self) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,9 +82,19 @@ def test_no_home_no_checkout_and_nothing_above_is_a_toolchain(home: Path, wide: 
     assert found(home, place, DATA=place, JAVA_HOME=place) == set()
 
 
-@pytest.mark.parametrize("place", ["/", "/usr", "/etc", "/home", "/opt", "/var", "/tmp", "/run"])
+@pytest.mark.parametrize(
+    "place", ["/", "/usr", "/etc", "/home", "/opt", "/var", "/tmp", "/run", "/dev/shm"]
+)
 def test_no_folder_of_the_whole_machine_is(home: Path, place: str) -> None:
-    assert found(home, place, DATA=place) == set()
+    assert place not in found(home, place, DATA=place), "links in it may lead to programs"
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no shared memory")
+def test_an_installation_in_shared_memory_is_shown_and_no_other_devices(home: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        Path(name, "env/bin").mkdir(parents=True)
+        Path(name, "env/pyvenv.cfg").touch()
+        assert found(home, f"{name}/env/bin", DATA="/dev/pts") == {f"{name}/env"}
 
 
 def test_what_a_variable_names_is_shown_and_what_it_leads_to(home: Path, program: Make) -> None:
