@@ -182,17 +182,16 @@ def test_no_agent_escapes(run: Run, land: Repo, tally: Tally, tmp_path: Path) ->
     done = run("--iterations", "1", scope=None, metric=None, proposer=None)
     assert done.column("status") == ["baseline", "keep"], done.told
     unmade = failed.read_text().split() if failed.exists() else []
-    full = "sandbox: full" in done.out
-    if full:  # what lies outside does not exist there
-        unmade = [n for n in unmade if 'ln "$CANARY"' not in lines[int(n)]]
-    assert unmade == [], [lines[int(n)] for n in unmade]
+    # What lies outside does not exist in the full view; elsewhere, Landlock may refuse the link.
+    away = [n for n in unmade if 'ln "$CANARY"' in lines[int(n)]]
+    assert unmade == away, [lines[int(n)] for n in unmade]
     branch = "refs/heads/autoresearch/t"
     changed = land.git("diff", "-z", "--no-renames", "--name-status", "main", branch).split("\0")[
         :-1
     ]
     found = dict(zip(changed[1::2], changed[::2], strict=True))
     honest = {"value": "M", f"src/{'x' * 255}": "A", "src/\u00e4": "A", "src/\udcff\udcfe": "A"}
-    if full:  # nothing was put where it was taken away
+    if away:  # nothing was put where it was taken away
         honest["src/file2"] = "D"
     # What became a link, a pipe or the like is no edit, nor is what was there deleted by it.
     escaped = [path for path in found if found[path] != honest.get(path)]

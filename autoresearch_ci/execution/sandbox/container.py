@@ -36,6 +36,7 @@ from autoresearch_ci.execution.sandbox.seccomp import (
     NEVER_NEEDED,
     OF_ATTRIBUTES,
     OF_DEBUGGERS,
+    OF_QUEUES,
     Filter,
 )
 from autoresearch_ci.execution.sandbox.users import User
@@ -96,7 +97,7 @@ def confinement(
     if rules:
         steps.append(("Landlock", rules.enter))
     if not found.filters:
-        refuse = NEVER_NEEDED if rules else (*NEVER_NEEDED, *OF_DEBUGGERS)
+        refuse = (*NEVER_NEEDED, *(OF_QUEUES if rules else OF_DEBUGGERS))
         refuse = refuse if user else (*refuse, *OF_ATTRIBUTES)
         given = "allow" if network else enforced_network(asked, found)
         if given == "loopback":

@@ -52,6 +52,8 @@ _NUMBERS = {
     "lremovexattr": (198, 15),
     "lsetxattr": (189, 6),
     "mount": (165, 40),
+    "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
     "open_by_handle_at": (304, 265),
     "pivot_root": (155, 41),
     "prlimit64": (302, 261),
@@ -116,7 +118,10 @@ OF_DEBUGGERS = ("ptrace", "process_vm_readv", "process_vm_writev")
 OF_ATTRIBUTES = tuple(name for name in _NUMBERS if "setxattr" in name or "removexattr" in name)
 """Of any file of the user's, which no rule of Landlock's keeps. Where the answer is that a file
 system has none, as many have not, `cp -p` and `install` copy permissions in another way."""
-_SOMETIMES = (*_WITH_CARE, *OF_DEBUGGERS, *OF_ATTRIBUTES)
+OF_QUEUES = ("mq_open", "mq_unlink")
+"""POSIX message queues outlive who made them. Landlock has them opened by nobody, but a queue that
+was to be made is there from then on, and anybody is told whether one is."""
+_SOMETIMES = (*_WITH_CARE, *OF_DEBUGGERS, *OF_ATTRIBUTES, *OF_QUEUES)
 NEVER_NEEDED = tuple(name for name in _NUMBERS if name not in _SOMETIMES)
 """perf_event_open is none of them: counted instructions are the best metric a shared machine has,
 and the kernel's own rules (perf_event_paranoid) say who may count what."""
