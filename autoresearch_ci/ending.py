@@ -65,6 +65,9 @@ class Ending:
             self._ablate(paired, exact=found is not None and found.deterministic)
         if found is not None and found.holds:
             self._take_back(exact=found.deterministic)
+        for experiment in self.finished.idle:
+            message = f"kept but does nothing: {experiment.commit[:7]} {experiment.description}"
+            self.loop.observe(Warning(message=message))
 
     @property
     def _seconds(self) -> float | None:
@@ -133,9 +136,6 @@ class Ending:
         tried = self._tried()
         idle = [e for e in idle if (e.commit[:12],) not in tried]  # something needs it after all
         self.finished.idle = tuple(idle)
-        for experiment in idle:
-            message = f"kept but does nothing: {experiment.commit[:7]} {experiment.description}"
-            loop.observe(Warning(message=message))
         over = self._seconds is not None and loop.briefing.elapsed >= self._seconds
         if over or paired.is_late(loop.knowledge):
             message = "there was no time to leave each kept commit out in turn"

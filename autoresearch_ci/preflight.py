@@ -331,11 +331,14 @@ def _scope(
 ) -> Scope:
     """Of a run that is started in the folder `below` the root."""
     scope = _built_scope(config, config_path, repository, files, share, also)
-    regular = (path for path, version in files.items() if version.regular)
+    regular = [path for path, version in files.items() if version.regular]
     if not scope.select(regular):
-        meant = [f"{below}{glob}" for glob in config.scope if f"{below}{glob}" in files]
-        sources = (p for p in files if p.endswith((".py", ".js", ".c", ".rs", ".go")))
-        hint = next(iter(meant), None) or next(sources, "src/")
+        anything = config.model_copy(update={"scope": ("*",)})
+        free = _built_scope(anything, config_path, repository, files, share, also).select(regular)
+        meant = [path for glob in config.scope if (path := f"{below}{glob}") in files]
+        # What the metric itself runs is named last: it may be the program, or the ruler.
+        sources = [p for p in (*free, *files) if p.endswith((".py", ".js", ".c", ".rs", ".go"))]
+        hint = next(iter((*meant, *sources)), "src/")
         raise ConfigError(
             f"scope {list(config.scope)} matches no file of the base commit that may be edited.\n"
             "usually: the glob is relative to another folder (it starts at the repository's root), "

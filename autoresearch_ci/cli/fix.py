@@ -17,7 +17,7 @@ from autoresearch_ci.cli.gate_commits import DEFAULT, asked, staged
 from autoresearch_ci.cli.gate_files import report_folder, show
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.run import run, steps_after
-from autoresearch_ci.cli.terminal import obey_signals
+from autoresearch_ci.cli.terminal import columns, obey_signals
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.failures.failure import Failure
@@ -71,7 +71,8 @@ def main(options: argparse.Namespace) -> int:
             environment=options.environment,
         )
     if not options.json:
-        print(results_table(finished.ledger.experiments, config.metric.direction))
+        direction = config.metric.direction
+        print(results_table(finished.ledger.experiments, direction, columns(sys.stdout)))
         say(map(defuse, verdict(finished)), sys.stdout)
         say(steps_after(finished, "fix"), sys.stdout)
     tell(finished.published, sys.stderr if options.json else sys.stdout)

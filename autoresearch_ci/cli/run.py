@@ -28,7 +28,7 @@ from autoresearch_ci.cli.begin_or_resume import begin_or_resume, other_version
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.make_proposer import make_proposer, proposer_name
 from autoresearch_ci.cli.publish import tell
-from autoresearch_ci.cli.terminal import obey_signals
+from autoresearch_ci.cli.terminal import columns, obey_signals
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.confirmation import PAIRS, exact_pairs
@@ -91,7 +91,8 @@ def main(options: argparse.Namespace) -> int:
             environment=options.environment,
         )
     if not options.json:
-        print(results_table(finished.ledger.experiments, resolved.config.metric.direction))
+        direction = resolved.config.metric.direction
+        print(results_table(finished.ledger.experiments, direction, columns(sys.stdout)))
         say(steps_after(finished, "run"), sys.stdout)
     # With --json standard output is for programs.
     tell(finished.published, sys.stderr if options.json else sys.stdout)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from autoresearch_ci.execution.command import Stop
@@ -19,6 +20,11 @@ def redacted(text: str, environment: Mapping[str, str], arguments: Iterable[str]
 
     tokens = tokens_in("\n".join((text, *arguments)))
     return Redactor({*secret_values(environment), *tokens}).redact(text)
+
+
+def columns(stream: TextIO) -> int | None:
+    """Of the terminal that reads it; `None`: none does."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def obey_signals() -> Stop:

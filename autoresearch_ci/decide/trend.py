@@ -443,5 +443,5 @@ def _still(found: Evaluation, window: int) -> str:
     if found.idle == 0:
         return "the last experiment was kept"
     if found.idle < window:
-        return f"kept something {found.idle + 1} experiments ago"
+        return f"kept something in the last {found.idle + 1} experiments"
     return "candidates still come nearer, though none was kept lately"

@@ -18,12 +18,21 @@ _WIDTH = 70
 """Characters of a description: the whole line stays near 110."""
 
 
-def results_table(experiments: Sequence[Experiment], direction: Direction) -> str:
-    """The baseline, each kept experiment, then one line on all the others."""
+def results_table(
+    experiments: Sequence[Experiment], direction: Direction, columns: int | None = None
+) -> str:
+    """The baseline, each kept experiment, then one line on all the others.
+
+    `columns`: of the terminal, which would break longer rows within a word.
+    """
     result = run_summary(experiments)
     shown = [e for e in told(experiments) if e.status in (Status.BASELINE, Status.KEEP)]
     lines = aligned([_HEADER, *(_cells(e) for e in shown)], _RIGHT) if shown else []
-    lines += [f"#{e.iteration}: {defuse(shortened(e.doubt, 200))}" for e in result.doubted]
+    if columns:
+        lines = [line if len(line) <= columns else f"{line[: columns - 1]}…" for line in lines]
+    lines += [
+        f"look twice at #{e.iteration}: {defuse(shortened(e.doubt, 200))}" for e in result.doubted
+    ]
     better = "lower" if direction is Direction.MINIMIZE else "higher"
     tried = len(result.kept) + len(result.others)
     lines.append(f"{better} is better; {len(result.kept)} of {tried} kept{_others(result.others)}")

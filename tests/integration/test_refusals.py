@@ -107,7 +107,10 @@ def test_an_unfinished_operation(
 
 
 def test_a_scope_that_matches_nothing(run: Run, repo: Repo) -> None:
-    refused(run(scope="src/*.py"), 2, "matches no file", "src/*.py")
+    repo.write("other.py", "x = 1\n")
+    repo.write("ruler.py", "print(1)\n")
+    repo.commit()
+    refused(run(scope="src/*.py", metric="python ruler.py"), 2, "src/*.py", "--scope other.py")
     nothing_left(repo, run)
 
 

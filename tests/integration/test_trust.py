@@ -591,6 +591,7 @@ def test_what_a_guard_or_the_holdout_needs_stays(
     flags = ("--scope", "other", "--set", "confirm.ablate=true", flag)
     done = run(*flags, metric=SUPERSEDED)
     assert done.column("status")[1:] == ["keep", "keep", "discard"], done.told
+    assert "does nothing" not in done.out, "which was refuted"
     first = done.rows[1]["commit"]
     assert done.rows[3]["reason"].startswith(f"without {first[:12]}: {why}")
     assert facts_of(done)["idle_commits"] == []

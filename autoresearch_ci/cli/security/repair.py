@@ -22,6 +22,7 @@ from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.run import run
 from autoresearch_ci.cli.security.model_layer import check_fix
 from autoresearch_ci.cli.security.scan import ScanContext, Scanned
+from autoresearch_ci.cli.terminal import columns
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.failures.failure import journal_id
@@ -264,7 +265,8 @@ class _Repairs:
 
 def _show(finished: Finished, config: Config, options: argparse.Namespace) -> None:
     out = sys.stdout if options.format == "text" else sys.stderr
-    print(results_table(finished.ledger.experiments, config.metric.direction), file=out)
+    direction = config.metric.direction
+    print(results_table(finished.ledger.experiments, direction, columns(out)), file=out)
     tell(finished.published, out)
 
 

@@ -122,6 +122,7 @@ def test_a_run_that_kept_nothing_yet_is_not_said_to_have() -> None:
     found = said([(Status.DISCARD, 10.0)])
     assert found.advice is Advice.CONTINUE
     assert "nothing was kept yet" in found.why
+    assert said([(KEEP, 9.0), (DISCARD, 10.0)]).why == "kept something in the last 2 experiments"
 
 
 def test_a_crash_has_no_gain_whatever_number_a_foreign_journal_gives_it() -> None:

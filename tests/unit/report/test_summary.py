@@ -208,6 +208,15 @@ def test_odd_journals_are_reported(rows: list[Experiment], direction: Direction)
     assert results_table(rows, direction)
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_no_row_of_the_final_table_is_broken_by_the_terminal(columns: int) -> None:
+    rows = [BASELINE, replace(experiment(1, Status.KEEP, 4.0), description="word " * 40)]
+    lines = results_table(rows, Direction.MINIMIZE, columns).splitlines()
+    assert max(map(len, lines)) <= columns
+    assert any(line.endswith("…") for line in lines)
+    assert results_table(rows, Direction.MINIMIZE) == results_table(rows, Direction.MINIMIZE, 200)
+
+
 def test_two_thousand_long_rows_fit_in_a_pull_request_body() -> None:
     words = "| <b> @everyone #1 `x` " * 40
     rows = [BASELINE] + [
