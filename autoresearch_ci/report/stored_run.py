@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from autoresearch_ci.decide.metric.taken_back import ideas
 from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Spent, Status
 from autoresearch_ci.record.foreign_journals import LARGEST, ForeignJournal, read_journal
@@ -122,7 +123,9 @@ def stored_run(journal: Path, repository: Repository | None, redactor: Redactor)
     info = _completed(info, journal, repository, redactor)
     totals = facts.get("totals")
     done = totals.get("iterations") if isinstance(totals, dict) else None
-    if done != max(len(found.rows) - 1, 0):  # it was written before the run went on
+    stood = [e.commit for e in found.rows if e.status in (Status.BASELINE, Status.KEEP)]
+    if done != ideas(found.rows) or facts.get("head") not in (None, *stood[-1:]):
+        # It was written before the run went on.
         info = _reopened(info, found.rows)
     if found.notes:
         info = replace(info, stop_reason="; ".join([info.stop_reason, *found.notes]))

@@ -524,6 +524,9 @@ def test_a_kept_commit_that_does_nothing_leaves_the_diff_again(
     flags = ("--set", f"confirm.ablate={asked}", "--set", f"metric.repeats.max={runs}")
     flags = (*flags, "--guard", "true", f"--set=holdout.command={SUPERSEDED}")
     done = run("--scope", "other", *flags, metric=SUPERSEDED)
+    page = (done.folder / "report.html").read_bytes()
+    assert run_cli(["report", str(done.folder)]) == 0
+    assert (done.folder / "report.html").read_bytes() == page, "made anew, it says the same"
     looked = runs > 1
     changed = two_files.git("diff", "--name-only", f"HEAD..{BRANCH}").split()
     if not looked:
@@ -592,6 +595,9 @@ def test_what_a_guard_or_the_holdout_needs_stays(
     done = run(*flags, metric=SUPERSEDED)
     assert done.column("status")[1:] == ["keep", "keep", "discard"], done.told
     assert "does nothing" not in done.out, "which was refuted"
+    page = (done.folder / "report.html").read_bytes()
+    assert run_cli(["report", str(done.folder)]) == 0
+    assert (done.folder / "report.html").read_bytes() == page, "made anew, it says the same"
     first = done.rows[1]["commit"]
     assert done.rows[3]["reason"].startswith(f"without {first[:12]}: {why}")
     assert facts_of(done)["idle_commits"] == []
