@@ -21,7 +21,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from autoresearch_ci.errors import BaselineError, ConfigError
-from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.log_text import defuse, json_text
 
 Numbers = Mapping[str, float]
@@ -352,11 +351,14 @@ def _files(options: argparse.Namespace) -> list[Path]:
         if not paths:
             raise ConfigError(f"score {options.kind}: {pattern} matches no file in {Path.cwd()}")
         found |= dict.fromkeys(os.path.normpath(path) for path in paths)
-    left_out = gitignore_spec(options.exclude)
-    kept = [Path(path) for path in found if not left_out.match_file(path)]
-    if not kept:
+    if options.exclude:
+        from autoresearch_ci.safety.gitignore_globs import gitignore_spec
+
+        left_out = gitignore_spec(options.exclude)
+        found = {path: None for path in found if not left_out.match_file(path)}
+    if not found:
         raise ConfigError(f"score {options.kind}: --exclude leaves no file")
-    return kept
+    return [Path(path) for path in found]
 
 
 def _texts(options: argparse.Namespace) -> Iterator[tuple[str, str]]:

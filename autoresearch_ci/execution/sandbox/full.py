@@ -66,9 +66,9 @@ def _hidden(wanted: Places) -> list[str]:
 
 def covered_in(wanted: Places, folders: Sequence[Path]) -> list[Path]:
     """What is hidden in these folders, the outermost: a layer above them would show it again."""
-    hidden = [Path(path) for path in _hidden(wanted)]
-    found = [p for p in hidden if any(folder in p.parents for folder in folders)]
-    return [p for p in found if not any(above in p.parents for above in found)]
+    inside = tuple(f"{folder}/" for folder in folders)  # as strings: each measurement asks
+    found = [path for path in _hidden(wanted) if path.startswith(inside)]
+    return [Path(p) for p in found if not p.startswith(tuple(f"{above}/" for above in found))]
 
 
 def blocked(wanted: Places, user: User, needed: Sequence[str], write: Sequence[str] = ()) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BYTES_LIMIT = 16 * 2**20
 """Of one report, and of all that belong together."""
 TAGS_LIMIT = 1_000_000
-"""Some 100 bytes of memory each, however short they are written."""
+"""Of tags, and of attributes: some 100 bytes of memory each, however short they are written."""
 COUNTS = ("failures", "errors", "failed", "skipped", "passed", "tests", "seconds")
 """`failed` is failures and errors, `skipped` all that did not run, `seconds` the sum of the cases'
 times, those of every attempt."""
@@ -258,6 +258,11 @@ def _step(text: str) -> float:
     return float(10.0 ** min(int(exponent), -4))
 
 
+def _pieces(report: bytes) -> int:
+    """At most as many tags, or attributes."""
+    return max(report.count(b"<"), report.count(b'="') + report.count(b"='"))
+
+
 def _parse(report: bytes, path: str) -> Element:
     """The report's root element; entities are refused, and nothing outside the report is read."""
     from xml.etree.ElementTree import ParseError
@@ -266,8 +271,8 @@ def _parse(report: bytes, path: str) -> Element:
 
     if len(report) > BYTES_LIMIT:
         raise MetricError(f"{path} is larger than {BYTES_LIMIT >> 20} MiB")
-    if report.count(b"<") > TAGS_LIMIT:
-        raise MetricError(f"{path} has more than {TAGS_LIMIT} tags")
+    if _pieces(report) > TAGS_LIMIT:
+        raise MetricError(f"{path} has more than {TAGS_LIMIT} tags or attributes")
     try:
         # A bare DOCTYPE stays allowed: reports of coverage carry one.
         root: Element = defusedxml.ElementTree.fromstring(report)
@@ -285,11 +290,11 @@ def _listed(reports: Reports, path: str) -> list[list[Element]]:
     if sum(map(len, contents)) > BYTES_LIMIT:
         raise MetricError(f"{path} is larger than {BYTES_LIMIT >> 20} MiB")
     parts: list[list[Element]] = []
-    announced = tags = 0
+    announced = pieces = 0
     for content in contents:
-        tags += content.count(b"<")
-        if tags > TAGS_LIMIT:
-            raise MetricError(f"{path} has more than {TAGS_LIMIT} tags")
+        pieces += _pieces(content)
+        if pieces > TAGS_LIMIT:
+            raise MetricError(f"{path} has more than {TAGS_LIMIT} tags or attributes")
         root = _parse(content, path)
         if root.tag == "TestRun":
             announced += trx_reports.announced(root)

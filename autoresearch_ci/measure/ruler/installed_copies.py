@@ -198,8 +198,10 @@ def _dotted(file: str) -> str:
 
 def _is_from(direct_url: str, checkouts: Sequence[Path]) -> bool:
     """Whether an installer copied it from one of the folders, or from below."""
+    if not direct_url:  # as most have none
+        return False
     try:
-        said = json.loads(direct_url or "{}")
+        said = json.loads(direct_url)
     except ValueError:
         return False
     if not isinstance(said, dict) or not isinstance(said.get("url"), str):

@@ -12,7 +12,8 @@ import yaml
 
 from autoresearch_ci.decide.failures.shortcuts.detect import shortcuts
 
-DATA = yaml.safe_load((Path(__file__).parent / "data" / "hardcoded.yml").read_text("utf-8"))
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # each worker reads all of it
+DATA = yaml.load((Path(__file__).parent / "data" / "hardcoded.yml").read_text("utf-8"), _LOADER)
 PATHS = {
     "py": ("x.py", "tests/test_x.py"),
     "js": ("x.js", "test/x.test.js"),

@@ -11,7 +11,8 @@ import yaml
 
 from autoresearch_ci.decide.failures.shortcuts.detect import shortcuts
 
-ROWS = yaml.safe_load((Path(__file__).parent / "data" / "loosened.yml").read_text("utf-8"))
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # each worker reads all of it
+ROWS = yaml.load((Path(__file__).parent / "data" / "loosened.yml").read_text("utf-8"), _LOADER)
 NEUTRAL = [
     (
         "pyproject.toml",

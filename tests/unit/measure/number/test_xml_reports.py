@@ -70,6 +70,7 @@ def test_a_huge_report_is_not_a_report_without_failures() -> None:
         (b"<testsuite>" * 100_000 + b"</testsuite>" * 100_000, "lists no test"),
         (b" " * (BYTES_LIMIT + 1), "larger than"),
         (b"<testsuite>" + b"<a/>" * 1_000_000 + b"</testsuite>", "more than 1000000 tags"),
+        (b"<testsuite" + b" a=''" * 1_000_001 + b"/>", "more than 1000000 tags or attributes"),
     ):
         with pytest.raises(MetricError, match=reason):
             junit_number(report, "r.xml", "failures")
