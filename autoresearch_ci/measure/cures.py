@@ -1,7 +1,8 @@
 """What a failed command needs, as far as its output tells: the setting that gives it, paste-ready.
 
 A wrong cure costs more than none, so each wants its own words. The text is untrusted: a place is
-named only after it was found on this machine, and is not there for measured code.
+named only after it was found on this machine, and is not there for measured code. No expression
+takes longer than what it looks at is long, or a line of a hostile output would be the last.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from pathlib import Path
 
 from autoresearch_ci.safety.prompt_text import line as plain
 
+_LOOKED_AT = 1 << 16
+"""Characters at the end of the output."""
 _LOOPBACK = re.compile(
     r"Errno (99|101)\]|\b127\.0\.0\.1\b|\blocalhost\b|\[::1\]|::1:\d|EADDRNOTAVAIL|ENETUNREACH"
     r"|Network is unreachable|Cannot assign requested address"
 )
 _SOCKETS = re.compile(
-    r"socket[^\n]{0,200}(Operation not permitted|Permission denied)|EPERM.*socket"
+    r"socket[^\n]{0,200}(Operation not permitted|Permission denied)|EPERM[^\n]{0,200}socket"
 )
 _UNRESOLVED = re.compile(
     r"Temporary failure in name resolution|Name or service not known|getaddrinfo|ENOTFOUND"
@@ -35,19 +38,20 @@ _TOOLCHAIN = re.compile(
     re.IGNORECASE,
 )
 _READ_ONLY = re.compile(
-    r"(?P<place>/[\w./@+-]*)[`'\"\u2018\u2019]?:? ?Read-only file system"
+    r"(?<![\w./@+-])[\w.@+-]*(?P<place>/[\w./@+-]*)[`'\"\u2018\u2019]?:? ?Read-only file system"
     r"|Read-only file system[^\n/]{0,40}['\"](?P<other>/[\w./@+-]+)['\"]"
 )
 _FULL = re.compile(r"No space left on device|ENOSPC|Errno 28\]|database or disk is full")
 _VARIABLE = re.compile(
-    r"\bKeyError: '(?P<key>[A-Z][A-Z0-9]*_[A-Z0-9_]+)'|(?P<shell>[A-Z][A-Z0-9_]+): unbound variable"
-    r"|(?P<perl>[A-Z][A-Z0-9_]+): parameter (?:null or )?not set"
+    r"\bKeyError: '(?P<key>[A-Z][A-Z0-9]*_[A-Z0-9_]+)'"
+    r"|(?P<shell>[A-Z][A-Z0-9_]{1,200}): unbound variable"
+    r"|(?P<perl>[A-Z][A-Z0-9_]{1,200}): parameter (?:null or )?not set"
 )
 _NOT_FOUND = re.compile(r"(?:^|: )(?P<program>[\w.+-]+): (?:command )?not found\s*$", re.MULTILINE)
 _MODULE = re.compile(r"\bModuleNotFoundError: No module named '(?P<module>\w+)")
 _NO_SCRIPT = re.compile(
-    r"(?P<script>[\w./@+-]+): cannot execute: required file not found"
-    r"|(?P<bad>[\w./@+-]+): [^\n]*bad interpreter"
+    r"(?<![\w./@+-])(?:(?P<script>[\w./@+-]+): cannot execute: required file not found"
+    r"|(?P<bad>[\w./@+-]+): [^\n]{0,200}bad interpreter)"
 )
 _ONLY_TEXT = re.compile(r": (?P<script>\.?/?[\w./-]+): Permission denied")
 _SAID: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -105,7 +109,7 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = (
         "do: run it without containers: measured code reaches no service that starts them",
     ),
     (
-        re.compile(r"no new privileges|sudo: .*(?:password|terminal) is required"),
+        re.compile(r"no new privileges|sudo: [^\n]{0,200}(?:password|terminal) is required"),
         "do: leave out sudo: measured code gains no privileges; what needs them belongs before "
         "this step",
     ),
@@ -130,6 +134,7 @@ _DENIED = re.compile(r"Permission denied|EACCES|cannot execute|failed to map seg
 def cures(output: str, *, network: str = "allow", noexec: str = "") -> list[str]:
     """What to do. `network`: what the command had. `noexec`: where nothing may be executed."""
     found = []
+    output = output[-_LOOKED_AT:]
     if network == "deny" and (_LOOPBACK.search(output) or _SOCKETS.search(output)):
         found.append(
             "do: give it a 127.0.0.1 of its own, as local servers and pytest-xdist need: "
@@ -169,8 +174,6 @@ def _said(output: str) -> list[str]:
     ]
 
 
-_LOOKED_AT = 1 << 16
-"""Characters at the end of the output."""
 _PLACE = re.compile(r"(?<![\w.:/-])/[\w.+@-]+(?:/[\w.+@-]+)+")
 _PROGRAM = re.compile(
     r"(?m)(?:^|[\s:'\"`])([\w.+-]{1,60})['\"`]?: (?:command not found|not found|No such file)"

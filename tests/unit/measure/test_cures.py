@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -128,3 +129,15 @@ def test_a_module_that_was_published_before_is_published_by_the_command(said: st
     (told,) = [line for line in cures(said) if "is a module of this repository" in line]
     assert "publish" in told
     assert re.search("demo[:#]lib", told)
+
+
+def test_a_long_line_of_nothing_costs_little() -> None:
+    """What grows with the square of such a line would take days."""
+    began = time.process_time()
+    for unit in ("x", "/", "A", "error: unrecognized arguments: "):
+        cures(unit * ((1 << 20) // len(unit)), network="deny")
+    assert time.process_time() - began < 20
+    path = f"/{'a' * 5000}"
+    assert cures(f"cp: o{path}: Read-only file system")[0].endswith(
+        f"--set 'sandbox.write=[{path}]'"
+    )
