@@ -136,8 +136,7 @@ def redacted(observe: Observer, redact: Callable[[str], str]) -> Observer:
 
 def _without(event: Event, redact: Callable[[str], str]) -> Event:
     clean: dict[str, Any] = {}
-    for name in (f.name for f in fields(event)):
-        value = getattr(event, name)
+    for name, value in vars(event).items():
         if type(value) is str:
             if (text := redact(value)) != value:
                 clean[name] = text

@@ -43,9 +43,9 @@ class ConsoleLines:
         self._lines = EventLines()
 
     def __call__(self, event: Event) -> None:
-        for line in self._lines.about(event):
-            self._stream.write(clipped(line) + "\n")
-        self._stream.flush()
+        if lines := self._lines.about(event):  # most are of what a command prints, and say nothing
+            self._stream.write("".join(f"{clipped(line)}\n" for line in lines))
+            self._stream.flush()
 
 
 def say(lines: Iterable[str], stream: TextIO) -> None:

@@ -146,7 +146,7 @@ def _mentions(text: str, name: str | None, rule: ExtractRule) -> tuple[int, int]
         return _split(numbers, numbers[-1:])
     if name is not None:
         return _split(*_places(text, name))
-    if "METRIC" in text and (names := {name for name, _ in _named_lines(text, only_metric=True)}):
+    if names := {name for name, _ in _named_lines(text, only_metric=True)}:
         return _split(*_places(text, min(names)))
     bare = [match.start() for match in _BARE.finditer(text)]
     return _split([match.start() for match in _ENDS_IN_A_NUMBER.finditer(text)], bare)
@@ -263,6 +263,8 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _named_lines(text: str, *, only_metric: bool = False) -> Iterator[tuple[str, str]]:
+    if only_metric and "METRIC" not in text:
+        return
     for line in _lines(text):
         keyword, _, rest = line.partition(" ")
         if keyword == "METRIC":
