@@ -122,6 +122,7 @@ def _time(options: argparse.Namespace) -> Numbers:
         raise BaselineError(f"{options.words[0]}: {error.strerror}") from error
     if found.exit_code:
         what = f"after {found.cpu_seconds:.4g} seconds of the processor"
+        what += f" and {found.peak_memory_mb:.4g} MiB" if found.peak_memory_mb else ""
         raise BaselineError(f"exit code {found.exit_code} {what}: {shlex.join(options.words)}")
     told = {k: v for k, v in asdict(found).items() if k != "exit_code" and v is not None}
     return {name: round(value, 4) for name, value in told.items()}
@@ -144,7 +145,7 @@ def _bench(options: argparse.Namespace) -> Numbers:
         raise BaselineError(
             f"score bench: {found.results} results instead of {options.results}: {said.command}"
         )
-    return asdict(found)
+    return {name: value for name, value in asdict(found).items() if value is not None}
 
 
 def _problems(options: argparse.Namespace) -> Numbers:

@@ -15,13 +15,21 @@ Builder = tuple[str, str, str]
 """Command, program, reason."""
 
 
+_WRITTEN = re.compile(r"(?:>|\s-o|--(?:out-?)?file|--output)[ =]*(?:\./)?([\w./-]+\.[cm]?js)\b")
+
+
 def output_of(package: Mapping[str, Any]) -> str:
-    """The folder that package.json says its files are built into."""
+    """Glob of the folder that package.json says its files are built into, else the published file
+    that its script `build` writes last; empty: not known."""
     listed = package.get("files")
     named = [package.get("module"), package.get("main"), package.get("browser")]
     named += listed if isinstance(listed, list) else []
-    tops = [name.removeprefix("./").split("/")[0] for name in named if isinstance(name, str)]
-    return next((top for top in tops if top in ("dist", "build", "lib", "es", "out", "esm")), "")
+    names = [name.removeprefix("./") for name in named if isinstance(name, str)]
+    tops = [name.split("/")[0] for name in names]
+    if top := next((t for t in tops if t in ("dist", "build", "lib", "es", "out", "esm")), ""):
+        return f"{top}/**/*.*js"
+    written = _WRITTEN.findall(str(mapping(package.get("scripts")).get("build")))
+    return next((path for path in reversed(written) if path in names), "")
 
 
 def page_of(package: Mapping[str, Any], known: Sequence[str]) -> Builder | None:
@@ -30,7 +38,8 @@ def page_of(package: Mapping[str, Any], known: Sequence[str]) -> Builder | None:
     if not (isinstance(installed, dict) and "lighthouse" in installed):
         return None
     if isinstance(scripts, dict) and "build" in scripts:
-        folder = output_of(package) or ("build" if "react-scripts" in str(package) else "dist")
+        folder = output_of(package).partition("/")[0]
+        folder = folder or ("build" if "react-scripts" in str(package) else "dist")
         return "npm run --silent build", folder, "package.json: lighthouse and a script build"
     page = min((p for p in known if posixpath.basename(p) == "index.html"), key=len, default="")
     return ("", posixpath.dirname(page) or ".", f"{page}: is there") if page else None

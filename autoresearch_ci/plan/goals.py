@@ -98,7 +98,8 @@ RULES = (
         "coverage",
         (r"coverage", r"\bcovered\b", r"untested", r"\bcover\b.*\b(lines|code|branches)\b"),
         offers.coverage,
-        f"{_A_SUITE} and that counts lines",
+        "tests of pytest, unittest, vitest, jest, go or cargo, or nyc or c8 in a script of "
+        "package.json",
     ),
     _rule(
         "type errors",
@@ -135,7 +136,8 @@ RULES = (
             r"(small|size).*(\bjs\b|javascript|package)",
         ),
         offers.bundle,
-        "a script `build` in package.json, and its folder in `main` or `files`",
+        "a script `build` in package.json, and in its `main` or `files` what that writes: a folder "
+        "such as dist, or a file that it names",
     ),
     _rule(
         "binary size",
@@ -186,7 +188,8 @@ RULES = (
         "memory",
         (r"memory", r"\brss\b", r"\bram\b", r"footprint"),
         offers.memory,
-        "a benchmark or tests",
+        "a benchmark (of Go, `func Benchmark`), or tests of Python, Node or make, whose runner "
+        "takes no more than they do; `autoresearch-ci score time -- CMD` prints `peak_memory_mb`",
     ),
     _rule("notebooks", (r"notebooks?\b",), offers.notebooks, "notebooks"),
     _rule(

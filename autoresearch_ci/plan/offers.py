@@ -201,18 +201,31 @@ def notebooks(stack: Stack) -> Iterator[Offer]:
         )
 
 
+_OWN_PROCESS = ("go test", "cargo test", "junit", "maven", "gradle")
+"""Runners that take more memory than what they start, or compile: the peak would be theirs."""
+
+
 def memory(stack: Stack) -> Iterator[Offer]:
-    """Of a benchmark, else of the tests: what takes no more than an empty program is told none. Nor
-    is what builds them measured, as a compiler takes more."""
+    """What Go's benchmarks allocate, else the peak of a benchmark or of the tests; what takes no
+    more than an empty program is told none, and what builds them is not measured."""
+    for found in stack.benchmarks:
+        if found.command.startswith("go test "):
+            asked = found.command.replace(" -bench .", " -bench . -benchmem", 1)
+            metric = {**_metric_of(replace(found, command=asked)), "name": "bytes_per_op"}
+            yield _offer(stack, "memory", "Allocate less memory", metric, found.reason)
     work = [(b.before, b.command, b.reason) for b in stack.benchmarks if not b.is_tool]
     for target in suites(stack)[:1]:
-        built, _, tests = guard_of(target)["command"].rpartition(" && ")
-        work.append((built, tests, target.reasons[0]))
+        if target.tool not in _OWN_PROCESS:
+            command = without_linters(guard_of(target)["command"], stack)
+            built, _, tests = command.rpartition(" && ")
+            if re.match(r"make \w", tests):
+                built = command
+            work.append((built, tests, target.reasons[0]))
     for before, command, reason in work[:3]:
         line = f"{before} && {timed(command)}" if before else timed(command)
         metric = {"command": line, "name": "peak_memory_mb", "direction": "minimize"}
         goal = f"Lower the peak memory of {command}"
-        yield _offer(stack, "peak memory", goal, metric, reason)
+        yield _offer(stack, "peak memory", goal, metric, reason, least=_LEAST)
 
 
 # --- Sizes ----------------------------------------------------------------------------------------
@@ -231,10 +244,10 @@ def bundle(stack: Stack) -> Iterator[Offer]:
         goal, reason = "Make what size-limit watches smaller", f"package.json: script {limits}"
         yield _offer(stack, "size-limit", goal, metric, reason)
     if "build" in stack.scripts and stack.output:
-        files = f"'{stack.output}/**/*.*js'"
+        files = f"'{stack.output}'" if "*" in stack.output else shlex.quote(stack.output)
         command = f"npm run --silent build && {SCORE} size {files}"
         metric = {"command": command, "name": "gzip_bytes", "direction": "minimize"}
-        goal = f"Make the built files in {stack.output}/ smaller, compressed"
+        goal = f"Make the built {stack.output} smaller, compressed"
         yield _offer(stack, "bundle size", goal, metric, "package.json: script build")
 
 
@@ -282,9 +295,17 @@ def coverage(stack: Stack) -> Iterator[Offer]:
             command = command.replace("go test", "go test -coverprofile=cover.out", 1)
             command = f"{command} && go tool cover -func=cover.out"
             read = {"regex": r"total:\s+\(statements\)\s+([\d.]+)%"}
+        elif target.tool == "unittest" and command.startswith("python -m unittest"):
+            counted = f"python -m coverage run {_covered(stack.scope, '--source=')} -m unittest"
+            command = command.replace("python -m unittest", counted, 1)
+            command = f"{command} && python -m coverage xml -o coverage.xml"
+            read = {"coverage": "coverage.xml"}
         elif target.tool == "cargo test":
             command = "cargo llvm-cov --workspace --cobertura --output-path coverage.xml"
             read = {"coverage": "coverage.xml"}
+        elif stack.is_of_node and (counter := _COUNTER.search("\n".join(stack.scripts.values()))):
+            tests = without_linters(command, stack)
+            command = f"npx --no-install {counter[0]} --reporter=cobertura {tests}"
         else:
             continue
         metric = {"command": command, "extract": read, "direction": "maximize"}
@@ -300,9 +321,12 @@ def coverage(stack: Stack) -> Iterator[Offer]:
         )
 
 
-def _covered(scope: Sequence[str]) -> str:
-    """pytest-cov's options for the sources: without any it counts the lines of the tests, too, and
-    whoever makes those longer has covered more."""
+_COUNTER = re.compile(r"(?<!\S)(?:nyc|c8)(?!\S)")
+
+
+def _covered(scope: Sequence[str], option: str = "--cov=") -> str:
+    """Options for the sources: without any the lines of the tests are counted, too, and whoever
+    makes those longer has covered more. pytest-cov repeats its own, coverage has one list."""
     sources = set()
     for glob in (each.removeprefix("/") for each in scope if not each.startswith("!")):
         folder, _, name = glob.rpartition("/")
@@ -310,7 +334,9 @@ def _covered(scope: Sequence[str]) -> str:
             sources.add(glob.split("/**")[0])
         elif folder or "*" not in name:  # a file at the root by the name of its module
             sources.add(folder or name.removesuffix(".py"))
-    return " ".join(f"--cov={shlex.quote(source)}" for source in sorted(sources)) or "--cov"
+    if option == "--cov=":
+        return " ".join(f"--cov={shlex.quote(source)}" for source in sorted(sources)) or "--cov"
+    return f"{option}{shlex.quote(','.join(sorted(sources)) or '.')}"
 
 
 _TYPES, _LINTERS = ("mypy", "pyright", "tsc"), ("ruff", "eslint", "cargo", "go vet", "shellcheck")

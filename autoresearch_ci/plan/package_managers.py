@@ -213,6 +213,7 @@ def _pytest_settings(data: dict[str, Any], inis: Sequence[ConfigParser]) -> str:
 _NEEDED = {
     **{name: rf"\bpytest\b[^|;&]*(?<!\S)({way})" for name, way in _PLUGINS.items()},
     "asv": r"\basv run\b",
+    "coverage": r"\bcoverage run\b",
     **{tool: rf"(^|[\s'\"]){tool} " for tool in ("codespell", "mypy", "pyright", "ruff")},
     "mkdocs": r"\bmkdocs build\b",
     "sphinx": r"\bsphinx-build\b",

@@ -109,7 +109,7 @@ class Stack:
     needs_modules: bool
     """Whether package.json at the root names others."""
     output: str
-    """Folder that `npm run build` writes to; empty: not known."""
+    """Glob of what `npm run build` writes; empty: not known."""
     programs: tuple[Builder, ...]
     """Command that builds, path of the program that it makes, and where the repository says so."""
     page: Builder | None

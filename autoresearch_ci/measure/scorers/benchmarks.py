@@ -39,6 +39,7 @@ _LINES = tuple(
         r"^\s+[·✓] (?P<name>\S.*?) +(?P<rate>[\d,]+\.\d+)(?: +[\d,.]+){7} ",  # vitest bench
     )
 )
+_ALLOCATED = re.compile(r"(?m)^Benchmark\S*\s.*\s(\d+) B/op\b")
 _UNREAD = re.compile(
     r"\bERROR OCCURRED\b|^\S*\[ *\d+\.\d+%\] ·+ \S+ +(?:ok|failed|n/a|\d+/\d+ failed)\s*$"
     r"|(?:^|\s)\d+\s+[\d.,]+ ns/op\b|^[^\s:]+\s(?:.*\s)?(?:avgt|sample|ss) +(?:\d+ +)?\S.*/op\s*$"
@@ -66,6 +67,8 @@ class Results:
     """Of one operation: the geometric mean over benchmarks."""
     results: int
     """Lines that told one."""
+    bytes_per_op: float | None = None
+    """That one operation allocates: the mean, where each line of `go test -benchmem` tells it."""
 
 
 def results(output: str, only: str = "") -> Results:
@@ -84,8 +87,12 @@ def results(output: str, only: str = "") -> Results:
         named = f" of {only!r}" if only else ""
         raise ValueError(f"no result{named} in a form that is known of a benchmark tool")
     times = [statistics.median(values) for values in found.values()]
+    count = sum(map(len, found.values()))
+    allocated = [float(told) for told in _ALLOCATED.findall(output)]
     return Results(
-        nanoseconds=statistics.geometric_mean(times), results=sum(map(len, found.values()))
+        nanoseconds=statistics.geometric_mean(times),
+        results=count,
+        bytes_per_op=statistics.fmean(allocated) if len(allocated) == count else None,
     )
 
 

@@ -216,3 +216,11 @@ def test_benchmarks_of_one_name_in_two_packages_are_two() -> None:
     told = "pkg: {}\nBenchmarkA-8 10 {} ns/op\n"
     found = results(told.format("a", 100) + told.format("b", 10_000))
     assert found.nanoseconds == pytest.approx(1000)
+
+
+@pytest.mark.parametrize(("second", "told"), [("ns/op\t 0 B/op", 8), ("ns/op", None)])
+def test_what_go_allocates_is_told_where_each_benchmark_tells_it(
+    second: str, told: float | None
+) -> None:
+    first = "BenchmarkA-8  9  10.0 ns/op\t 7.5 MB/s\t 16 B/op\t 1 allocs/op\n"
+    assert results(f"{first}BenchmarkB-8  9  4 {second}\n").bytes_per_op == told

@@ -801,10 +801,90 @@ def test_of_a_benchmark_with_several_numbers_the_goal_picks_one_and_memory_may_b
 _GO_BENCHMARK = "func BenchmarkA(b *testing.B) {}\n"
 
 
-def test_what_builds_the_tests_is_no_part_of_their_memory_and_warns_when_it_is_asked() -> None:
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({"go.mod": "module a\n", "a.go": "", "a_test.go": ""}, ""),  # that of its linker
+        ({"Cargo.toml": "[package]\nname = 'a'\n", "src/lib.rs": "#[test]\nfn t() {}"}, ""),
+        (
+            {"go.mod": "module a\n", "a.go": "", "a_test.go": "func BenchmarkA(b *testing.B) {}\n"},
+            "autoresearch-ci score bench -- 'go test -run=^$ -bench . -benchmem -benchtime 100ms",
+        ),
+        (
+            {"Makefile": "test: a.c\n\t$(CC) a.c -o a\n\t./a\n", "a.c": ""},
+            "make test && autoresearch-ci score time -- make test",
+        ),
+        (PYTHON, "autoresearch-ci score time -- python -m pytest"),
+    ],
+)
+def test_memory_is_that_of_the_code_and_not_of_what_builds_or_starts_it(
+    files: dict[str, str], command: str
+) -> None:
+    found = offers_for("use less memory", stack(files))
+    assert [str(offer.metric["command"]).startswith(command) for offer in found] == [
+        True for _ in range(bool(command))
+    ]
+    assert {offer.metric["name"] for offer in found} <= {"bytes_per_op", "peak_memory_mb"}
+
+
+@pytest.mark.parametrize(
+    ("scripts", "command"),
+    [
+        (
+            {"test": "npm run lint && npm run mocha", "mocha": "mocha", "lint": "x", "c": "nyc x"},
+            "mocha",
+        ),
+        ({"test": "c8 ava"}, "ava"),
+        ({"test": "mocha"}, ""),
+    ],
+)
+def test_what_counts_lines_of_scripts_of_node_tells_their_coverage(
+    scripts: dict[str, str], command: str
+) -> None:
+    package = json.dumps({"scripts": scripts})
+    found = offers_for(
+        "raise coverage", stack({"package.json": package, "a.js": "", "test/a.js": ""})
+    )
+    assert [str(offer.metric["command"]).endswith(command) for offer in found] == [True] * bool(
+        command
+    )
+    assert all(offer.guards[0]["command"] == offer.metric["command"] for offer in found)
+    assert {offer.metric["extract"]["coverage"] for offer in found} <= {
+        "coverage/cobertura-coverage.xml"
+    }
+
+
+def test_unittest_s_coverage_is_of_the_sources_alone() -> None:
+    files = {
+        "tox.ini": "[testenv]\ncommands = python -m unittest\n",
+        "a/b.py": "",
+        "tests/test_b.py": "",
+    }
+    (offer,) = offers_for("raise coverage", stack(files))
+    assert "coverage run --source=a -m unittest" in offer.metric["command"]
+    assert offer.metric["command"].endswith(" && python -m coverage xml -o coverage.xml")
+
+
+@pytest.mark.parametrize(
+    ("build", "named", "size"),
+    [
+        ("uglifyjs a.js > a.min.js", ["a.js", "a.min.js"], "a.min.js"),
+        ("rollup -i b.js -o out.mjs", ["out.mjs"], "out.mjs"),
+        ("rollup src/b.js --file dist/b.js", ["dist"], "'dist/**/*.*js'"),
+        ("tsc", ["a.js"], ""),
+        ("cat b.js > unpublished.js", ["a.js"], ""),
+    ],
+)
+def test_a_bundle_is_what_is_built_and_published(build: str, named: list[str], size: str) -> None:
+    package = json.dumps({"scripts": {"build": build}, "files": named})
+    found = offers_for("smaller bundle", stack({"package.json": package, "b.js": "", "a.js": ""}))
+    told = f"npm run --silent build && autoresearch-ci score size {size}"
+    assert [offer.metric["command"] for offer in found] == [told] * bool(size)
+
+
+def test_a_compiler_warns_when_it_is_asked() -> None:
     files = {"CMakeLists.txt": "enable_testing()\nproject(a C)\nadd_library(a a.c)\n", "a.c": ""}
-    (offer,) = offers_for("use less memory", stack(files))
-    assert "cmake --build build -j 4 && autoresearch-ci score time -- " in offer.metric["command"]
+    assert not offers_for("use less memory", stack(files))
     (offer,) = offers_for("fix the compiler's warnings", stack(files))
     assert "score problems --tool 'gcc' -- 'cmake -S . -B build -DCMAKE_C_FLAGS=-Wall " in str(
         offer.metric
