@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.experiment import ReadBytes
+from autoresearch_ci.plan.direction import direction_of
 from autoresearch_ci.plan.file_contents import text_of
 
 _FILES_LIMIT = 40
@@ -37,7 +38,7 @@ class Benchmark:
 
     @property
     def maximize(self) -> bool:
-        return bool(_BETTER_HIGH.search(self.name))
+        return direction_of(self.name) == "maximize"
 
 
 _SCRIPT = re.compile(
@@ -50,7 +51,6 @@ _AWAY = re.compile(r"(^|/)(node_modules|vendor|third_party|deps|docs?|site|websi
 _STARTS = {"py": "python", "js": "node", "mjs": "node", "cjs": "node", "sh": "bash"}
 _SAYS = re.compile(r"""["'`](?:METRIC )?(?P<name>[A-Za-z][\w./-]{1,40})\s*[:=]\s*(?:\$?\{|%)""")
 _TRAINS = re.compile(r"(?:.*/)?train\.py$")
-_BETTER_HIGH = re.compile(r"per_sec|/s$|ops|throughput|score|accuracy|qps|rps|bandwidth|mfu", re.I)
 _TOOL = re.compile(
     r"\b(?:mitata|benny|hyperfine|pyperf)\b|\bvitest bench|\bbenchmark\.Suite\b"
     r"|\b(?:from |(?:require|import)\()['\"][\w@/-]{0,99}bench[\w-]*['\"]|\bpython3? -m timeit\b"

@@ -9,6 +9,7 @@ from typing import Any
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.plan.config_draft import ConfigDraft
+from autoresearch_ci.plan.direction import direction_of, in_words
 
 _LINE = re.compile(
     r"(?im)^[\s>*#-]*\**(goal|scope|metric|direction|verify|guard|iterations)\**\s*:\**[ \t]*(.*)$"
@@ -50,7 +51,7 @@ def brief_of(text: str) -> Brief:
         goal=found.get("goal", "") or _first_words(re.split(_LINE, text)[0]),
         scope=tuple(filter(None, re.split(r"[,\s]+", found.get("scope", "")))),
         metric=found.get("metric", ""),
-        direction=_direction(found.get("direction", "") or found.get("metric", "")),
+        direction=in_words(found.get("direction", "") or found.get("metric", "")),
         verify=found.get("verify", ""),
         guard=found.get("guard", ""),
         iterations=int(count[0]) if count else None,
@@ -68,24 +69,19 @@ def _first_words(text: str) -> str:
     return next((line for line in lines if line), "")[:300]
 
 
-def _direction(words: str) -> str:
-    if re.search(r"\b(lower|minimi[sz]e|smaller|fewer|less|min)\b", words, re.I):
-        return "minimize"
-    return "maximize" if re.search(r"\b(higher|maximi[sz]e|larger|more|max)\b", words, re.I) else ""
-
-
 def drafts_of(brief: Brief, usual: ConfigDraft) -> Iterator[ConfigDraft]:
     """With its own command: by the number's name where it has one, else by the last number.
 
-    `usual`: what is taken for what the brief does not say. A direction that nobody says is up,
-    as where such briefs come from.
+    `usual`: what is taken for what the brief does not say. A direction that nobody says, nor
+    the name or the goal, is up, as where such briefs come from.
     """
     if not brief.verify:
         return
     command = brief.verify
     if re.search(r"(?<!\|)\|(?!\|)", command) and "pipefail" not in command:
         command = f"set -o pipefail; {command}"
-    metric: dict[str, Any] = {"command": command, "direction": brief.direction or "maximize"}
+    way = brief.direction or direction_of(brief.metric.split(" ")[0], brief.goal) or "maximize"
+    metric: dict[str, Any] = {"command": command, "direction": way}
     if name := re.fullmatch(r"([A-Za-z_][\w./-]*)(?:\s*\([^()]*\))?", brief.metric):
         yield aimed(brief, replace(usual, metric={**metric, "name": name[1]}))
     yield aimed(brief, replace(usual, metric={**metric, "extract": {"last_number": True}}))

@@ -257,7 +257,8 @@ class AgentCliProposer:
         raise CostlyProposerError(
             f"the proposer {self._agent.name} {_failure(result, said)} and changed nothing"
             f"{times}{words}\n"
-            "usually: a program that is not installed, a key that is wrong or out of credit, a "
+            "usually: a program that is not installed or lies where it may not read "
+            "(`sandbox.read`), a key that is wrong or out of credit, a "
             "usage limit, a login that is missing, a flag that this version does not know, or a "
             "`timeout` that is too short.\n"
             "do: run the command by hand; it gets a clean HOME and only the variables that its "

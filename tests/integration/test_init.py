@@ -421,29 +421,51 @@ def test_who_leaves_in_the_middle_of_the_questions_finds_nothing_written(
     assert not (here.path / ".github").exists()
 
 
-def _typing(*keys: bytes) -> tuple[str, int]:
-    """What `init` says on a terminal to somebody who types these, and its exit code."""
+@pytest.mark.parametrize("flags", [("--goal", "calmer users"), ()])
+def test_a_goal_that_no_rule_knows_takes_three_questions_and_says_which_way_is_better(
+    here: Repo, flags: tuple[str, ...]
+) -> None:
+    commit(here, {**PYTHON, **BENCH})
+    command = b"lower steps: python bench.py\n"
+    answers = (command, b"\n", b"\n") if flags else (b"calmer users\n", command, b"\n")
+    told, code = _typing(*answers, flags=flags)
+    assert (code, told.count("?")) == (0, 3 if flags else 4), told
+    assert ("as detected" in told) != bool(flags)
+    config = written(here)
+    assert config["goal"] == "calmer users"
+    assert config["metric"] == {
+        "command": "python bench.py",
+        "direction": "minimize",
+        "name": "steps",
+    }
+    assert "pytest" in config["guards"][0]["command"]
+
+
+def _typing(*keys: bytes, flags: tuple[str, ...] | None = None) -> tuple[str, int]:
+    """What `init` says on a terminal to somebody who types these, and its exit code. `flags`:
+    nothing is run, and they."""
     ours, theirs = pty.openpty()
     argv = [sys.executable, "-m", "autoresearch_ci", "init"]
+    argv += [] if flags is None else ["--quick", *flags]
     with subprocess.Popen(  # of a session of its own, whose terminal sends it the signal
         ["setsid", "--ctty", "--wait", *argv], stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)
         told = b""
-        for prompt, key in zip((b"] ", b"] ", b"[none] "), keys, strict=False):
-            told += _until(ours, prompt)
+        for key in keys:
+            told += _until(ours, b"] ", b"> ")
             os.write(ours, key)
-        told += _until(ours, b"")
+        told += _until(ours)
         code = process.wait(20)
     os.close(ours)
     return told.decode(), code
 
 
-def _until(terminal: int, words: bytes) -> bytes:
-    """What is printed there, up to these words, or to its end; less after 20 s of silence."""
+def _until(terminal: int, *words: bytes) -> bytes:
+    """What is printed there, up to one of these, or to its end; less after 20 s of silence."""
     told = b""
     with contextlib.suppress(OSError):  # nobody has the other side open any more
-        while not (words and told.rstrip().endswith(words.rstrip())):
+        while not told.endswith(words):
             if not select.select([terminal], [], [], 20)[0]:
                 break
             told += os.read(terminal, 1 << 16)

@@ -44,6 +44,7 @@ from autoresearch_ci.plan.config_draft import (
     of_tests_alone,
     yaml_of,
 )
+from autoresearch_ci.plan.direction import direction_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
 from autoresearch_ci.plan.offers import SCORE
 from autoresearch_ci.plan.stack import Stack
@@ -160,7 +161,10 @@ def _drafts(options: argparse.Namespace, place: Survey, asks: Asks | None) -> li
     if not wants and asks:
         drafts, brief = _asked_goal(drafts, place, caches, asks)
     if _says_command(typed):
-        drafts = [replace(draft, metric={}) for draft in [*drafts, blank][:1]]
+        name = next((str(each.value) for each in typed if each.at == ("metric", "name")), "")
+        way = direction_of(name, brief.goal)
+        metric = {"direction": way} if way else {}
+        drafts = [replace(draft, metric=metric) for draft in [*drafts, blank][:1]]
     drafts = [*drafts_of(brief, (drafts or [blank])[0]), *(aimed(brief, d) for d in drafts)]
     if drafts and asks and wants and not _says_command(typed):
         drafts = _asked_metric(drafts, asks)
@@ -199,28 +203,33 @@ def _asked_goal(
     drafts: list[ConfigDraft], place: Survey, caches: Sequence[str], asks: Asks
 ) -> tuple[list[ConfigDraft], Brief]:
     shown = [f"{draft.goal}  ({draft.metric['command']})" for draft in drafts[:_SHOWN]]
-    picked = asks.choice("goal", "What should get better?", shown, other="something else")
-    if picked >= 0:  # who takes the likeliest wants the next one where that does not work
-        return drafts[picked:] if not picked else [drafts[picked]], Brief()
-    brief = brief_of(asks.words("words", "What should get better, in your words?", ""))
+    picked = asks.choice("goal", "What should get better?", shown, own=True)
+    if isinstance(picked, int):  # who takes the likeliest wants the next where that does not work
+        return drafts if not picked else [drafts[picked]], Brief()
+    brief = brief_of(picked)
     offers = offers_for(brief.goal, place.stack)
-    if offers or brief.verify:
-        return [draft_of(offer, place.stack, caches) for offer in offers], brief
-    return [], _asked_command(brief, asks)
+    return [draft_of(offer, place.stack, caches) for offer in offers], brief
+
+
+_NAMED = re.compile(r"(?:(lower|higher) +)?([A-Za-z_][\w./-]*): +(\S.*)", re.I)
 
 
 def _asked_command(brief: Brief, asks: Asks) -> Brief:
     """For what no rule measures here."""
-    command = asks.words("command", "Which command prints the number?", "")
-    name = asks.words("name", "What is it called there, as in `name: 1.5`?", "the last one")
-    return replace(brief, verify=command, metric="" if name == "the last one" else name)
+    words = "Which command prints the number? As in `lower seconds: python bench.py`, or no more "
+    words += "than the command, of which the last number is taken."
+    told = asks.words("command", words, "")
+    if match := _NAMED.fullmatch(told):
+        direction = "" if not match[1] else "minimize" if match[1][0] in "lL" else "maximize"
+        return replace(brief, verify=match[3], metric=match[2], direction=direction)
+    return replace(brief, verify=told, metric="")
 
 
 def _asked_metric(drafts: Sequence[ConfigDraft], asks: Asks) -> list[ConfigDraft]:
     """Those that measure with the command that is picked: who agrees to a goal sees what is run."""
     commands = list(dict.fromkeys(str(draft.metric["command"]) for draft in drafts))[:_SHOWN]
-    picked = commands[asks.choice("metric", "What shall measure it?", commands)]
-    return [draft for draft in drafts if draft.metric["command"] == picked]
+    picked = asks.choice("metric", "What shall measure it?", commands)
+    return [draft for draft in drafts if draft.metric["command"] == commands[int(picked)]]
 
 
 def _asked_rest(drafts: Sequence[ConfigDraft], asks: Asks) -> list[ConfigDraft]:
@@ -325,10 +334,13 @@ def _settled(
             errors.append(error)
             why.append(f"not {_called(draft)}: {_told(error)}")
         else:
-            if trial is None or len(drafts) == 1 or not against(draft, trial):
+            reason = against(draft, trial) if trial else ""
+            if trial is None or len(drafts) == 1 or not reason:
+                if reason and trial and not trial.blind:  # that is told of every trial
+                    print(defuse(f"warning: {reason}"))
                 return _explained(found, why, trial), trial
             worse.append((found, trial))
-            why.append(f"not yet {_called(draft)}: {against(draft, trial)}")
+            why.append(f"not yet {_called(draft)}: {reason}")
         if len(drafts) > 1:
             print(defuse(why[-1]))
     if not worse:
@@ -412,7 +424,8 @@ def against(draft: ConfigDraft, trial: Trial) -> str:
         return f"one run takes {trial.seconds / 60:.0f} minutes, of which a night has few"
     if _is_mostly_start(draft, trial):
         value = statistics.median(trial.values)
-        return f"{value:.2g} seconds are mostly the start of what is run, not the code in scope"
+        unit = "MiB" if draft.metric.get("name") == "peak_memory_mb" else "seconds"
+        return f"{value:.2g} {unit} are mostly the start of what is run, not the code in scope"
     left = max(trial.values) if trial.reachable < 0 else trial.reachable
     if draft.metric.get("target") == 0 and left <= _FEW:
         return f"{left:g} left to mend in scope: no work for a night"
@@ -431,8 +444,8 @@ def _is_mostly_start(draft: ConfigDraft, trial: Trial) -> bool:
     """By what a busy machine changes least: a share of the run, else the calmest of the values."""
     if "junit" in draft.metric.get("extract", {}):
         return statistics.mean(trial.values) < min(draft.least * trial.seconds, _ENOUGH)
-    waits = trial.idle_seconds > 2 * max(trial.values)  # for what is not there
-    start = 0.0 if waits or not draft.least else _START * trial.idle_seconds
+    waits = trial.idle > 2 * max(trial.values)  # for what is not there
+    start = 0.0 if waits or not draft.least else _START * trial.idle
     return min(trial.values) < max(draft.least, start)
 
 
@@ -443,8 +456,8 @@ _NOISY = 0.3
 def _explained(draft: ConfigDraft, why: Sequence[str], trial: Trial | None) -> ConfigDraft:
     """With what was tried before it, and what speaks against it."""
     told = [draft.reasons.get("metric", ""), *why]
-    if trial and trial.blind:
-        told.append(f"warning: {trial.blindness}")
+    if trial and (reason := against(draft, trial)):
+        told.append(f"warning: {reason}")
     if trial and trial.unguarded:
         told.append(f"warning: {UNGUARDED}")
     if trial and trial.detectable > _NOISY:

@@ -111,7 +111,7 @@ def _init(options: argparse.Namespace, place: Survey) -> dict[str, Any]:
             draft, trial = chosen(options, place)
         new[place.path] = yaml_of(draft, (schema_line(_source(options)), _HEADER))
         config = load(text=new[place.path], path=place.path).config
-        told += trial.lines(config.iterations) if trial else ()
+        told += trial.lines(config) if trial else ()
         told += _constants(config)
         idle = list(_idle(config, place))
     new |= _workflows(uses, place.stack, options, config)

@@ -62,13 +62,17 @@ class _Round:
     open: list[str] = field(default_factory=list)
     """Sentences on what is still to be said."""
 
-    def choice(self, key: str, question: str, answers: Sequence[str], other: str = "") -> int:
-        shown = (*answers, other) if other else tuple(answers)
-        found = self._answer(CommentQuestion(key=key, words=question, usual="1", answers=shown))
-        if not found.isdigit() or not 1 <= int(found) <= len(shown):
-            self.open.append(f"{key}: a number from 1 to {len(shown)}, not {found}")
-            return 0
-        return int(found) - 1 if int(found) <= len(answers) else -1
+    def choice(
+        self, key: str, question: str, answers: Sequence[str], *, own: bool = False
+    ) -> int | str:
+        asked = CommentQuestion(key=key, words=question, usual="1", answers=tuple(answers))
+        found = self._answer(asked)
+        if found.isdigit() and 1 <= int(found) <= len(answers):
+            return int(found) - 1
+        if own and not found.isdigit():
+            return found
+        self.open.append(f"{key}: a number from 1 to {len(answers)}, not {found}")
+        return 0
 
     def words(self, key: str, question: str, usual: str) -> str:
         return self._answer(CommentQuestion(key=key, words=question, usual=usual))

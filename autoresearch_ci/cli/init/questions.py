@@ -5,6 +5,7 @@ comment_questions.py asks the same of whoever may answer on an issue.
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -19,8 +20,10 @@ T = TypeVar("T")
 class Asks(Protocol):
     """Somebody who can be asked. `key`: the question in a word."""
 
-    def choice(self, key: str, question: str, answers: Sequence[str], other: str = "") -> int:
-        """Which of the answers, the first by default; -1: none of them, which `other` offers."""
+    def choice(
+        self, key: str, question: str, answers: Sequence[str], *, own: bool = False
+    ) -> int | str:
+        """Which of the answers, the first by default; with `own` also somebody's own words."""
 
     def words(self, key: str, question: str, usual: str) -> str:
         """A line of text; `usual` by default."""
@@ -38,27 +41,44 @@ def is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
+_MOST = 3
+"""Questions; to what comes after them the answer is what was detected."""
+
+
 class Terminal:
     """One at a time."""
+
+    def __init__(self) -> None:
+        self._left = _MOST
 
     def settled(self, find: Callable[[Asks], T]) -> T:
         return find(self)
 
-    def choice(self, key: str, question: str, answers: Sequence[str], other: str = "") -> int:
-        shown = [*answers, other] if other else answers
-        if len(shown) == 1:
+    def choice(
+        self, key: str, question: str, answers: Sequence[str], *, own: bool = False
+    ) -> int | str:
+        if len(answers) == 1 and not own:
             return 0
+        if not answers:
+            return self.words(key, question, "")
+        self._left -= 1
         print(f"\n{question}")
-        for number, answer in enumerate(shown, start=1):
+        for number, answer in enumerate(answers, start=1):
             print(f"  {number}) {defuse(answer)}")
+        told = f"a number from 1 to {len(answers)}{', or your own words' if own else ''}"
         while True:
-            typed = _typed("[1] ") or "1"
-            if typed.isdigit() and 1 <= int(typed) <= len(shown):
-                return int(typed) - 1 if int(typed) <= len(answers) else -1
-            print(f"a number from 1 to {len(shown)}")
+            typed = _typed(f"{told} [1] ") or "1"
+            if typed.isdigit() and 1 <= int(typed) <= len(answers):
+                return int(typed) - 1
+            if own and re.search(r"[^\W\d]", typed):
+                return typed
 
     def words(self, key: str, question: str, usual: str) -> str:
         print(f"\n{question}")
+        if self._left <= 0 and usual:
+            print(f"{defuse(usual)}, as detected; the file can say otherwise")
+            return usual
+        self._left -= 1
         return _typed(f"[{defuse(usual)}] " if usual else "> ") or usual
 
 

@@ -19,7 +19,7 @@ from autoresearch_ci.decide.command_screen import objections
 from autoresearch_ci.decide.metric.run_statistics import Policy
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.command import Stop
-from autoresearch_ci.experiment import MetricRun
+from autoresearch_ci.experiment import Direction, MetricRun
 from autoresearch_ci.llm.model_prices import spent
 from autoresearch_ci.measure.baseline import Baseline, measure_baseline
 from autoresearch_ci.measure.bench import Bench
@@ -71,13 +71,15 @@ class Trial:
     """That `score bench` found, or files that `score size` did; 0: the metric is another one."""
     reachable: int
     """Findings of `score problems` that lie in scope; -1: not known."""
-    idle_seconds: float
-    """Of the processor that `score time` counts without the files in scope; 0: not known."""
+    idle: float
+    """What `score time` counts without the files in scope, seconds of the processor, or MiB where
+    these are measured; 0: not known."""
 
-    def lines(self, iterations: int) -> Iterator[str]:
+    def lines(self, config: Config) -> Iterator[str]:
         """For people."""
         shown = " ".join(f"{value:g}" for value in self.values)
-        yield f"metric: {shown}, {self.seconds:.1f} s each"
+        better = "higher" if config.metric.direction is Direction.MAXIMIZE else "lower"
+        yield f"metric: {shown}, {better} is better; {self.seconds:.1f} s each"
         yield from self.noise.splitlines()
         if self.guards:
             named = "the guard passes" if self.guards == 1 else f"{self.guards} guards pass"
@@ -89,7 +91,7 @@ class Trial:
         if self.unguarded:
             yield f"warning: {UNGUARDED}"
         cost = "" if self.dollars is None else f"; with Claude about ${self.dollars:.2f}"
-        yield f"{iterations} iterations: about {max(1, round(self.minutes))} min{cost}"
+        yield f"{config.iterations} iterations: about {max(1, round(self.minutes))} min{cost}"
         if len(self.scope) > MANY_FILES:
             yield f"warning: {len(self.scope)} files in scope; fewer are searched better"
         if self.seconds > SLOW:
@@ -174,7 +176,7 @@ def tried(
         unguarded=unguarded,
         results=int(numbers.get("results", 0) or numbers.get("files", 0)),
         reachable=reachable,
-        idle_seconds=float(told[1]) if told else 0.0,
+        idle=float(told[2 if config.metric.name == "peak_memory_mb" else 1] or 0) if told else 0.0,
     )
 
 
@@ -184,7 +186,9 @@ def _impatient(config: Config, longest: float) -> Config:
     return config.model_copy(update={"metric": config.metric.model_copy(update=limit)})
 
 
-_IDLE = re.compile(r"exit code \d+ after ([\d.e-]+) seconds of the processor: ")
+_IDLE = re.compile(
+    r"exit code \d+ after ([\d.e-]+) seconds of the processor(?: and ([\d.]+) MiB)?: "
+)
 _PLACE = re.compile(r"(?m)^(\S+):\d+: ")
 
 

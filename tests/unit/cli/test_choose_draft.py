@@ -27,7 +27,7 @@ TRIAL = Trial(
     unguarded=False,
     results=0,
     reachable=-1,
-    idle_seconds=0.0,
+    idle=0.0,
 )
 TIME = ConfigDraft(goal="", scope=("a.py",), metric={"name": "cpu_seconds"}, guards=(), least=1.0)
 LINT = replace(TIME, metric={"name": "problems", "target": 0}, least=0.0)
@@ -62,9 +62,10 @@ def test_what_takes_as_long_without_the_code_is_not_the_time_of_the_code(
     idle: float, told: bool
 ) -> None:
     """9 s: it waits for what is not there, which says nothing."""
-    found = against(TIME, replace(TRIAL, idle_seconds=idle))
+    found = against(TIME, replace(TRIAL, idle=idle))
     assert ("mostly the start" in found) == told
-    assert not against(replace(TIME, least=0.0), replace(TRIAL, idle_seconds=idle)), "of memory"
+    memory = replace(TIME, metric={"name": "peak_memory_mb"})
+    assert ("3 MiB are mostly the start" in against(memory, replace(TRIAL, idle=idle))) == told
 
 
 @pytest.mark.parametrize(
