@@ -459,6 +459,8 @@ def make_ruler(collaborators: Collaborators) -> Ruler | None:
         patterns=tuple(filter(None, patterns)),
         keys=tuple(keys),
         files=(*(p for p in named if context.scope.refusal(p)), *filter(None, reports)),
+        silenceable=bool(config.metric.extract and config.metric.extract.coverage)
+        or "autoresearch-ci score problems " in config.metric.command,
         text=None
         if config.repairs
         else "\n".join([text, *filter(None, names), *map(str, reports)]),

@@ -211,7 +211,8 @@ def _foul(collaborators: Collaborators, changes: Changes) -> str:
     after = {path: store.read(version) if version else None for path, version in changes.items()}
     for sign in loud(before, after, ruler)[:_TOLD]:
         collaborators.observe(Warning(message=f"look twice: {sign}"))
-    return certain(before, after, ruler)
+    people = dataclasses.replace(ruler, silenceable=False)  # who may have reasons for it
+    return certain(before, after, people)
 
 
 def _measured(

@@ -1,10 +1,10 @@
 """What the text of a change shows of playing against the ruler; runs nothing.
 
 What is certain is refused: a patched clock and an object that equals everything, in a language
-that the ruler runs. A short list of loud signs is told and decides nothing. Only what the change
-adds counts. Reading a text finds few cheats, and none of somebody who hides them: what a run may
-reach and leave behind is the sandbox's business, and a holdout that no proposer knows is the answer
-to the rest.
+that the ruler runs, and a comment that silences a tool whose findings are the metric. A short list
+of loud signs is told and decides nothing. Only what the change adds counts. Reading a text finds
+few cheats, and none of somebody who hides them: what a run may reach and leave behind is the
+sandbox's business, and a holdout that no proposer knows is the answer to the rest.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ class Ruler:
     """In JSON, of the numbers."""
     files: Sequence[str] = ()
     """Paths of the frozen files that the commands name, and of the reports that they write."""
+    silenceable: bool = False
+    """Whether the metric counts what a tool finds or covers, which a comment can make better."""
     text: str | None = None
     """What the commands run, as far as it can be read; `None`: any language may be the ruler's."""
 
@@ -76,6 +78,8 @@ def certain(before: Texts, after: Texts, ruler: Ruler) -> str:
     """Why a change is refused, with file and line; empty: it is not. Tests may patch what they
     like: what they check is compared elsewhere."""
     found = _new(before, after, lambda path, text: _certain(path, text, ruler))
+    if ruler.silenceable:
+        found += map(str, added(before, after, _BYTES_LIMIT))
     return f"plays against the ruler: {', '.join(found[:3])}" if found else ""
 
 

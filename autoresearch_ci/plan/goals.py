@@ -146,8 +146,8 @@ RULES = (
             r"(size|small\w*|shrink).*(binary|executable|program|library|object)",
         ),
         _smaller,
-        "a build that makes a program or a library: Cargo.toml, main.go, CMake, a Makefile; or of "
-        "JavaScript a script `build`",
+        "a build of a program (of C and C++ also a library) that is neither example nor test: "
+        "src/main.rs, main.go, CMake, a Makefile; or of JavaScript a script `build`",
     ),
     _rule(
         "readability",
@@ -188,8 +188,8 @@ RULES = (
         "memory",
         (r"memory", r"\brss\b", r"\bram\b", r"footprint"),
         offers.memory,
-        "a benchmark (of Go, `func Benchmark`), or tests of Python, Node or make, whose runner "
-        "takes no more than they do; `autoresearch-ci score time -- CMD` prints `peak_memory_mb`",
+        "a benchmark (of Go, `func Benchmark`), or tests of Python or Node, which are their "
+        "runner's process; `autoresearch-ci score time -- CMD` prints `peak_memory_mb`",
     ),
     _rule("notebooks", (r"notebooks?\b",), offers.notebooks, "notebooks"),
     _rule(
@@ -314,8 +314,7 @@ _TARGET = re.compile(r"(?:\bto|above|at least|over|reach\w*|>=?)\s+(\d+(?:\.\d+)
 def _aimed(offer: Offer, goal: str) -> Offer:
     """With the percentage that is to be reached, where the number is one."""
     match = _TARGET.search(goal)
-    extract = offer.metric.get("extract", {})
-    is_percentage = "coverage" in extract or "percent" in str(offer.metric.get("name"))
+    is_percentage = re.search("coverage|percent", f"{offer.title} {offer.metric.get('name')}")
     if match and is_percentage:
         return replace(offer, metric={**offer.metric, "target": float(match[1])})
     return offer

@@ -201,8 +201,9 @@ def notebooks(stack: Stack) -> Iterator[Offer]:
         )
 
 
-_OWN_PROCESS = ("go test", "cargo test", "junit", "maven", "gradle")
-"""Runners that take more memory than what they start, or compile: the peak would be theirs."""
+_IN_PROCESS = ("pytest", "unittest", "node --test", "vitest", "jest", "npm test", "tests")
+"""Runners that are the process of the tests, or take less; of others the peak is that of a compiler
+or their own."""
 
 
 def memory(stack: Stack) -> Iterator[Offer]:
@@ -215,11 +216,9 @@ def memory(stack: Stack) -> Iterator[Offer]:
             yield _offer(stack, "memory", "Allocate less memory", metric, found.reason)
     work = [(b.before, b.command, b.reason) for b in stack.benchmarks if not b.is_tool]
     for target in suites(stack)[:1]:
-        if target.tool not in _OWN_PROCESS:
+        if target.tool in _IN_PROCESS:
             command = without_linters(guard_of(target)["command"], stack)
             built, _, tests = command.rpartition(" && ")
-            if re.match(r"make \w", tests):
-                built = command
             work.append((built, tests, target.reasons[0]))
     for before, command, reason in work[:3]:
         line = f"{before} && {timed(command)}" if before else timed(command)
@@ -421,8 +420,10 @@ def readability(stack: Stack) -> Iterator[Offer]:
         command = f"{SCORE} readability {_globs(scope)}"
         metric = {"command": command, "name": "reading_ease", "direction": "maximize"}
         links = {"command": f"{SCORE} links {_globs(scope)}", "metric": "broken_links"}
+        size = f"{SCORE} size {_globs(scope)}"  # what is left out is easy to read
+        whole = {"command": size, "metric": "gzip_bytes", "direction": "maximize", "tolerance": 0.2}
         goal = "Make the pages easier to read without losing what they say"
-        yield _offer(stack, "readability", goal, metric, reason, scope=scope, guards=(links,))
+        yield _offer(stack, "readability", goal, metric, reason, scope=scope, guards=(links, whole))
 
 
 def page_warnings(stack: Stack) -> Iterator[Offer]:

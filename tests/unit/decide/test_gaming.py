@@ -111,6 +111,10 @@ def test_a_comment_that_silences_a_tool_is_told_where_findings_are_counted() -> 
     counting = Ruler(text="ruff check . | wc -l")
     assert told("x = 1  # noqa\n", ruler=counting) == ["work.py:1 silences flake8, ruff (# noqa)"]
     assert told("x = 1  # noqa\n") == []
+    before, after = {"work.py": b"x = 1\n"}, {"work.py": b"x = 1  # type: ignore\n"}
+    assert "silences type checkers" in certain(before, after, Ruler(silenceable=True))
+    assert certain(after, before, Ruler(silenceable=True)) == ""
+    assert certain(before, after, counting) == ""
 
 
 HONEST = r"""

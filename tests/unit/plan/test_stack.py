@@ -812,7 +812,7 @@ _GO_BENCHMARK = "func BenchmarkA(b *testing.B) {}\n"
         ),
         (
             {"Makefile": "test: a.c\n\t$(CC) a.c -o a\n\t./a\n", "a.c": ""},
-            "make test && autoresearch-ci score time -- make test",
+            "",  # that of the compiler
         ),
         (PYTHON, "autoresearch-ci score time -- python -m pytest"),
     ],
@@ -941,6 +941,8 @@ def test_a_percentage_to_reach_is_the_target() -> None:
     assert offer.metric["target"] == 90
     assert offer.goal == "raise coverage to 90%"
     assert offer.scope == ("src/pkg/tests/**",)
+    go = stack({**GO, "a_test.go": ""})
+    assert offers_for("raise coverage to 90%", go)[0].metric["target"] == 90
     assert "target" not in offers_for("cut the test time to 80%", stack(PYTHON))[0].metric
 
 
