@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "docstrings": "documented_percent of public Python names",
         "marks": "marks such as TODO",
         "complexity": "complexity, worst_complexity and functions of source files",
-        "sql": "vm_steps and seconds that queries take in SQLite",
+        "sql": "vm_steps and seconds that queries take in SQLite, and their answers",
     }
     for kind, text in of_files.items():
         each = kinds.add_parser(kind, help=text, allow_abbrev=False)
@@ -92,6 +92,7 @@ def _add_options(kind: str, parser: argparse.ArgumentParser) -> None:
     elif kind == "sql":
         parser.add_argument("--load", action="append", default=[], metavar="FILE")
         parser.add_argument("--database", default=":memory:", metavar="FILE")
+        parser.add_argument("--answers", type=int, default=None, metavar="N", help="these, or none")
 
 
 def main(options: argparse.Namespace) -> int:
@@ -329,6 +330,8 @@ def _sql(options: argparse.Namespace) -> Numbers:
         raise BaselineError(f"SQLite: {error}") from error
     if not (found.vm_steps or found.rows):
         raise BaselineError("score sql: the queries do nothing that could be counted")
+    if options.answers not in (None, found.answers):
+        raise BaselineError(f"score sql: other rows than before: answers {found.answers}")
     return asdict(found)
 
 

@@ -118,7 +118,12 @@ def test_queries_that_do_nothing_have_no_cost(
     (tmp_path / "q.sql").write_text("-- SELECT 1;\n")
     assert score(capfd, "sql", "q.sql")[:2] == (4, {})
     (tmp_path / "q.sql").write_text("SELECT 1;\n")
-    assert score(capfd, "sql", "q.sql")[1]["rows"] == 1
+    code, numbers = score(capfd, "sql", "q.sql")[:2]
+    answers = str(int(numbers["answers"]))
+    assert (code, numbers["rows"]) == (0, 1)
+    assert score(capfd, "sql", "q.sql", "--answers", answers)[0] == 0
+    (tmp_path / "q.sql").write_text("SELECT 2;\n")
+    assert score(capfd, "sql", "q.sql", "--answers", answers)[:2] == (4, {})
     assert score(capfd, "sql", "q.sql", "--database", "gone.db")[:2] == (2, {})
     assert not (tmp_path / "gone.db").exists()
 

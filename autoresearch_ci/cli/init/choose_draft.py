@@ -500,10 +500,10 @@ def _proved(
 
 
 def _with_all_results(draft: ConfigDraft, trial: Trial) -> ConfigDraft:
-    """A benchmark that is skipped, or one more, makes another number of the rest, and a file that a
-    build no longer writes a smaller one."""
+    """A benchmark that is skipped, or one more, makes another number of the rest, a file that a
+    build no longer writes a smaller one, and so does a query that answers something else."""
     command = str(draft.metric["command"])
-    for kind, option in (("bench", "--results"), ("size", "--least")):
+    for kind, option in (("bench", "--results"), ("size", "--least"), ("sql", "--answers")):
         start = f"{SCORE} {kind} "
         if trial.results and start in command and f" {option} " not in command:
             command = command.replace(start, f"{start}{option} {trial.results} ", 1)

@@ -68,7 +68,8 @@ class Trial:
     unguarded: bool
     """Whether the guards of their own pass then, too."""
     results: int
-    """That `score bench` found, or files that `score size` did; 0: the metric is another one."""
+    """That `score bench` found, files of `score size`, or the checksum of `score sql`; 0: it is
+    another metric."""
     reachable: int
     """Findings of `score problems` that lie in scope; -1: not known."""
     idle: float
@@ -174,7 +175,7 @@ def tried(
         dollars=_dollars(config.claude, size, config.iterations),
         blind=not reachable or _is_blind(idle, policy, found),
         unguarded=unguarded,
-        results=int(numbers.get("results", 0) or numbers.get("files", 0)),
+        results=next((int(numbers[n]) for n in ("results", "files", "answers") if n in numbers), 0),
         reachable=reachable,
         idle=float(told[2 if config.metric.name == "peak_memory_mb" else 1] or 0) if told else 0.0,
     )

@@ -68,7 +68,8 @@ class Results:
     results: int
     """Lines that told one."""
     bytes_per_op: float | None = None
-    """That one operation allocates: the mean, where each line of `go test -benchmem` tells it."""
+    """That one operation allocates, where each line of `go test -benchmem` tells it: likewise, of
+    one byte more, as many allocate nothing."""
 
 
 def results(output: str, only: str = "") -> Results:
@@ -88,11 +89,11 @@ def results(output: str, only: str = "") -> Results:
         raise ValueError(f"no result{named} in a form that is known of a benchmark tool")
     times = [statistics.median(values) for values in found.values()]
     count = sum(map(len, found.values()))
-    allocated = [float(told) for told in _ALLOCATED.findall(output)]
+    allocated = [math.log1p(int(told)) for told in _ALLOCATED.findall(output)]
     return Results(
         nanoseconds=statistics.geometric_mean(times),
         results=count,
-        bytes_per_op=statistics.fmean(allocated) if len(allocated) == count else None,
+        bytes_per_op=math.expm1(statistics.fmean(allocated)) if len(allocated) == count else None,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ class Cost:
     vm_steps: int
     seconds: float
     rows: int
+    answers: int
+    """A checksum of all rows, each statement's in any order."""
 
 
 def cost(prepare: Sequence[str], queries: str, database: str = ":memory:") -> Cost:
@@ -41,10 +44,18 @@ def cost(prepare: Sequence[str], queries: str, database: str = ":memory:") -> Co
             connection.executescript(script)
         connection.set_progress_handler(count, _STEP)
         began = time.perf_counter()
-        rows = sum(len(connection.execute(each).fetchall()) for each in _statements(queries))
-        return Cost(vm_steps=steps, seconds=time.perf_counter() - began, rows=rows)
+        found = [connection.execute(each).fetchall() for each in _statements(queries)]
+        seconds = time.perf_counter() - began
     finally:
         connection.close()
+    told = [sorted(map(_told, rows)) for rows in found if rows]
+    answers = zlib.crc32(repr(told).encode())
+    return Cost(vm_steps=steps, seconds=seconds, rows=sum(map(len, found)), answers=answers)
+
+
+def _told(row: Sequence[object]) -> str:
+    """Sums of decimals in another order differ in their last digits."""
+    return repr([f"{value:.9g}" if isinstance(value, float) else value for value in row])
 
 
 def _statements(script: str) -> Iterator[str]:
