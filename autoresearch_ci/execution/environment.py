@@ -62,6 +62,8 @@ Those that can do with a folder that they may only read."""
 
 _GIT = {"GIT_CONFIG_NOSYSTEM": "1"}
 """The machine's own settings may hold tokens, and git gives up where it may not read them."""
+UNCONNECTED = {"npm_config_fetch_retries": "0", "PIP_RETRIES": "0"}
+"""Without a network: `npx --no-install` asks for what is not there again and again for a minute."""
 UNATTENDED = {"CI": "true"}
 """For those who would ask questions otherwise: installers, agents, servers of tools."""
 

@@ -21,7 +21,7 @@ from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted, Warning
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
-from autoresearch_ci.execution.environment import UNATTENDED, of_downloads
+from autoresearch_ci.execution.environment import UNATTENDED, UNCONNECTED, of_downloads
 from autoresearch_ci.experiment import MetricRun
 from autoresearch_ci.measure.executed_lines import LineObserver
 from autoresearch_ci.measure.go_node_lines import CoverageFiles
@@ -168,8 +168,11 @@ class MeasuredCommands:
         """Commands that the unmodified code was run with."""
 
     def add_downloads(self, user_home: str) -> None:
-        """What was installed before is found by all but setup, as far as it can be reached."""
-        reached = of_downloads(user_home, self.tree.layout.home, self.tree.sandbox.reaches)
+        """What was installed before is found by all but setup, as far as it can be reached, and
+        nothing waits for a network that is not there."""
+        sandbox = self.tree.sandbox
+        reached = of_downloads(user_home, self.tree.layout.home, sandbox.reaches)
+        reached |= {} if sandbox.protection.network == "allow" else UNCONNECTED
         self._environment = {**reached, **self._environment}
 
     def activate(self, tracked: Collection[str], setup: Sequence[str]) -> None:

@@ -254,7 +254,7 @@ def test_a_temporary_folder_that_is_somebody_elses_link_is_refused(
 def test_toolchains_and_downloads_below_the_users_home_are_found_and_only_read(
     fetched: bool, run: Run, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But what setup has downloaded itself is the measure tree's."""
+    """But what setup has downloaded itself is the measure tree's; it alone waits for a network."""
     home = tmp_path / "person"
     for name in (".cargo/registry", ".cargo/credentials.toml", ".rustup/toolchains"):
         (home / name).mkdir(parents=True)
@@ -269,10 +269,11 @@ def test_toolchains_and_downloads_below_the_users_home_are_found_and_only_read(
             f"test {cargo} && test $RUSTUP_HOME = {home}/.rustup && ls $RUSTUP_HOME/toolchains",
             f"test -d {home}/.cargo/registry && ! ls {home}/.cargo/credentials.toml",
             *(f"! touch {home}/{place}" for place in places),
+            'test "$npm_config_fetch_retries" = 0',
             "cat value",
         ]
     )
-    setup = ["mkdir -p ~/.cargo/registry"] if fetched else []
+    setup = ["mkdir -p ~/.cargo/registry && test -z $npm_config_fetch_retries"] if fetched else []
     done = run("--set", f"setup={setup}", metric=metric, **{"sandbox-write": None})
     assert done.column("status") == ["baseline", "keep"], done.told
     assert not any((home / place).exists() for place in places)
