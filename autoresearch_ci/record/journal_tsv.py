@@ -22,8 +22,6 @@ TEXT_LIMIT = 500
 """Characters of one text cell."""
 
 _MISSING = "-"
-_LATER = ("holdout", "doubt", "failure")
-"""Columns that journals of version 0.1 do not have."""
 _DIRECTIONS = {Direction.MINIMIZE: "lower_is_better", Direction.MAXIMIZE: "higher_is_better"}
 _DIRECTION_LINE = re.compile(r"#\s*metric_direction:\s*(\S+)\s*")
 
@@ -99,8 +97,6 @@ def _by_title(titles: Sequence[str], cells: Sequence[str]) -> Mapping[str, str]:
         # uditgoenka/autoresearch 1.9 to 2.0 documents a baseline row that forgets this cell.
         at = titles.index("guard-metric")
         cells = [*cells[:at], _MISSING, *cells[at:]]
-    if tuple(titles[-len(_LATER) :]) == _LATER and len(cells) == len(titles) - len(_LATER):
-        cells = [*cells, *[_MISSING] * len(_LATER)]  # what an older version wrote down of a row
     if len(cells) != len(titles):
         raise ValueError(f"{len(cells)} cells under {len(titles)} column names")
     row = dict(zip(titles, cells, strict=True))
@@ -244,6 +240,4 @@ _COLUMNS = (
     _Column("doubt", "doubt", _cell, _text),
     _Column("failure", "failure", _cell, _text),
 )
-LAST_ADDED = "expected"
-"""Columns from this one on are missing in journals of older versions."""
 _TITLE_LINE = "\t".join(column.title for column in _COLUMNS)

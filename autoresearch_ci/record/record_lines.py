@@ -42,18 +42,12 @@ def line_of(record: DataclassInstance) -> bytes:
 
 def read_line(line: bytes) -> Record:
     """Inverse of `line_of`, without the newline. Raises `ValueError`."""
-    fields = _unsealed(line)
-    if fields.get("record") == "verdict" and "memory" in fields:
-        fields = _decision_of_0_1(fields)
-    return _validated(fields, _reader(), line)
+    return read_line_as(_reader(), line)
 
 
 def read_line_as(reader: TypeAdapter[_T], line: bytes) -> _T:
     """As `read_line`, of another family of records. Raises `ValueError`."""
-    return _validated(_unsealed(line), reader, line)
-
-
-def _validated(fields: Mapping[str, Any], reader: TypeAdapter[_T], line: bytes) -> _T:
+    fields = _unsealed(line)
     try:
         record = reader.validate_json(json.dumps(fields))
     except ValidationError as error:
@@ -104,26 +98,3 @@ def _unsealed(line: bytes) -> Mapping[str, Any]:
     if zlib.crc32(body) != int(seal[1], 16):
         raise ValueError("its checksum does not match")
     return dict(json_value(body, limit=_LINE_BYTES))
-
-
-def _decision_of_0_1(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What version 0.1 wrote: the same knowledge, by the object that had learnt it."""
-    memory = fields["memory"]
-    bench, curve, holdout = memory["bench"], memory["curve"], memory.get("holdout")
-    scrutiny = bench["scrutiny"]
-    flaky = [f"guard {index}" for index in bench["flaky_guards"]]
-    return {
-        "record": "verdict",
-        "experiment": fields["experiment"],
-        "knowledge": {
-            "session": memory["session"],
-            "curve": {"points": curve} if curve else None,
-            "durations": bench["durations"],
-            "blind": scrutiny["tests"]["blind"],
-            "flaky": [*flaky, *(["metric"] if bench["flaky_metric"] else [])],
-            "printed": scrutiny["printed"],
-            "baselines": {f"guard {index}": value for index, value in bench["guards"].items()},
-            "holdout_spread": holdout["spread"] if holdout else 0.0,
-        },
-        "standards": scrutiny["tests"]["standards"],
-    }

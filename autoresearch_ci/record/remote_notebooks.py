@@ -145,8 +145,8 @@ class PastNotebook:
     """Where it was read; empty: unknown."""
     host: str = ""
     """The machine in a few words; empty: unknown."""
-    nights: tuple[Night, ...] | None = None
-    """What it continued; `None`: an older version wrote it, and did not say."""
+    nights: tuple[Night, ...] = ()
+    """What it continued."""
     rejected: tuple[Rejected, ...] = ()
     """What it was told not to propose."""
 
@@ -239,20 +239,20 @@ def notebooks(
             names = ("branch", "heard", "ruler", "host")
             words = {name: str(known.get(name, "")) for name in names}
             nights = _listed(known.get("nights"), Night)
-            rejected = _listed(known.get("rejected"), Rejected) or ()
+            rejected = _listed(known.get("rejected"), Rejected)
             found.append(
                 PastNotebook(experiments=rows, ref=ref, nights=nights, rejected=rejected, **words)
             )
     return found
 
 
-def _listed(data: object, kind: type[T]) -> tuple[T, ...] | None:
+def _listed(data: object, kind: type[T]) -> tuple[T, ...]:
     from pydantic import TypeAdapter, ValidationError
 
     try:
         return TypeAdapter(tuple[kind, ...]).validate_python(data)  # type: ignore[valid-type]
     except ValidationError:
-        return None
+        return ()
 
 
 def sentences(books: Sequence[PastNotebook], ignored: Sequence[str] = ()) -> list[str]:
@@ -276,7 +276,7 @@ def sentences(books: Sequence[PastNotebook], ignored: Sequence[str] = ()) -> lis
 def named(books: Sequence[PastNotebook], name: str) -> Experiment | None:
     """The experiment whose commit somebody named or abbreviated."""
     read = (e for book in books for e in book.experiments)
-    carried = (e for book in books for night in book.nights or () for e in night.keeps)
+    carried = (e for book in books for night in book.nights for e in night.keeps)
     known = chain(read, carried)
     return next((e for e in known if e.commit.startswith(name)), None)
 
@@ -331,17 +331,16 @@ def nights_on(books: Sequence[PastNotebook], branch: str) -> list[Night]:
     on = [book for book in books if book.branch == branch]
     if not on:
         return []
+    own = {
+        book.ref: night_of(book.experiments, notebook=book.ref, host=book.host, ruler=book.ruler)
+        for book in on
+    }
     newest = on[-1]
-    before = newest.nights
-    if before is None:
-        before = tuple(map(_night, on[:-1]))
-    rows = {book.ref: _night(book).rows for book in on}
-    told = (replace(night, rows=rows.get(night.notebook, night.rows)) for night in before)
-    return _listed_nights([*told, _night(newest)])
-
-
-def _night(book: PastNotebook) -> Night:
-    return night_of(book.experiments, notebook=book.ref, host=book.host, ruler=book.ruler)
+    told = (
+        replace(night, rows=own[night.notebook].rows) if night.notebook in own else night
+        for night in newest.nights
+    )
+    return _listed_nights([*told, own[newest.ref]])
 
 
 def kept_in(nights: Sequence[Night]) -> list[Experiment]:

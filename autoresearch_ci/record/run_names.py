@@ -178,8 +178,7 @@ def refuse_folder(folder: Path, *, theirs: bool) -> None:
 
 def _is_ours(path: Path) -> bool:
     """Whether a run of this program wrote the file, and not another tool or a person."""
-    headers = [journal.header(direction) for direction in Direction]
-    beginnings = [header.partition(f"\t{journal.LAST_ADDED}")[0].encode() for header in headers]
+    headers = tuple(journal.header(direction).encode() for direction in Direction)
     with contextlib.suppress(OSError), path.open("rb") as file:
-        return file.read(max(map(len, beginnings))).startswith(tuple(beginnings))
+        return file.read(max(map(len, headers))).startswith(headers)
     return False

@@ -375,7 +375,6 @@ FORGERIES: dict[str, tuple[str, str, Any]] = {
     "a keep in the future": ("verdict", "knowledge/session/keeps", [10**9]),
     "a time limit of words": ("verdict", "knowledge/durations", {"cat value": "long"}),
     "a time limit in the past": ("verdict", "knowledge/durations", {"cat value": -1.0}),
-    "knowledge of version 0.1 that is none": ("verdict", "memory", {"session": {}}),
     "outcomes without end": ("verdict", "standards", {"guard 0": "/dev/zero"}),
     "outcomes of another place": ("verdict", "standards", {"guard 0": "../lock"}),
     "outcomes in words": ("verdict", "standards", ["x"]),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,52 +119,13 @@ def test_what_another_version_had_learnt_is_refused_when_it_cannot_be_read(
 
     def unknown(line: dict[str, object]) -> None:
         if line["record"] == "verdict":
-            line["knowledge"] = {"session": {"what": 1}}
+            line["memory"] = {"session": line.pop("knowledge")}
 
     rewritten(repo, unknown)
     done = run("--resume")
     assert done.code == 3, done.told
     assert "another version of autoresearch-ci wrote it" in done.err
     assert lost(repo) == []
-
-
-def test_a_run_that_version_0_1_began_is_continued_with_all_that_it_knew(
-    run: Run, script: Script, repo: Repo
-) -> None:
-    """Its `.git` as that version left it after two iterations."""
-    shutil.rmtree(repo.path)
-    repo.path.mkdir()
-    with tarfile.open(Path(__file__).parent / "data" / "version-0.1.tar.gz") as archive:
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # not before 3.11.4
-        archive.extractall(repo.path / ".git")
-    repo.git("reset", "--quiet", "--hard", "main")
-
-    def measures(result: int, memory: int = 5, hidden: int = 1) -> str:
-        curve = f"progress=0.5 loss={result}\nprogress=1 loss={result}"
-        return f"{curve}\nresult: {result}\nmemory: {memory}\nhidden: {hidden}\n"
-
-    def suite(*tests: str) -> str:
-        cases = "".join(f'<testcase classname="k" name="{test}"/>' for test in tests)
-        return f"<testsuites><testsuite>{cases}</testsuite></testsuites>\n"
-
-    lost = {"value": measures(8), "report.xml": suite("a")}
-    script(
-        value(1),
-        value(2),
-        {"description": "loses a test", "files": lost},
-        {"description": "takes memory", "files": {"value": measures(8, memory=6)}},
-        {"description": "cheats", "files": {"value": measures(8, hidden=20)}},
-        {"description": "better", "files": {"value": measures(8, hidden=0)}},
-    )
-    done = run("--resume", scope=None, metric=None)
-    statuses = ["baseline", "keep", "discard", "discard", "discard", "discard", "keep"]
-    assert done.column("status") == statuses, done.told
-    reasons = done.column("reason")
-    assert "1 of 2 tests lost (1 missing): k::b" in reasons[3]
-    assert "memory 6 is worse than 5 by more than 10 %" in reasons[4]
-    assert "holdout" in reasons[5]
-    assert "deterministic" in reasons[6]
-    assert repo.kept() == ["experiment: more tests", "experiment: better"]
 
 
 def test_a_ruler_that_changed_is_refused_and_a_wish_that_changed_is_not(

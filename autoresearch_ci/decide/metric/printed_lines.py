@@ -87,8 +87,6 @@ class PrintedLines:
     runs: int = 1
     lines: int = 0
     """The fewest that were not empty."""
-    tests: int = 0
-    """What records of earlier versions have: of some runners each test counted twice."""
     ran: int = 0
     """The fewest tests that it said to have run; 0: it says nothing of tests, or nobody looked."""
     left_out: int = 0

@@ -98,12 +98,6 @@ def test_the_header_is_the_peers_then_ours() -> None:
     )
 
 
-def test_a_row_that_version_0_1_wrote_down_is_read_under_our_header() -> None:
-    older = format_row(KEPT).replace("\t-\t-\t-\n", "\n")
-    assert older.count("\t") == COLUMNS - 4
-    assert parse_rows(HEADER + older) == (recorded(KEPT),)
-
-
 @given(EXPERIMENTS)
 def test_any_experiment_is_one_row_that_reads_back(experiment: Experiment) -> None:
     line = format_row(experiment)

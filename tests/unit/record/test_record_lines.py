@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tarfile
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +35,6 @@ from autoresearch_ci.record.run_records import SuiteFiles
 from autoresearch_ci.workspace.repository import FileVersion
 from tests import journal_rows
 
-VERSION_0_1 = Path(__file__).parents[2] / "faults" / "data" / "version-0.1.tar.gz"
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 KNOWLEDGE = st.builds(
     Knowledge,
@@ -191,34 +189,6 @@ def test_fifty_thousand_tests_do_not_stand_in_a_record_and_are_written_once(tmp_
     assert files.save(standards) == SuiteFiles(folder).save(standards) == names
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
     assert SuiteFiles(folder).load(names) == standards
-
-
-# --- version 0.1 ----------------------------------------------------------------------------------
-
-
-def test_what_version_0_1_had_learnt_is_known(tmp_path: Path) -> None:
-    with tarfile.open(VERSION_0_1) as archive:
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # not before 3.11.4
-        archive.extractall(tmp_path)
-    folder = tmp_path / "autoresearch" / "t"
-    lines = (folder / "records.jsonl").read_bytes().splitlines()
-    history = History()
-    for line in lines:
-        history = history.after(read_line(line))
-    assert [e.status for e in history.experiments] == [
-        Status.BASELINE,
-        Status.KEEP,
-        Status.DISCARD,
-    ]
-    last = history.verdicts[-1]
-    assert last.knowledge.session.deterministic
-    assert last.knowledge.session.incumbent == (9.0, 9.0, 9.0)
-    assert last.knowledge.curve == Curve(points=((0.5, 9.0), (1.0, 9.0)))
-    assert last.knowledge.baselines == {"guard 1": 5.0}
-    assert last.knowledge.printed["metric"] == 1
-    assert set(last.knowledge.durations) == {"cat value", "cp report.xml out.xml", "test -e value"}
-    standards = SuiteFiles(folder / "outcomes").load(last.standards)
-    assert set(standards["guard 0, report"].ranks) == {"k::a", "k::b"}
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
