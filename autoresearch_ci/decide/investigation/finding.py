@@ -8,7 +8,6 @@ dropped and named.
 from __future__ import annotations
 
 import ast
-import functools
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any, Literal
 
 from autoresearch_ci.decide.failures.failure import essence
 from autoresearch_ci.decide.line_map import lines_of
+from autoresearch_ci.decide.python_syntax import parsed
 from autoresearch_ci.experiment import ReadText
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
@@ -311,15 +311,6 @@ def enclosing(path: str, content: str, line: int) -> str:
         except RecursionError:
             pass
     return ".".join(reversed(list(_opened(lines_of(content), line))))
-
-
-@functools.lru_cache(maxsize=2)  # of one file much may be said, one thing after the other
-def parsed(content: str) -> ast.Module | None:
-    """`None`: it is no Python of this version."""
-    try:
-        return ast.parse(content)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _around(node: ast.AST, line: int) -> Iterator[str]:

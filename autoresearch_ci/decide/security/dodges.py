@@ -17,7 +17,8 @@ from typing import Any
 
 from autoresearch_ci.config.reader import read_foreign
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
-from autoresearch_ci.decide.investigation.finding import enclosing, parsed
+from autoresearch_ci.decide.investigation.finding import enclosing
+from autoresearch_ci.decide.python_syntax import parsed
 from autoresearch_ci.decide.security.agentic.workflow import is_workflow
 from autoresearch_ci.decide.security.weakness import Weakness
 from autoresearch_ci.errors import ConfigError

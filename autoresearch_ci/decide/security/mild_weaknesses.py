@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
-from autoresearch_ci.decide.investigation.finding import Evidence, parsed
+from autoresearch_ci.decide.investigation.finding import Evidence
 from autoresearch_ci.decide.line_map import lines_of
+from autoresearch_ci.decide.python_syntax import parsed
 from autoresearch_ci.decide.security.agentic.rules import checks_out_head
 from autoresearch_ci.decide.security.agentic.workflow import parse
 from autoresearch_ci.decide.security.weakness import Severity, Weakness

@@ -14,8 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from autoresearch_ci.decide.investigation.finding import parsed
-from autoresearch_ci.decide.security.python_syntax import last_name, own_nodes, says
+from autoresearch_ci.decide.python_syntax import last_name, own_nodes, parsed, says
 from autoresearch_ci.decide.security.request_input import FRAMEWORKS, Application, Strangers
 from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
 

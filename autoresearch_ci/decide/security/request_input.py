@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.decide.security.python_syntax import (
+from autoresearch_ci.decide.python_syntax import (
     Function,
     arguments_of,
     asked_in,

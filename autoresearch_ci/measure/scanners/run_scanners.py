@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autoresearch_ci.decide.python_syntax import other_code
 from autoresearch_ci.decide.security import python_rules
 from autoresearch_ci.decide.security.agentic import rules as agentic
 from autoresearch_ci.decide.security.agentic.workflow import is_action, is_workflow
 from autoresearch_ci.decide.security.mild_weaknesses import each_secret, weighed
-from autoresearch_ci.decide.security.python_syntax import other_code
 from autoresearch_ci.decide.security.weakness import Weakness, identified
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.command import Stop, run_command

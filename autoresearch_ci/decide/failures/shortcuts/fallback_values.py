@@ -21,6 +21,7 @@ from autoresearch_ci.decide.failures.shortcuts.one_input import (
     pattern_of,
 )
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
+from autoresearch_ci.decide.python_syntax import parsed
 
 _MISTAKES = frozenset({"NameError", "UnboundLocalError", "AssertionError", "NotImplementedError"})
 """What only code that is wrong raises."""
@@ -96,11 +97,9 @@ def _of_python(text: str) -> Iterator[_Fallback]:
             )
 
 
-def _nodes(text: str) -> list[ast.AST]:
-    try:
-        return list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+def _nodes(text: str) -> Iterator[ast.AST]:
+    tree = parsed(text)
+    return ast.walk(tree) if tree else iter(())
 
 
 def _given(value: Value, path: str, text: str) -> bool:

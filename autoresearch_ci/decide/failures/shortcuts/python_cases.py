@@ -19,6 +19,7 @@ from autoresearch_ci.decide.failures.shortcuts.compared_arguments import (
     is_constant,
 )
 from autoresearch_ci.decide.failures.shortcuts.one_input import NATURAL, TRIVIAL, Case, Value
+from autoresearch_ci.decide.python_syntax import parsed
 
 _NUMBERS = frozenset({"int", "float", "complex", "abs", "bool", "pow", "sum", "max", "min"})
 _LOGICAL = (ast.BitAnd, ast.BitOr, ast.BitXor)
@@ -44,11 +45,11 @@ def python_cases(text: str, other: str) -> Iterator[Case]:
 def _functions(
     text: str,
 ) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda]]:
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, _FUNCTIONS):
-                with suppress(RecursionError):
-                    yield ast.unparse(node), node
+    tree = parsed(text)
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, _FUNCTIONS):
+            with suppress(RecursionError):
+                yield ast.unparse(node), node
 
 
 @dataclass

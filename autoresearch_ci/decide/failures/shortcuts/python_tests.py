@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from autoresearch_ci.decide.failures.shortcuts.suite import Assertion, Suite, Test
+from autoresearch_ci.decide.python_syntax import last_name, parsed
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _UNITTEST = {
@@ -32,9 +33,8 @@ _WIDE = ("Exception", "BaseException")
 
 def python_suite(content: bytes) -> Suite | None:
     """By qualified name; `None` for what is no Python."""
-    try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parsed(content)
+    if tree is None:
         return None
     suite: dict[str, Test] = {"": Test(line=1)}
     suite[""].skipped = _module_skip(tree)
@@ -46,7 +46,7 @@ def _module_skip(tree: ast.Module) -> str:
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.Expr) and (skip := _skip_in(node)):
             return skip
-        names = [_last(target) for target in getattr(node, "targets", ())]
+        names = [last_name(target) for target in getattr(node, "targets", ())]
         if any(name.startswith("collect_ignore") for name in names):
             return ast.unparse(node)[:80]
     return ""
@@ -131,7 +131,7 @@ def _decorators_skip(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 def _skip_in(node: ast.AST) -> str:
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Attribute | ast.Name) and _last(inner) in _SKIPS:
+        if isinstance(inner, ast.Attribute | ast.Name) and last_name(inner) in _SKIPS:
             return ast.unparse(node)[:80]
     return ""
 
@@ -139,14 +139,10 @@ def _skip_in(node: ast.AST) -> str:
 def _skip_call(node: ast.stmt) -> str:
     for inner in ast.walk(node):
         if isinstance(inner, ast.Call):
-            name = _last(inner.func)
+            name = last_name(inner.func)
             if name == "skipTest" or (name in _SKIPS and isinstance(inner.func, ast.Attribute)):
                 return ast.unparse(inner)[:80]
     return ""
-
-
-def _last(node: ast.AST) -> str:
-    return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
 
 
 # --- Assertions -----------------------------------------------------------------------------------
@@ -196,7 +192,7 @@ def _of_statement(node: ast.AST, where: str) -> Iterator[Assertion]:
 def _of_call(call: ast.AST, where: str) -> Iterator[Assertion]:
     if not isinstance(call, ast.Call):
         return
-    name = _last(call.func)
+    name = last_name(call.func)
     if name in ("raises", "warns", "deprecated_call") or name.startswith(
         ("assertRaises", "assertWarns")
     ):
@@ -261,7 +257,7 @@ class _WithoutTolerance(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        name = _last(node.func)
+        name = last_name(node.func)
         if name in ("approx", "isclose", "allclose", "assert_allclose"):
             known = ("rel", "abs", "rel_tol", "abs_tol", "rtol", "atol")
             node.keywords = [
@@ -274,7 +270,7 @@ class _WithoutTolerance(ast.NodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
-        distance = isinstance(node.left, ast.Call) and _last(node.left.func) in ("abs", "fabs")
+        distance = isinstance(node.left, ast.Call) and last_name(node.left.func) in ("abs", "fabs")
         if (
             distance
             and isinstance(node.ops[0], ast.Lt | ast.LtE)
@@ -302,7 +298,7 @@ def _almost(call: ast.Call, where: str) -> Assertion:
         places = float(call.args[2].value) if isinstance(call.args[2].value, int) else places
     arguments = ", ".join(ast.unparse(argument) for argument in call.args[:2])
     return Assertion(
-        text=f"{_last(call.func)}({arguments})",
+        text=f"{last_name(call.func)}({arguments})",
         line=call.lineno,
         tolerance=delta if delta is not None else 10.0**-places,
         where=where,
@@ -321,7 +317,7 @@ def _cases(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
     for decorator in node.decorator_list:
         if not isinstance(decorator, ast.Call):
             continue
-        name = _last(decorator.func)
+        name = last_name(decorator.func)
         if name == "parametrize" and len(decorator.args) > 1:
             of = ast.unparse(decorator.args[0])
             rows.update(f"{of} = {row}" for row in _rows(decorator.args[1]))
@@ -339,7 +335,7 @@ def _cases(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
 def _rows(values: ast.expr) -> list[str]:
     if isinstance(values, ast.List | ast.Tuple | ast.Set):
         return [ast.unparse(item) for item in values.elts if not _skip_in(item)]
-    if isinstance(values, ast.Call) and _last(values.func) == "range":
+    if isinstance(values, ast.Call) and last_name(values.func) == "range":
         try:
             numbers = range(*(int(ast.literal_eval(argument)) for argument in values.args))
             return [str(number) for number in numbers[:_ROWS_LIMIT]]
@@ -357,7 +353,7 @@ def _exits(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
         found["it is a coroutine, which nobody may await"] = 1
     for inner in ast.walk(node):
         leaves = isinstance(inner, ast.Return) or (
-            isinstance(inner, ast.Call) and _last(inner.func) in _EXITS
+            isinstance(inner, ast.Call) and last_name(inner.func) in _EXITS
         )
         if leaves or (isinstance(inner, ast.Raise) and "SystemExit" in ast.unparse(inner)):
             found[ast.unparse(inner)[:60]] += 1
@@ -367,14 +363,14 @@ def _exits(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
 def _strategies(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
     """What hypothesis is told to try."""
     calls = (d for d in node.decorator_list if isinstance(d, ast.Call))
-    return Counter(ast.unparse(call) for call in calls if _last(call.func) == "given")
+    return Counter(ast.unparse(call) for call in calls if last_name(call.func) == "given")
 
 
 _SAYING = ("print", "log", "debug", "info", "warning", "write", "format")
 
 
 def _is_said(node: ast.Call) -> bool:
-    return _last(node.func) in (*_SAYING, *_MOCKING)
+    return last_name(node.func) in (*_SAYING, *_MOCKING)
 
 
 def _is_result(node: ast.expr) -> bool:
@@ -414,7 +410,7 @@ def _mocks(nodes: Sequence[ast.AST]) -> Counter[str]:
                     found[ast.unparse(inner)] += 1
             if not isinstance(inner, ast.Call):
                 continue
-            name = _last(inner.func)
+            name = last_name(inner.func)
             told = ast.unparse(inner.func)
             by_fixture = name in ("setattr", "setitem") and "monkeypatch" in told
             if (

@@ -18,6 +18,7 @@ from autoresearch_ci.decide.failures.shortcuts.other_tests import (
     without_comments,
 )
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
+from autoresearch_ci.decide.python_syntax import parsed
 
 
 def replaced(
@@ -49,9 +50,8 @@ def replaced(
 
 
 def _in_python(was: str, now: str, changed: Collection[str]) -> Iterator[tuple[str, int]]:
-    try:
-        before, after = ast.parse(was), ast.parse(now)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    before, after = parsed(was), parsed(now)
+    if before is None or after is None:
         return
     taken, takes = _imported(before), _imported(after)
     own, owns = _made(before), _made(after)

@@ -18,6 +18,7 @@ from autoresearch_ci.decide.failures.shortcuts import claimed
 from autoresearch_ci.decide.failures.shortcuts.claimed import Signs
 from autoresearch_ci.decide.failures.shortcuts.other_tests import blanked, without_comments
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
+from autoresearch_ci.decide.python_syntax import parsed
 from autoresearch_ci.errors import ConfigError
 
 
@@ -235,7 +236,7 @@ def _line_of(text: str, match: re.Match[str]) -> str:
 
 
 def _python_twice(before: str, after: str) -> Iterator[Signs]:
-    old, new = _tree(before), _tree(after)
+    old, new = parsed(before), parsed(after)
     yield [*_python(old), *claimed.of_python(old, None)] if old else []
     found = [*_python(new), *claimed.of_python(new, old)] if new else []
     yield found if old else [one for one in found if _is_new(one[1], before, after)]
@@ -244,13 +245,6 @@ def _python_twice(before: str, after: str) -> Iterator[Signs]:
 def _is_new(line: int, before: str, after: str) -> bool:
     """Whether a file that could not be parsed did not hold the line."""
     return after.splitlines()[line - 1].strip() not in {w.strip() for w in before.splitlines()}
-
-
-def _tree(text: str) -> ast.Module | None:
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _python(tree: ast.Module) -> Signs:

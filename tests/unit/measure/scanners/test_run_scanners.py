@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci.config.security import Security
-from autoresearch_ci.decide.investigation.finding import parsed
+from autoresearch_ci.decide.python_syntax import parsed
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.measure.scanners.exhibit import gathered

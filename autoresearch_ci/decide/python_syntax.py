@@ -6,6 +6,7 @@ CORE: pure.
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -16,6 +17,15 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _DEFINED = (ast.FunctionDef, ast.AsyncFunctionDef)
 LookedAt = Callable[[ast.Call], Iterable[ast.expr]]
 """Of a call, the arguments that the function which is called has a look at."""
+
+
+@functools.lru_cache(maxsize=2)  # of one file much may be said, one thing after the other
+def parsed(content: str | bytes) -> ast.Module | None:
+    """`None`: it is no Python of this version."""
+    try:
+        return ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def other_code(content: bytes, text: str) -> str:
@@ -174,7 +184,7 @@ def says(node: ast.expr | None, value: object) -> bool:
     )
 
 
-def last_name(node: ast.expr | None) -> str:
+def last_name(node: ast.AST | None) -> str:
     match node:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
