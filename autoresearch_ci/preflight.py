@@ -140,26 +140,41 @@ class _Place:
     branch: str | None = None
 
 
+@dataclass(frozen=True)
+class _Commit:
+    """A commit, and by which configuration it is looked at."""
+
+    config: Config
+    config_path: str | None
+    repository: Repository
+    files: Mapping[str, FileVersion]
+    share: tuple[str, ...]
+
+    @property
+    def regular(self) -> Iterator[str]:
+        return (path for path, version in self.files.items() if version.regular)
+
+
 def _context(
     config: Config,
     options: Options,
     repository: Repository,
     place: _Place,
-    scope_of: Callable[..., Scope],
+    scope_of: Callable[[_Commit, str], Scope],
 ) -> RunContext:
     repository.refuse_partial(place.base)
     files = repository.files(place.base)
     share = _shared(config, repository, files)
+    commit = _Commit(config, options.config_path, repository, files, share)
     below = folder_below(options.start, repository.root)
-    scope = scope_of(config, options.config_path, repository, files, share, below)
-    scope = replace(scope, opened=frozenset(options.opened))
+    scope = replace(scope_of(commit, below), opened=frozenset(options.opened))
     if scope_of is _scope and config.holdout:
         _refuse_unfit(config.holdout.globs, files, scope)
     absent = tuple(absent_files(config.commands, below, repository, files, share))
     folder = (options.output or repository.root / "autoresearch" / place.name).absolute()
     refuse_folder(folder, theirs=not options.resume and options.output is not None)
-    found = _found(config, options.config_path, repository, place, files, share, scope, folder)
-    editable = found.scope.select(path for path, version in files.items() if version.regular)
+    found = _found(commit, place, scope, folder)
+    editable = found.scope.select(commit.regular)
     if scope_of is _scope and not editable:
         raise ConfigError(
             f"scope {list(config.scope)} matches only what a filter such as Git LFS makes: an edit "
@@ -171,23 +186,15 @@ def _context(
     return replace(found, warnings=(*warnings, *absent), absent=absent)
 
 
-def _found(
-    config: Config,
-    config_path: str | None,
-    repository: Repository,
-    place: _Place,
-    files: Mapping[str, FileVersion],
-    share: tuple[str, ...],
-    scope: Scope,
-    folder: Path,
-) -> RunContext:
+def _found(commit: _Commit, place: _Place, scope: Scope, folder: Path) -> RunContext:
+    config, repository, files = commit.config, commit.repository, commit.files
     modules = _modules(repository, files)
     filtered = worktree_contents(repository, files, {p: m[0] for p, m in modules.items()})
     withheld = config.holdout.globs if config.holdout else ()
     named = config.holdout.read if config.holdout else ()
     places = [os.path.expanduser(entry) for entry in named if entry not in withheld]  # noqa: PTH111
     elsewhere = tuple(Path(os.path.normpath(place)) for place in places)
-    held = _held(config, repository, files, elsewhere, share)
+    held = _held(commit, elsewhere)
     # What is committed of these is a pointer: an edit would be committed in its place.
     scope = replace(
         scope,
@@ -201,13 +208,13 @@ def _found(
         base=place.base,
         files=files,
         scope=scope,
-        share=share,
+        share=commit.share,
         modules=modules,
         filtered=filtered,
         run_store=place.store,
         scratch=scratch_of(place.store),
         folder=folder,
-        hidden=frozenset((*_hidden(config, config_path, files), *held)),
+        hidden=frozenset((*_hidden(commit), *held)),
         withheld=withheld,
         elsewhere=elsewhere,
     )
@@ -232,12 +239,13 @@ def comparison_context(
         repository.refuse_partial(commit)
     files, others = repository.files(commits[0]), repository.files(commits[1])
     share = _shared(config, repository, files)
-    scope = _built_scope(config, config_path, repository, files, share)
+    at_base = _Commit(config, config_path, repository, files, share)
+    scope = _built_scope(at_base)
     tag = f"compare-{commits[0][:7]}-{commits[1][:7]}"
     store = run_store(repository, f"{tag}-{os.getpid()}")
     place = _Place(tag=tag, base=commits[0], store=store, name=tag)
     folder = repository.root / "autoresearch" / tag
-    context = _found(config, config_path, repository, place, files, share, scope, folder)
+    context = _found(at_base, place, scope, folder)
     made = {*filtered_paths(repository, files), *filtered_paths(repository, others)}
     return context, difference(files, others, scope).without(
         made, "a filter such as Git LFS makes its content, which the checkout has of one commit"
@@ -257,19 +265,12 @@ def investigation_context(config: Config, options: Options, command: str) -> Run
     return _context(config, options, repository, place, _readable_scope)
 
 
-def _readable_scope(
-    config: Config,
-    config_path: str | None,
-    repository: Repository,
-    files: Mapping[str, FileVersion],
-    share: Iterable[str],
-    below: str = "",
-) -> Scope:
+def _readable_scope(commit: _Commit, below: str) -> Scope:
     """Of a command that edits nothing: what is frozen may be looked at all the same."""
-    scope = _built_scope(config, config_path, repository, files, share)
-    if not replace(scope, frozen=(), commands=()).select(files):
+    scope = _built_scope(commit)
+    if not replace(scope, frozen=(), commands=()).select(commit.files):
         raise ConfigError(
-            f"scope {list(config.scope)} matches no file of the commit.\n"
+            f"scope {list(commit.config.scope)} matches no file of the commit.\n"
             "usually: the glob is relative to another folder (it starts at the repository's root), "
             "or the file is not committed yet."
         )
@@ -317,24 +318,16 @@ def committed_scope(
     share = (
         DEPENDENCIES if config.share == "auto" else () if config.share == "none" else config.share
     )
-    return _scope(config, config_path, repository, repository.files(base), share, also=also)
+    commit = _Commit(config, config_path, repository, repository.files(base), tuple(share))
+    return _scope(commit, also=also)
 
 
-def _scope(
-    config: Config,
-    config_path: str | None,
-    repository: Repository,
-    files: Mapping[str, FileVersion],
-    share: Iterable[str],
-    below: str = "",
-    also: Judges = NO_OTHERS,
-) -> Scope:
+def _scope(commit: _Commit, below: str = "", also: Judges = NO_OTHERS) -> Scope:
     """Of a run that is started in the folder `below` the root."""
-    scope = _built_scope(config, config_path, repository, files, share, also)
-    regular = [path for path, version in files.items() if version.regular]
-    if not scope.select(regular):
-        anything = config.model_copy(update={"scope": ("*",)})
-        free = _built_scope(anything, config_path, repository, files, share, also).select(regular)
+    scope, config, files = _built_scope(commit, also), commit.config, commit.files
+    if not scope.select(commit.regular):
+        anything = replace(commit, config=config.model_copy(update={"scope": ("*",)}))
+        free = _built_scope(anything, also).select(commit.regular)
         meant = [path for glob in config.scope if (path := f"{below}{glob}") in files]
         # What the metric itself runs is named last: it may be the program, or the ruler.
         sources = [p for p in (*free, *files) if p.endswith((".py", ".js", ".c", ".rs", ".go"))]
@@ -349,21 +342,15 @@ def _scope(
     return scope
 
 
-def _built_scope(
-    config: Config,
-    config_path: str | None,
-    repository: Repository,
-    files: Mapping[str, FileVersion],
-    share: Iterable[str],
-    also: Judges = NO_OTHERS,
-) -> Scope:
+def _built_scope(commit: _Commit, also: Judges = NO_OTHERS) -> Scope:
+    config, files = commit.config, commit.files
     # Shared folders hold links, also to places outside: nothing may be written below them. What
     # git tracks in there was never meant by `share`.
-    borrowed = [n for n in share if not any(p == n or p.startswith(f"{n}/") for p in files)]
-    frozen = [path for path in (config_path, config.program, *borrowed) if path]
+    borrowed = [n for n in commit.share if not any(p == n or p.startswith(f"{n}/") for p in files)]
+    frozen = [path for path in (commit.config_path, config.program, *borrowed) if path]
 
     def read(path: str) -> bytes:
-        return repository.read(files[path]) if files[path].regular else b""
+        return commit.repository.read(files[path]) if files[path].regular else b""
 
     try:
         tests = is_test if config.repairs else None
@@ -388,22 +375,18 @@ def _refuse_unfit(globs: Iterable[str], files: Mapping[str, FileVersion], scope:
             )
 
 
-def _held(
-    config: Config,
-    repository: Repository,
-    files: Mapping[str, FileVersion],
-    elsewhere: Sequence[Path],
-    share: Iterable[str],
-) -> list[str]:
+def _held(commit: _Commit, elsewhere: Sequence[Path]) -> list[str]:
     """What the holdout alone reads of the commit. Raises `ConfigError` where others would, too."""
+    config, files, root = commit.config, commit.files, commit.repository.root
     if not config.holdout:
         return []
-    found, root = matched(config.holdout.globs, files), repository.root
+    found = matched(config.holdout.globs, files)
     *others, _ = config.commands
     named = {path for line in others for path in command_files(line, files)}
 
     def shared() -> Iterator[str]:
-        shown = (*config.sandbox.read, *config.sandbox.write, *(str(root / name) for name in share))
+        carried = (str(root / name) for name in commit.share)
+        shown = (*config.sandbox.read, *config.sandbox.write, *carried)
         real = {path: Path(path).resolve() for path in shown}
         for place in (*elsewhere, *(root / path for path in found)):
             lies = place.resolve()
@@ -426,15 +409,14 @@ def _held(
     return found
 
 
-def _hidden(
-    config: Config, config_path: str | None, files: Mapping[str, FileVersion]
-) -> tuple[str, ...]:
+def _hidden(commit: _Commit) -> tuple[str, ...]:
     """The holdout's own files, and the configuration that names them."""
+    config, files = commit.config, commit.files
     if not config.holdout:
         return ()
     metric = set(command_files(config.metric.command, files))
     own = [path for path in command_files(config.holdout.command, files) if path not in metric]
-    return (*own, config_path) if config_path else tuple(own)
+    return (*own, commit.config_path) if commit.config_path else tuple(own)
 
 
 def _shared(
