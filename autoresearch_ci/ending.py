@@ -23,7 +23,7 @@ from autoresearch_ci.confirmation import PAIRS, PairedComparison, confirm, exact
 from autoresearch_ci.decide import budget
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.metric import taken_back
-from autoresearch_ci.decide.metric.no_worse import NoWorse
+from autoresearch_ci.decide.metric.decision import NoWorse
 from autoresearch_ci.events import Note, Warning
 from autoresearch_ci.experiment import Experiment, FileEdit, Proposal, Status
 from autoresearch_ci.loop import Loop

@@ -19,7 +19,7 @@ from autoresearch_ci.cli.ci_job import COMMIT, CIJob
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.decide.failures.failure import Category
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.measure.diagnostics.concerned import concerned
+from autoresearch_ci.measure.diagnostics.registry import concerned
 from autoresearch_ci.measure.run_diagnostics import adapter_of
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.workspace.compared_commits import compared_commits

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.metric.calibration import next_calibration_run
 from autoresearch_ci.decide.metric.early_stop import Curve
 from autoresearch_ci.decide.metric.run_statistics import (
     CALIBRATION,
     Policy,
     RunStatistics,
+    next_calibration_run,
 )
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note

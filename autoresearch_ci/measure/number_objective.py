@@ -8,16 +8,15 @@ from statistics import median
 
 from autoresearch_ci.decide.budget import Pace
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.metric.calibration import next_calibration_run
 from autoresearch_ci.decide.metric.credibility import told_by_output, unlikely_numbers
-from autoresearch_ci.decide.metric.decision import judge
+from autoresearch_ci.decide.metric.decision import NoWorse, judge
 from autoresearch_ci.decide.metric.early_stop import Progress
-from autoresearch_ci.decide.metric.no_worse import NoWorse
 from autoresearch_ci.decide.metric.run_statistics import (
     DecisionRuns,
     Policy,
     RunStatistics,
     Side,
+    next_calibration_run,
 )
 from autoresearch_ci.events import Warning
 from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status, Texts

@@ -15,7 +15,6 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from autoresearch_ci.cli.examples import example
 from autoresearch_ci.cli.init.choose_draft import Survey, chosen
 from autoresearch_ci.cli.init.comment_questions import (
     CommentQuestions,
@@ -40,6 +39,17 @@ from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.store import histories_kept
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+_PLACES = (_PACKAGE / "workflows", _PACKAGE.parent / "examples" / "workflows")
+"""As installed, and in a checkout of our own repository."""
+
+
+def example(name: str) -> str:
+    """The text of a workflow to copy. Raises `FileNotFoundError` when the installation lacks it."""
+    place = next((place for place in _PLACES if (place / name).is_file()), _PLACES[0])
+    return (place / name).read_text(encoding="utf-8")
+
 
 _HEADER = (
     "Written by autoresearch-ci init. Every key: autoresearch-ci config; docs/configuration.md."

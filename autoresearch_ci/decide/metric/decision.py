@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean, median
 
 from autoresearch_ci.decide.metric import noise
+from autoresearch_ci.decide.metric.noise import confirm_interval
 from autoresearch_ci.decide.metric.run_statistics import (
     MOVED,
     DecisionRuns,
@@ -290,6 +292,47 @@ class _Walk:
         return Decision(
             status=status,
             reason=f"{word}{percent(gain, '+')} (CI {100 * low:.1f}..{100 * high:.1f})",
+            ci_low=low,
+            ci_high=high,
+        )
+
+
+# --- No worse -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoWorse:
+    """What may take kept changes back: judges by a number of pairs that was chosen before.
+
+    The burden of proof is the candidate's: noise that hides a loss is no reason to lose.
+    """
+
+    pairs: int
+    """1: the metric is exact, and so no loss at all is let through."""
+    margin: float
+    """Relative loss that must be ruled out where the metric is noisy."""
+
+    def judge(
+        self, evidence: DecisionRuns, session: RunStatistics, policy: Policy
+    ) -> Side | Decision:
+        """What to measure next, or the decision: candidate, incumbent, incumbent, ..."""
+        own, rival = evidence.values(Side.CANDIDATE), evidence.values(Side.INCUMBENT)
+        if len(own) != len(rival):
+            return Side.INCUMBENT if len(own) > len(rival) else Side.CANDIDATE
+        if len(own) < self.pairs:
+            return Side.INCUMBENT if len(own) % 2 else Side.CANDIDATE
+        gain, low, high = confirm_interval(rival, own, policy.direction)
+        if self.pairs == 1:
+            low = high = gain
+            known = session.noticing(evidence)
+            holds = gain >= 0 and known.deterministic
+        else:
+            holds = low > -self.margin
+        spread = f" (CI {100 * low:.1f}..{100 * high:.1f})" if low < high else ""
+        return Decision(
+            status=Status.KEEP if holds else Status.DISCARD,
+            reason=f"{'no worse' if holds else 'worse, or not surely no worse'}: "
+            f"{percent(gain + 0.0, '+')}{spread}",  # and no -0.0
             ci_low=low,
             ci_high=high,
         )

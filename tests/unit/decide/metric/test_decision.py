@@ -7,13 +7,13 @@ from collections.abc import Callable
 import pytest
 from pydantic import TypeAdapter
 
-from autoresearch_ci.decide.metric.calibration import next_calibration_run
 from autoresearch_ci.decide.metric.decision import LOOKS, judge
 from autoresearch_ci.decide.metric.run_statistics import (
     DecisionRuns,
     Policy,
     RunStatistics,
     Side,
+    next_calibration_run,
 )
 from autoresearch_ci.experiment import Decision, Direction, Status
 

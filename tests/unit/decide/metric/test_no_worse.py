@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from autoresearch_ci.decide.metric.no_worse import NoWorse
+from autoresearch_ci.decide.metric.decision import NoWorse
 from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, Policy, RunStatistics, Side
 from autoresearch_ci.experiment import Decision, Direction, Status
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.measure.diagnostics.concerned import concerned
-from autoresearch_ci.measure.diagnostics.registry import TOOLS
+from autoresearch_ci.measure.diagnostics import registry
+from autoresearch_ci.measure.diagnostics.registry import TOOLS, concerned
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,4 @@ def test_whose_business_a_change_is(tool: str, paths: list[str], asked: bool) ->
 
 
 def test_every_tool_of_the_table_is_known() -> None:
-    from autoresearch_ci.measure.diagnostics import concerned as module
-
-    assert module._SUFFIXES.keys() <= TOOLS.keys()
+    assert registry._SUFFIXES.keys() <= TOOLS.keys()
