@@ -37,7 +37,7 @@ from autoresearch_ci.preflight import Options, RunContext
 from autoresearch_ci.propose.briefing import Briefing
 from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.publish.forge.git_remote import Remote
-from autoresearch_ci.publish.publisher import NoPublisher, Publisher
+from autoresearch_ci.publish.publisher import Publisher
 from autoresearch_ci.publish.run_identity import run_identity
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.notebook import RunFacts
@@ -196,7 +196,7 @@ def make_publisher(
     """`options.tag` is known. Raises `ConfigError` when a token or the repository's name lacks."""
     mode, tag = config.publish.mode, options.tag or ""
     if mode in ("none", "local"):
-        return NoPublisher()
+        return Publisher()
     repository = Repository.open(options.start)
     if mode == "bundle":
         from autoresearch_ci.publish.bundle import BundlePublisher

@@ -34,7 +34,7 @@ from autoresearch_ci.execution.telling_line import last_lines
 from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status, Texts
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.measure.outcome import Outcome, identity
+from autoresearch_ci.measure.outcome import Objective, Outcome, identity
 from autoresearch_ci.measure.run_diagnostics import Diagnosed, Diagnostics, without
 from autoresearch_ci.measure.second_chance import TRIES
 from autoresearch_ci.record.run_history import Attempt
@@ -58,8 +58,11 @@ class _Last:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FailureObjective:
-    """See `Objective`."""
+class FailureObjective(Objective):
+    """A set of failures: which are gone, and which are new.
+
+    After a resumption nothing is measured: each look asks what the incumbent showed.
+    """
 
     bench: Bench
     policy: Policy
@@ -147,9 +150,6 @@ class FailureObjective:
             output=comparison.output,
         )
 
-    def resumed(self, kept: Subject, knowledge: Knowledge) -> Knowledge:
-        return knowledge  # each look at a candidate asks what the incumbent showed
-
     def measured(self, subject: Subject, knowledge: Knowledge) -> tuple[MetricRun, Knowledge]:
         before, knowledge = self._incumbent(subject, knowledge)
         look = self.diagnostics.look(subject, knowledge)
@@ -170,9 +170,6 @@ class FailureObjective:
             return str(found[0])
         told = (own.foul(before, after) for own in self.diagnostics.own.values())
         return next(filter(None, told), "")
-
-    def signs(self, outcome: Outcome) -> list[str]:
-        return []
 
     def to_look_at(self, before: Texts, after: Texts) -> list[str]:
         found = suspicious(before, after, tests=self.tests, allow=self.settings.allow)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -19,18 +18,17 @@ from autoresearch_ci.decide.metric.run_statistics import (
     next_calibration_run,
 )
 from autoresearch_ci.events import Warning
-from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status, Texts
+from autoresearch_ci.experiment import Decision, MetricRun, Status
 from autoresearch_ci.measure.baseline import measure_baseline
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.measure.outcome import Outcome, identity
+from autoresearch_ci.measure.outcome import Objective, Outcome, identity
 from autoresearch_ci.record.run_history import Attempt
-from autoresearch_ci.workspace.repository import Changes
 
 
 @dataclass(frozen=True, kw_only=True)
-class NumberObjective:
-    """See `Objective`."""
+class NumberObjective(Objective):
+    """Candidate and incumbent in turns, until the keep rule knows."""
 
     bench: Bench
     policy: Policy
@@ -118,30 +116,10 @@ class NumberObjective:
     def pace(self, knowledge: Knowledge) -> Pace:
         return self.bench.pace(knowledge)
 
-    def foul(self, before: Texts, after: Texts) -> str:
-        return ""
-
     def signs(self, outcome: Outcome) -> list[str]:
         knowledge, direction = outcome.knowledge, self.policy.direction
         found = unlikely_numbers(outcome.evidence, knowledge.session, direction)
         return [*found, *told_by_output(knowledge.missing)]
-
-    def to_look_at(self, before: Texts, after: Texts) -> list[str]:
-        return []
-
-    def aim(
-        self,
-        incumbent: Changes,
-        experiments: Sequence[Experiment],
-        knowledge: Knowledge,
-        besides: Collection[str] = (),
-    ) -> None:
-        return None
-
-    def left(
-        self, incumbent: Changes, experiments: Sequence[Experiment], knowledge: Knowledge
-    ) -> None:
-        return None
 
 
 def _failed(run: MetricRun, side: Side) -> Decision:

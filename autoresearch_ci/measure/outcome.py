@@ -82,39 +82,34 @@ class Objective(Protocol):
 
     def baseline(self, *, calibrate: bool, until: float | None) -> Outcome:
         """The unmodified code. Raises `BaselineError` when it cannot be measured."""
-        ...
 
     def describe(self, baseline: Outcome) -> str:
         """What the baseline has taught, for people."""
-        ...
 
     def compared(self, attempt: Attempt, subject: Subject, knowledge: Knowledge) -> Outcome:
         """Candidate and incumbent, measured until there is an answer. Raises `OutOfTime`."""
-        ...
 
     def measured(self, subject: Subject, knowledge: Knowledge) -> tuple[MetricRun, Knowledge]:
         """One state of the code, by itself."""
-        ...
 
     def resumed(self, kept: Subject, knowledge: Knowledge) -> Knowledge:
         """What is known, once a run goes on that ended on what may be another machine."""
-        ...
+        return knowledge
 
     def pace(self, knowledge: Knowledge) -> Pace:
         """How long measuring usually takes."""
-        ...
 
     def foul(self, before: Texts, after: Texts) -> str:
         """Why a change may not count whatever it is measured at; empty: it may."""
-        ...
+        return ""
 
     def signs(self, outcome: Outcome) -> list[str]:
         """What makes the gain of a keep look unlikely."""
-        ...
+        return []
 
     def to_look_at(self, before: Texts, after: Texts) -> list[str]:
         """What in a kept change may be right, and a person should look at."""
-        ...
+        return []
 
     def aim(
         self,
@@ -127,13 +122,13 @@ class Objective(Protocol):
 
         `besides`: ids of failures that nobody has a proposal for.
         """
-        ...
+        return None
 
     def left(
         self, incumbent: Changes, experiments: Sequence[Experiment], knowledge: Knowledge
     ) -> Left | None:
         """What is still broken in it; `None`: that is not what is measured."""
-        ...
+        return None
 
 
 def discarded(reason: str, knowledge: Knowledge) -> Outcome:

@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 import autoresearch_ci
 from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Published
-from autoresearch_ci.publish.publisher import RunRecord, StartPoint, illustrated_notebook
+from autoresearch_ci.publish.publisher import Publisher, RunRecord, StartPoint, illustrated_notebook
 from autoresearch_ci.record.run_names import is_tag, run_store
 from autoresearch_ci.report.run_summary import RunInfo
 from autoresearch_ci.workspace.git import GitDirectory
@@ -61,8 +61,8 @@ class Manifest:
     info: RunInfo
 
 
-class BundlePublisher:
-    """A `Publisher` that writes a file into the run folder, at the end and after each keep."""
+class BundlePublisher(Publisher):
+    """Writes a file into the run folder, at the end and after each keep."""
 
     def __init__(
         self, repository: Repository, branch: str, resolve_start: Callable[[str], StartPoint]

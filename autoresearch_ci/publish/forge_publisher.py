@@ -17,7 +17,7 @@ from autoresearch_ci.publish.bundle import drop_copy, keep_copy, write
 from autoresearch_ci.publish.forge.forge import Forge, PullRequest, PullRequestContent, PullState
 from autoresearch_ci.publish.forge.forge_refusals import TRANSIENT, ForgeRefused, RefusalKind
 from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
-from autoresearch_ci.publish.publisher import RunRecord, StartPoint, illustrated_notebook
+from autoresearch_ci.publish.publisher import Publisher, RunRecord, StartPoint, illustrated_notebook
 from autoresearch_ci.publish.resolve_start import StartResolver, forget_branch
 from autoresearch_ci.publish.run_identity import RunIdentity
 from autoresearch_ci.publish.start_rules import numbered
@@ -28,8 +28,8 @@ from autoresearch_ci.report.run_summary import RunInfo, hard_to_believe, run_sum
 from autoresearch_ci.workspace.repository import Repository
 
 
-class ForgePublisher:
-    """A `Publisher` for a forge."""
+class ForgePublisher(Publisher):
+    """To a forge."""
 
     def __init__(
         self,

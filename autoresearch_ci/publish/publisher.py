@@ -133,11 +133,15 @@ def illustrated_notebook(record: RunRecord, info: RunInfo, start: StartPoint) ->
     )
 
 
-class Publisher(Protocol):
-    """What a run calls, and when. Nothing here loses or stops a run once it has begun."""
+class Publisher:
+    """What a run calls, and when. Nothing here loses or stops a run once it has begun.
+
+    By itself it publishes nothing: the branch in this repository is all there is.
+    """
 
     def begin(self, tag: str) -> StartPoint:
         """Before anything is measured; not when resuming. Raises `AutoresearchError`."""
+        return StartPoint()
 
     def follow(self, record: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
         """The run's record is open: what is kept from now on is to be published."""
@@ -147,25 +151,7 @@ class Publisher(Protocol):
 
     def finish(self, *, hurry: bool) -> Published:
         """The run has ended, however; `hurry`: the process is about to be killed."""
-
-    def close(self) -> None:
-        """Give up what it holds."""
-
-
-class NoPublisher:
-    """A `Publisher` of nothing: the branch in this repository is all there is."""
-
-    def begin(self, tag: str) -> StartPoint:
-        return StartPoint()
-
-    def follow(self, record: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
-        return
-
-    def kept(self) -> None:
-        return
-
-    def finish(self, *, hurry: bool) -> Published:
         return Published()
 
     def close(self) -> None:
-        return
+        """Give up what it holds."""

@@ -112,7 +112,10 @@ class LineNote:
 
 
 class Forge(Protocol):
-    """A place that has branches and pull requests. Everything raises `ForgeRefused`."""
+    """A place that has branches and pull requests. Everything raises `ForgeRefused`.
+
+    What a forge does not say otherwise is that of one without an API.
+    """
 
     tells: bool
     """Whether it says which pull requests there are; of another, git tells the branches."""
@@ -129,15 +132,19 @@ class Forge(Protocol):
 
     def pull_requests(self, branch: str) -> Sequence[PullRequest]:
         """Pull requests from `branch`, newest first."""
+        return ()
 
     def open_for(self, goal: str, base: str) -> Sequence[PullRequest]:
         """Our open pull requests for that goal into `base`, whatever their branch, oldest first."""
+        return ()
 
     def open_or_update(self, content: PullRequestContent) -> PullRequest | None:
         """Open the pull request, or bring it up to date; `None`: this forge does it on push."""
+        return None
 
     def comment_once(self, pull: PullRequest, text: str) -> None:
         """Comment once: the same text is not repeated."""
+        return
 
     def sticky_comment(self, number: int, mark: str, text: str) -> str:
         """The one comment of ours with that mark on a pull request says `text` from now on.
@@ -154,15 +161,19 @@ class Forge(Protocol):
 
     def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
         """Comment, and close one of ours from `branch`, so that it is no person's refusal."""
+        return
 
     def comment_commands(self, pull: PullRequest) -> Sequence[CommentCommand]:
         """What people with write permission asked for, oldest first; a stop label counts."""
+        return ()
 
     def merge_base_into(self, branch: str, base: str) -> bool:
         """Bring `branch` up to date with `base` by a merge commit; `False` on a conflict."""
+        return False
 
     def push_options(self, content: PullRequestContent) -> Sequence[str]:
         """What the push itself shall ask for."""
+        return ()
 
     def compare_link(self, base: str, branch: str) -> str:
         """Where a person can open the pull request."""
@@ -175,3 +186,4 @@ class Forge(Protocol):
 
     def hurry(self) -> None:
         """The process is about to be killed: no waiting from now on."""
+        return

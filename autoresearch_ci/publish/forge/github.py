@@ -24,6 +24,7 @@ from autoresearch_ci.publish.comment_commands import (
 )
 from autoresearch_ci.publish.forge.forge import (
     Address,
+    Forge,
     LineNote,
     PullRequest,
     PullRequestContent,
@@ -70,8 +71,8 @@ _NO_DRAFT = (
 _SLUG = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 
 
-class GitHub:
-    """A `Forge`."""
+class GitHub(Forge):
+    """Asked through its REST API."""
 
     tells = True
 
@@ -215,9 +216,6 @@ class GitHub:
                 return False
             raise
         return True
-
-    def push_options(self, content: PullRequestContent) -> Sequence[str]:
-        return ()
 
     def compare_link(self, base: str, branch: str) -> str:
         name = quote(branch, safe="/")

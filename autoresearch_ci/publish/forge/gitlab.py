@@ -17,11 +17,10 @@ from urllib.parse import quote, urlencode, urlsplit
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import (
     Comment,
-    CommentCommand,
     Replies,
     replies_below,
 )
-from autoresearch_ci.publish.forge.forge import Address, LineNote, PullRequest, PullRequestContent
+from autoresearch_ci.publish.forge.forge import Address, Forge, LineNote, PullRequestContent
 from autoresearch_ci.publish.forge.forge_refusals import PublishPlace, RefusalKind, explain
 from autoresearch_ci.publish.forge.github_api import Patience
 from autoresearch_ci.publish.forge.github_body import harmless
@@ -30,8 +29,8 @@ _ROOM = 1_000
 """Characters of a description: a push option is one line."""
 
 
-class GitLab:
-    """A `Forge`."""
+class GitLab(Forge):
+    """Pull requests are merge requests here, which pushes open and bring up to date."""
 
     tells = False
 
@@ -81,18 +80,6 @@ class GitLab:
     def default_branch(self) -> str:
         return self._default
 
-    def pull_requests(self, branch: str) -> Sequence[PullRequest]:
-        return ()
-
-    def open_for(self, goal: str, base: str) -> Sequence[PullRequest]:
-        return ()
-
-    def open_or_update(self, content: PullRequestContent) -> None:
-        """The push has done it."""
-
-    def comment_once(self, pull: PullRequest, text: str) -> None:
-        """There is no API here to say it with."""
-
     def sticky_comment(self, number: int, mark: str, text: str) -> str:
         if self._is_jobs:
             self._note("no comment on the merge request: a job's own token may not write one")
@@ -116,15 +103,6 @@ class GitLab:
         address, below = self.address, urlsplit(self._server).path
         api = f"{address.origin}{below}/api/v4"  # which raises, where a token would go over http
         return Notes(api, self._project, self._token, address.place, about=self._about)
-
-    def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
-        """There is no API here to do it with."""
-
-    def comment_commands(self, pull: PullRequest) -> Sequence[CommentCommand]:
-        return ()
-
-    def merge_base_into(self, branch: str, base: str) -> bool:
-        return False
 
     def push_options(self, content: PullRequestContent) -> Sequence[str]:
         headline, *others = content.render(60_000).split("\n\n")
@@ -155,9 +133,6 @@ class GitLab:
 
     def file_link(self, commit: str, path: str) -> str:
         return f"{self._server}/{self._project}/-/raw/{commit}/{quote(path)}"
-
-    def hurry(self) -> None:
-        """Nothing here waits."""
 
 
 def _line(text: str, room: int) -> str:
