@@ -7,15 +7,14 @@ run tells its proposer what an uninterrupted one would.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 
 from autoresearch_ci.decide.budget import Limits, stuck_level
-from autoresearch_ci.decide.failures.past_changes import Past
 from autoresearch_ci.decide.failures.repair_order import Aim
 from autoresearch_ci.decide.metric.taken_back import ideas
-from autoresearch_ci.experiment import Direction, PastRun, Proposal, Trees
-from autoresearch_ci.propose.proposer import Context, Remaining, Request
+from autoresearch_ci.experiment import Proposal, Trees
+from autoresearch_ci.propose.proposer import Context, Lasting, Remaining, Request
 from autoresearch_ci.record.ledger import Ledger
 
 REMEMBERED_NOTES = 10
@@ -23,27 +22,12 @@ REMEMBERED_NOTES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Briefing:
-    """What stays the same over a run."""
+class Briefing(Lasting):
+    """What stays the same over a run, and where the rest is found."""
 
-    goal: str
-    metric: str
-    """The metric's name."""
-    program: str
-    """The human's brief, from the base commit."""
-    hidden: Collection[str]
-    """Files that no proposer may read: the holdout's."""
-    seed: int
     limits: Limits
-    direction: Direction
     ledger: Ledger
     tree: Trees
-    earlier: Sequence[str] = ()
-    """What runs before this one tried, oldest first."""
-    past: Sequence[PastRun] = ()
-    """The same runs with their trees; only those whose numbers compare."""
-    file_history: Past | None = None
-    """Of the base, for repairs."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -69,29 +53,21 @@ class Briefing:
         ledger = self.ledger
         experiments = ledger.experiments
         return Context(
-            goal=self.goal,
-            direction=self.direction,
+            **{field.name: getattr(self, field.name) for field in fields(Lasting)},
             iteration=max(1, len(experiments)),
             incumbent=self.tree(ledger.incumbent),
             base=self.tree(ledger.facts.base),
             at=self.tree,
             history=experiments,
-            seed=self.seed,
             request=request,
             attempt=attempt,
             previous=previous,
             feedback=feedback,
             promising=promising,
             stuck=stuck_level(experiments),
-            metric=self.metric,
-            program=self.program,
             notes=self._notes(),
-            earlier=self.earlier,
-            past=self.past,
             remaining=self._remaining(kept_back),
             aim=aim,
-            file_history=self.file_history,
-            hidden=self.hidden,
         )
 
     def _notes(self) -> Sequence[str]:

@@ -35,13 +35,7 @@ class EditError(Exception):
         cost_usd: float = 0.0,
     ) -> None:
         super().__init__(reason)
-        self.proposal = Proposal(
-            description=description,
-            edits=(),
-            proposer=proposer,
-            tokens=tokens,
-            cost_usd=cost_usd,
-        )
+        self.proposal = _without_edits(description, proposer, tokens, cost_usd)
 
 
 class ModelRefused(Exception):
@@ -53,13 +47,8 @@ class ModelRefused(Exception):
         super().__init__(f"the model refused ({category})")
         self.category = category
         """What the service calls it (`cyber`, `frontier_llm`, …), or `unspecified`."""
-        self.proposal = Proposal(
-            description=f"{proposer} refused ({category})",
-            edits=(),
-            proposer=proposer,
-            tokens=tokens,
-            cost_usd=cost_usd,
-        )
+        refused = f"{proposer} refused ({category})"
+        self.proposal = _without_edits(refused, proposer, tokens, cost_usd)
 
 
 class NothingLeft(Exception):
@@ -71,19 +60,18 @@ class CostlyProposerError(ProposerError):
 
     def __init__(self, message: str, *, tokens: int, cost_usd: float) -> None:
         super().__init__(message)
-        self.tokens = tokens
-        self.cost_usd = cost_usd
+        self.proposal = _without_edits("the proposer failed", "-", tokens, cost_usd)
 
-    @property
-    def proposal(self) -> Proposal:
-        """Nothing was proposed, but the price must be counted."""
-        return Proposal(
-            description="the proposer failed",
-            edits=(),
-            proposer="-",
-            tokens=self.tokens,
-            cost_usd=self.cost_usd,
-        )
+
+def _without_edits(description: str, proposer: str, tokens: int, cost_usd: float) -> Proposal:
+    """Nothing was proposed, but the price must be counted."""
+    return Proposal(
+        description=description,
+        edits=(),
+        proposer=proposer,
+        tokens=tokens,
+        cost_usd=cost_usd,
+    )
 
 
 class Request(enum.StrEnum):
@@ -136,11 +124,30 @@ class Remaining:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
-    """Everything a proposer may know; the holdout is not part of it."""
+class Lasting:
+    """What a proposer may know that stays the same over a run."""
 
     goal: str
     direction: Direction
+    seed: int
+    metric: str = ""
+    """What the metric is called."""
+    program: str = ""
+    """The human's brief, from the base commit."""
+    earlier: Sequence[str] = ()
+    """What runs before this one tried and what came of it, oldest first."""
+    past: Sequence[PastRun] = ()
+    """The same for programs: runs of this branch whose numbers compare, oldest first."""
+    file_history: Past | None = None
+    """What git tells of the base's past; `None` in runs that repair nothing."""
+    hidden: Collection[str] = ()
+    """Files and folders that a proposer must not read, such as the holdout's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context(Lasting):
+    """Everything a proposer may know; the holdout is not part of it."""
+
     iteration: int
     """The number that this proposal will carry; the first is 1."""
     incumbent: Tree
@@ -150,7 +157,6 @@ class Context:
     """`at(experiment.commit)` is what that attempt looked like."""
     history: Sequence[Experiment]
     """The journal so far, baseline first."""
-    seed: int
     request: Request = Request.PROPOSE
     attempt: int = 1
     """1 for the proposal itself; each repair or rework of the same iteration adds one."""
@@ -163,23 +169,11 @@ class Context:
     evidence adds up."""
     stuck: int = 0
     """0 normally; rises by one with every five discards in a row, and asks for bolder ideas."""
-    metric: str = ""
-    """What the metric is called."""
-    program: str = ""
-    """The human's brief, from the base commit."""
     notes: Sequence[str] = ()
     """`next_idea` of earlier proposals, oldest first."""
-    earlier: Sequence[str] = ()
-    """What runs before this one tried and what came of it, oldest first."""
-    past: Sequence[PastRun] = ()
-    """The same for programs: runs of this branch whose numbers compare, oldest first."""
     remaining: Remaining = field(default_factory=Remaining)
     aim: Aim | None = None
     """What a repair is to mend; `None` in runs that repair nothing."""
-    file_history: Past | None = None
-    """What git tells of the base's past; `None` in runs that repair nothing."""
-    hidden: Collection[str] = ()
-    """Files and folders that a proposer must not read, such as the holdout's."""
 
 
 _NOTHING = f"{NOTHING_TO_DO}: "
