@@ -6,13 +6,12 @@ import argparse
 import sys
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.fix_check import check, gated
-from autoresearch_ci.cli.fix_targets import looks_at_commits, targets_of, with_targets
+from autoresearch_ci.cli.fix_targets import CommitLooks, targets_of, with_targets
 from autoresearch_ci.cli.gate_commits import DEFAULT, asked, staged
 from autoresearch_ci.cli.gate_files import report_folder, show
 from autoresearch_ci.cli.publish import tell
@@ -152,15 +151,14 @@ def _check(options: argparse.Namespace) -> int:
     pair = asked(options)
     resolved, path = effective(options, commit=pair.rules, only=True, command="fix")
     config = _as_typed(resolved.config, options)
-    looks = partial(
-        looks_at_commits,
-        config,
+    looks = CommitLooks(
+        config=config,
         config_path=path,
         environment=options.environment,
         stop=obey_signals(),
         folder=report_folder(Repository.open(Path.cwd()), pair.head, options.output),
     )
-    return check(replace(resolved, config=config), options, lambda observe: looks(observe=observe))
+    return check(replace(resolved, config=config), options, looks.opened)
 
 
 def _check_staged(options: argparse.Namespace) -> int:
@@ -189,17 +187,15 @@ def _check_staged(options: argparse.Namespace) -> int:
         else:
             print(why)
         return 0
-    looks = partial(
-        looks_at_commits,
-        config,
+    looks = CommitLooks(
+        config=config,
         config_path=path,
         environment=options.environment,
         stop=obey_signals(),
         folder=options.output,
         asks=found.asks,
     )
-    look = replace(resolved, config=config)
-    return check(look, options, lambda observe: looks(observe=observe), found.pair)
+    return check(replace(resolved, config=config), options, looks.opened, found.pair)
 
 
 def _as_typed(config: Config, options: argparse.Namespace) -> Config:

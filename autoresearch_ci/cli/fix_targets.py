@@ -107,20 +107,33 @@ def asked(config: Config, asks: Callable[[FixTarget], bool]) -> Config:
 _DOUBT = "its report does not list what pytest itself told of the run, and at the base it does"
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class CommitLooks:
-    """A `Look`; `looks_at_commits` makes one."""
+    """By what commits are looked at, and where."""
 
     config: Config
     config_path: str | None
     environment: Mapping[str, str]
     stop: Stop
-    observe: Observer
-    stack: ExitStack
     folder: Path
     """In it, a folder a commit has the log of what is run there."""
     asks: Callable[[FixTarget], bool] = lambda target: True
     """Whether a target is looked at at all."""
+
+    @contextmanager
+    def opened(self, observe: Observer) -> Iterator[_OpenLooks]:
+        """What is laid out for them is gone when the block ends."""
+        with histories_kept(), ExitStack() as stack:
+            yield _OpenLooks(self, observe, stack)
+
+
+@dataclass(frozen=True)
+class _OpenLooks:
+    """A `LookAtCommit`."""
+
+    by: CommitLooks
+    observe: Observer
+    stack: ExitStack
     _benches: dict[str, Bench] = field(default_factory=dict)
     _known: dict[str, Knowledge] = field(default_factory=dict)
 
@@ -155,51 +168,26 @@ class CommitLooks:
     def _of(self, commit: str) -> Config:
         """With what that commit is checked; without any target where nothing names one."""
         repository = Repository.open(Path.cwd())
-        found = targets_of(self.config, repository, commit)
+        config, found = self.by.config, targets_of(self.by.config, repository, commit)
         repository.close()
-        return asked(with_targets(self.config, found), self.asks) if found.targets else self.config
+        return asked(with_targets(config, found), self.by.asks) if found.targets else config
 
     def _bench(self, commit: str, config: Config) -> Bench:
         """Raises `BaselineError`, also for a commit that cannot be laid out."""
         start = Path.cwd()
         try:
             context, _ = comparison_context(
-                config, start=start, config_path=self.config_path, base=commit, head=commit
+                config, start=start, config_path=self.by.config_path, base=commit, head=commit
             )
         except ConfigError as error:
             raise BaselineError(str(error)) from error
-        context = replace(context, tag=f"check-{commit[:7]}", folder=self.folder / commit[:7])
+        context = replace(context, tag=f"check-{commit[:7]}", folder=self.by.folder / commit[:7])
         collaborators = passing(
             config,
             context,
             self.stack,
             observe=self.observe,
-            stop=self.stop,
-            environment=self.environment,
+            stop=self.by.stop,
+            environment=self.by.environment,
         )
         return open_bench(collaborators, self.stack, fixed=True)
-
-
-@contextmanager
-def looks_at_commits(
-    config: Config,
-    *,
-    config_path: str | None,
-    environment: Mapping[str, str],
-    stop: Stop,
-    folder: Path,
-    observe: Observer,
-    asks: Callable[[FixTarget], bool] = lambda target: True,
-) -> Iterator[CommitLooks]:
-    """What is laid out for them is gone when the block ends."""
-    with histories_kept(), ExitStack() as stack:
-        yield CommitLooks(
-            config=config,
-            config_path=config_path,
-            environment=environment,
-            stop=stop,
-            observe=observe,
-            stack=stack,
-            folder=folder,
-            asks=asks,
-        )

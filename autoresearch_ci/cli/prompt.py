@@ -9,7 +9,6 @@ import argparse
 import dataclasses
 import json
 import sys
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,12 +20,11 @@ from autoresearch_ci.cli.assembly import (
     idle_bench,
     make_briefing,
     make_evaluator,
-    make_ledger,
-    make_redactor,
     make_service,
 )
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.make_proposer import agent_prompt, mcp_tools, turns_of
+from autoresearch_ci.cli.temporary_run import apart_from_runs
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.errors import ConfigError, ProposerError
 from autoresearch_ci.execution.command import Stop
@@ -34,7 +32,6 @@ from autoresearch_ci.preflight import Options, survey
 from autoresearch_ci.propose.proposer import Context
 from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.safety.log_text import json_text
-from autoresearch_ci.workspace.store import opened
 
 _BYTES_PER_TOKEN = 4
 """Rule of thumb for English and code, for when the service cannot be asked."""
@@ -77,29 +74,12 @@ def preview(resolved: Resolved, options: Options, *, environment: Mapping[str, s
     config = resolved.config
     context = survey(config, options)
     history = Records.peek(context.run_store) if options.resume else None
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        context = dataclasses.replace(
-            context, folder=folder / "run", run_store=folder / "store", scratch=folder / "scratch"
-        )
-        context.run_store.mkdir()
-        records = Records(context.run_store)
-        stack.callback(records.close)
-        store = stack.enter_context(opened(context.repository, folder / "git"))
-        ledger = make_ledger(config, context, store, records)
+    with apart_from_runs(config, context, environment, Stop()) as apart:
         if history:
-            ledger.load(history)
-        collaborators = Collaborators(
-            config=config,
-            context=context,
-            store=store,
-            observe=lambda event: None,
-            stop=Stop(),
-            environment=environment,
-            redactor=make_redactor(config, environment),
-        )
-        evaluator = make_evaluator(collaborators, ledger, idle_bench(collaborators))
-        return _rendered(collaborators, make_briefing(collaborators, evaluator).context(), stack)
+            apart.ledger.load(history)
+        told = apart.collaborators
+        evaluator = make_evaluator(told, apart.ledger, idle_bench(told))
+        return _rendered(told, make_briefing(told, evaluator).context(), apart.stack)
 
 
 def _rendered(collaborators: Collaborators, context: Context, stack: ExitStack) -> Preview:

@@ -331,4 +331,5 @@ def _think(desk: Desk, asked: DebugRequest, symptom: Symptom | None) -> None:
     )
     said = [("What goes wrong, as somebody says", asked.symptom)] if asked.symptom else []
     only = {"technique": (asked.technique,)} if asked.technique else None
-    desk.ask(experiments, first=said, only=only)
+    desk.look_into(experiments, first=said, only=only)
+    desk.tell_end(desk.records.known.end)

@@ -99,21 +99,6 @@ class Desk:
         self.missing.append(f"no model was asked: {why}")
         self.records.append(InvestigationEnded(reason="what can be done without a model is done"))
 
-    def ask(
-        self,
-        experiments: Experiments | None,
-        *,
-        first: Sequence[tuple[str, str]] = (),
-        only: Mapping[str, Sequence[str]] | None = None,
-    ) -> None:
-        """The loop, until it ends. Raises `ProposerError`, `OutOfTime`.
-
-        `first`: facts that are told first; `only`: cells of the grid that are to be covered.
-        """
-        self.look_into(experiments, first=first, only=only)
-        if not is_complete(reason := self.records.known.end):
-            self.missing.append(f"more: {reason}; --resume goes on")
-
     def look_into(
         self,
         experiments: Experiments | None,
@@ -121,7 +106,11 @@ class Desk:
         first: Sequence[tuple[str, str]] = (),
         only: Mapping[str, Sequence[str]] | None = None,
     ) -> Stepped:
-        """The same; what was not looked at is for the caller to ask."""
+        """The loop, until it ends. Raises `ProposerError`, `OutOfTime`.
+
+        `first`: facts that are told first; `only`: cells of the grid that are to be covered. What
+        was not looked at is for the caller to ask.
+        """
         work = Stepped(
             program=self.program.covering(only) if only else self.program,
             iterations=self.iterations,
@@ -147,6 +136,10 @@ class Desk:
                 paths=self._in_scope(),
                 note=self.collaborators.note,
             ).run()
+        self.tell_end(reason)
+
+    def tell_end(self, reason: str) -> None:
+        """Why there may be more, if it broke off."""
         if not is_complete(reason):
             self.missing.append(f"more: {reason}; --resume goes on")
 
