@@ -565,7 +565,7 @@ def test_a_lasting_failure_ends_the_run_without_a_retry(bench: Bench, failure: R
 def test_a_lasting_failure_in_the_middle_tells_what_was_spent(bench: Bench) -> None:
     with pytest.raises(CostlyProposerError) as caught:
         bench.propose(calls(edit()), error(402, "billing_error"))
-    assert caught.value.tokens == 1050
+    assert caught.value.proposal.tokens == 1050
     assert caught.value.exit_code == 5
 
 
