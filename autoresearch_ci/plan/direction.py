@@ -8,9 +8,7 @@ _LOWER = re.compile(
     r"\b(lower\w*|minimi[sz]\w*|small\w*|few\w*|less|min|reduc\w*|decreas\w*|cut|shrink|shorten)\b",
     re.I,
 )
-_HIGHER = re.compile(
-    r"\b(higher|maximi[sz]\w*|larg\w*|more|max|rais\w*|increas\w*|improv\w*|grow)\b", re.I
-)
+_HIGHER = re.compile(r"\b(higher|maximi[sz]\w*|larg\w*|more|max|rais\w*|increas\w*|grow)\b", re.I)
 _COSTS = re.compile(
     r"(^|_)(seconds|secs?|ms|ns|us|time|bytes|[kmg]i?b|memory|rss|size|loss|bpb|perplexity|errors?"
     r"|warnings|failures|failed|latency|p\d\d|steps|allocs)(_|$)|(?<=[a-z])(Ms|Time|Bytes|Latency)$"

@@ -20,6 +20,7 @@ from autoresearch_ci.plan.direction import direction_of
         ("users", "reduce the number of unhappy users", "minimize"),
         ("users", "Raise the number of happy users", "maximize"),
         ("users", "make users happy", ""),
+        ("", "improve the start-up", ""),
         ("drops", "", ""),
         ("streams", "", ""),
     ],
