@@ -1071,6 +1071,19 @@ def test_what_a_killed_run_left_in_shared_memory_is_gone_before_the_first_comman
 
 
 @as_root
+@pytest.mark.parametrize("given_up", [True, False])
+def test_what_a_user_of_a_container_was_given_is_not_passed_on(given_up: bool) -> None:
+    """As by `podman run --user 1000 --cap-add MKNOD`."""
+    ask = "import os; from autoresearch_ci.execution.sandbox import kernel\n"
+    ask += "kernel.give_up_ambient_capabilities()\n" if given_up else ""
+    ask += "os.execvp('grep', ['grep', 'CapEff', '/proc/self/status'])"
+    given = ["--securebits=+noroot", "--inh-caps=+mknod", "--ambient-caps=+mknod"]
+    argv = ["setpriv", *given, sys.executable, "-c", ask]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert (int(done.stdout.split()[1], 16) == 0) == given_up
+
+
+@as_root
 def test_a_root_that_may_not_kill_others_knows() -> None:
     ask = "from autoresearch_ci.execution.sandbox import kernel; print(kernel.may_kill_others())"
     argv = [sys.executable, "-c", ask]

@@ -23,6 +23,7 @@ from autoresearch_ci.execution.sandbox.kernel import (
     Confinement,
     Step,
     as_scheduled,
+    give_up_ambient_capabilities,
     may_kill_others,
     no_new_privileges,
     threads_have_users,
@@ -90,8 +91,9 @@ def confinement(
     steps: list[Step] = [("scheduling", as_scheduled())] if LINUX else []
     if user:
         steps.append(("user", user.become))
-    elif not os.geteuid() and LINUX:
-        steps.append(("capabilities", weaker_root()))
+    elif LINUX:
+        given_up = give_up_ambient_capabilities if os.geteuid() else weaker_root()
+        steps.append(("capabilities", given_up))
     if LINUX:
         steps.append(("no new privileges", no_new_privileges))
     if rules:

@@ -71,6 +71,7 @@ _OF_IO = {"x86_64": (251, 252), "aarch64": (30, 31)}
 
 PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 3, 4, 24, 38
 PR_CAPBSET_READ, PR_SET_CHILD_SUBREAPER = 23, 36
+PR_CAP_AMBIENT, _CLEAR_ALL = 47, 4
 _CAP_KILL = 5
 
 
@@ -258,6 +259,11 @@ def _as_first_asked_in(_process: int) -> Callable[[], None]:
                     known[2] = told()
 
     return restore
+
+
+def give_up_ambient_capabilities() -> None:
+    """Who is not root may have been given some, as users of containers are, and passes them on."""
+    prctl(PR_CAP_AMBIENT, _CLEAR_ALL)
 
 
 def weaker_root() -> Callable[[], None]:
