@@ -18,7 +18,7 @@ or a token.
 import errno
 from pathlib import PurePath
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 _NO_WAY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 NO_ROOM_TO_START = frozenset({errno.EAGAIN, errno.ENOMEM})
@@ -91,6 +91,13 @@ def reason_of(error: OSError | RuntimeError) -> str:
             "usually: the disk is full (df -h, df -i), or the checkout is read-only.\n"
             "do: make room or make it writable, then start again with --resume; nothing that was "
             "kept is lost."
+        )
+    if error.errno == errno.EACCES:
+        return (
+            f"{error.strerror}: {place or 'while writing a record'}\n"
+            "usually: it belongs to another user, such as root of an earlier job, or its mode or "
+            "that of a folder above it forbids it.\n"
+            "do: chown or chmod it, then start again with --resume; nothing that was kept is lost."
         )
     if error.errno in NO_ROOM_TO_START:
         return _refused(error.strerror or "", "process")

@@ -225,7 +225,7 @@ def test_a_checkout_that_may_not_be_written(run: Run, script: Script, repo: Repo
         told = (folder / "printed").read_text()
         assert process.exitcode == 3, told
         assert f"autoresearch-ci: Permission denied: {there.path}" in told, told
-        assert "do: make room or make it writable" in told
+        assert "do: chown or chmod it" in told
         assert there.photograph() == before
         assert theirs.leftovers() == []
         subprocess.run(["chmod", "-R", "u+w", str(there.path)], check=True)
