@@ -182,7 +182,7 @@ def test_a_goal_that_no_rule_measures_is_asked_about(
     api.comment(ISSUE, "maintainer", "/autoresearch answer")
     assert init(goal="world peace") == 0
     assert "command: Which command prints the number?" in ours(api)[-1]
-    api.comment(ISSUE, "maintainer", "/autoresearch answer\ncommand: python bench.py\nname: steps")
+    api.comment(ISSUE, "maintainer", "/autoresearch answer\ncommand: higher steps: python bench.py")
     assert init(goal="world peace") == 0
     metric = yaml.safe_load((here.path / CONFIG).read_text())["metric"]
     assert metric == {"command": "python bench.py", "direction": "maximize", "name": "steps"}
