@@ -31,7 +31,6 @@ class ConfigDraft:
     """Lines of comment above a key of the first level."""
     least: float = 0.0
     """As the offer's."""
-
     title: str = ""
     """As the offer's."""
     told_guards: bool = False

@@ -14,7 +14,7 @@ from typing import Any
 from autoresearch_ci.plan.benchmarks import Benchmark
 from autoresearch_ci.plan.builds import notebook_run
 from autoresearch_ci.plan.stack import Stack
-from autoresearch_ci.plan.suite_guards import guard_of, guards_of, suites
+from autoresearch_ci.plan.suite_guards import ASIDE, guard_of, guards_of, suites
 
 SCORE = "autoresearch-ci score"
 _NOTEBOOKS = 8
@@ -303,18 +303,19 @@ def coverage(stack: Stack) -> Iterator[Offer]:
             command = "cargo llvm-cov --workspace --cobertura --output-path coverage.xml"
             read = {"coverage": "coverage.xml"}
         elif stack.is_of_node and (counter := _COUNTER.search("\n".join(stack.scripts.values()))):
-            tests = without_linters(command, stack)
-            command = f"npx --no-install {counter[0]} --reporter=cobertura {tests}"
+            command = f"{counter[0]} --reporter=cobertura {without_linters(command, stack)}"
+            command = f"npx --no-install {command}"
         else:
             continue
         metric = {"command": command, "extract": read, "direction": "maximize"}
+        tests = [glob for glob in stack.tests if not glob.startswith(ASIDE)]
         yield _offer(
             stack,
             "test coverage",
             "Raise the line coverage by tests that check behaviour",
             metric,
             target.reasons[0],
-            scope=tuple(f"{glob}**" if glob.endswith("/") else glob for glob in stack.tests)
+            scope=tuple(f"{glob}**" if glob.endswith("/") else glob for glob in tests)
             or stack.scope,
             guards=({**guard, "command": command},),
         )

@@ -58,7 +58,7 @@ _NO_SOURCE_FILE = re.compile(
 )
 """What sets up, builds, measures or shows: no part of what gets better."""
 _TESTS = re.compile(
-    r"(^|/)(tests?|testing|specs?|__tests__|e2e|testdata)/|(^|/)(test_[^/]*|[^/]*[_.-](test|spec))\.\w+$"
+    r"(^|/)(tests?|testing|specs?|__tests__|e2e|testdata)/|(^|/)(test_[^/]*\.(?!go$)|[^/]*[_.-](test|spec)\.)\w+$"
     r"|(^|/)test\.\w+$"
 )
 _PROMPTS = re.compile(

@@ -35,6 +35,8 @@ _ADDED = re.compile(
     r"|--outputFile=\{report\}|--json|--ci|--no-fail-fast|--message-format=json|-json|-vet=off|-gcflags=\S+|-B|-fae"
     r"|--console=plain|--continue|--rerun-tasks)(?=\s|$)"
 )
+ASIDE = (".", "bench", "docs", "example")
+"""What folders are called whose tests are not those of the code."""
 _MOST = 2
 """More suites than that are named to the user, and left to them."""
 
@@ -49,7 +51,7 @@ def suites(stack: Stack) -> list[Target]:
 
     found: dict[str, Target] = {}
     for target in sorted(stack.checks.targets, key=order):
-        if target.tool in _SUITES and not target.folder.startswith((".", "docs", "example")):
+        if target.tool in _SUITES and not target.folder.startswith(ASIDE):
             found.setdefault(target.folder, target)
     rooted = [target for folder, target in found.items() if not folder]
     return rooted[:1] or list(found.values())[:_MOST] or list(_scripted(stack))

@@ -300,13 +300,39 @@ def test_tests_of_what_a_build_writes_are_a_guard_that_builds_first(
     assert guard["command"].startswith("npm run --silent build && node --test ")
 
 
+@pytest.mark.parametrize(
+    ("guard", "told"),
+    [
+        ("python -c 'print(1)'", True),
+        ('python -c \'import os; print(int(os.path.exists("work.py")), "passed")\'', False),
+    ],
+    ids=["needs none of it", "loses its tests"],
+)
 def test_a_guard_that_does_not_need_the_scope_is_told(
-    here: Repo, capsys: pytest.CaptureFixture[str]
+    here: Repo, capsys: pytest.CaptureFixture[str], guard: str, told: bool
 ) -> None:
     commit(here, BENCH)
-    assert init("--guard", "python -c 'print(1)'") == 0
-    assert "warning: the guard passes without the files in scope" in capsys.readouterr().out
-    assert "# warning: the guard passes" in (here.path / CONFIG).read_text()
+    assert init("--guard", guard) == 0
+    warning = "warning: the guard passes without the files in scope"
+    assert (warning in capsys.readouterr().out) == told
+    assert ("# warning: the guard passes" in (here.path / CONFIG).read_text()) == told
+
+
+@pytest.mark.parametrize(
+    ("typed", "what"),
+    [
+        (("--guard", "python bench.py | tee log"), "hides a failure"),
+        (("--scope", "nothing/**"), "matches no file"),
+        (("--set", "iterations=-3"), "out of range"),
+    ],
+)
+def test_what_goes_for_every_metric_is_refused_once(
+    here: Repo, capsys: pytest.CaptureFixture[str], typed: tuple[str, str], what: str
+) -> None:
+    commit(here, BENCH)
+    assert init(*typed) == 2
+    told = capsys.readouterr()
+    assert f"{told.out}{told.err}".count(what) == 1
 
 
 @pytest.mark.parametrize(

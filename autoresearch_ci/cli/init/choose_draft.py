@@ -48,6 +48,7 @@ from autoresearch_ci.plan.direction import direction_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
 from autoresearch_ci.plan.offers import SCORE
 from autoresearch_ci.plan.stack import Stack
+from autoresearch_ci.plan.suite_guards import guards_of
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.workspace.build_caches import build_caches
 from autoresearch_ci.workspace.repository import Repository
@@ -83,6 +84,8 @@ class Survey:
     """What is tried again as it was, if what it lacks cannot be installed."""
     lacks: list[str] = field(default_factory=list)
     """That it cannot, in words."""
+    untold: list[str] = field(default_factory=list)
+    """Why something was not tried: what goes for all is the one error that ends it."""
 
 
 # --- What could be run ----------------------------------------------------------------------------
@@ -155,9 +158,8 @@ def _drafts(options: argparse.Namespace, place: Survey, asks: Asks | None) -> li
     wants = brief.goal or _says_command(typed) or brief.verify
     offers = offers_for(brief.goal, place.stack) if brief.goal else usual_offers(place.stack)
     drafts = [draft_of(offer, place.stack, caches) for offer in offers]
-    blank = ConfigDraft(
-        goal=brief.goal, scope=place.stack.scope, metric={}, guards=_guards(place.stack)
-    )
+    guards = tuple(guards_of(place.stack))
+    blank = ConfigDraft(goal=brief.goal, scope=place.stack.scope, metric={}, guards=guards)
     if not wants and asks:
         drafts, brief = _asked_goal(drafts, place, caches, asks)
     if _says_command(typed):
@@ -177,12 +179,6 @@ def _drafts(options: argparse.Namespace, place: Survey, asks: Asks | None) -> li
     if not drafts or not (drafts[0].metric or _says_command(typed)):
         raise _NothingKnown(brief.goal, place.stack)
     return [_with(draft, typed, place) for draft in drafts]
-
-
-def _guards(stack: Stack) -> tuple[Mapping[str, object], ...]:
-    from autoresearch_ci.plan.suite_guards import guards_of
-
-    return tuple(guards_of(stack))
 
 
 def _says_command(typed: Sequence[Setting]) -> bool:
@@ -342,7 +338,9 @@ def _settled(
             worse.append((found, trial))
             why.append(f"not yet {_called(draft)}: {reason}")
         if len(drafts) > 1:
-            print(defuse(why[-1]))
+            place.untold.append(why[-1])
+    if place.untold and place.untold != why:  # then something was tried
+        print(defuse("\n".join(place.untold)))
     if not worse:
         raise errors[0]
     found, trial = min(worse, key=lambda each: (each[1].blind, each[1].seconds > SLOW))
@@ -481,7 +479,8 @@ def _proved(
             place.warned.add(warning)
         if place.quick:
             return draft, None
-        print(defuse(f"trying: {config.metric.command}"))
+        print(defuse("\n".join([*place.untold, f"trying: {config.metric.command}"])))
+        place.untold.clear()
         try:
             trial = tried(config, context, place.environment, place.stop, longest)
         except BaselineError as error:

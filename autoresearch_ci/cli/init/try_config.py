@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_ci.cli.assembly import make_policy, open_bench
@@ -210,12 +210,12 @@ def _is_blind(idle: MetricRun, policy: Policy, found: Baseline) -> bool:
 
 
 def _is_unguarded(bench: Bench, config: Config, found: Baseline, subject: Subject) -> bool:
-    """Of guards that watch no number, nor run what is measured anyway."""
+    """Of guards that watch no number, nor run what is measured anyway; as of a candidate, whose
+    guards fail where tests are lost."""
     own = [g for g in config.guards if not g.metric and g.command != config.metric.command]
-    return bool(own) and not any(
-        run.failed
-        for run in bench.guards.run(subject, found.knowledge, found.runs[-1], numbers=False).runs
-    )
+    subject = replace(subject, incumbent={})
+    guarded = bench.guards.run(subject, found.knowledge, found.runs[-1], numbers=False)
+    return bool(own) and not any(run.failed for run in guarded.runs)
 
 
 def _refuse_reached(config: Config, values: Sequence[float]) -> None:

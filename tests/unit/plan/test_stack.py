@@ -854,6 +854,18 @@ def test_what_counts_lines_of_scripts_of_node_tells_their_coverage(
     }
 
 
+def test_what_shows_or_measures_is_no_place_for_tests_that_cover_lines() -> None:
+    names = ("src/lib.rs", "tests/a.rs", "benches/test.rs", "examples/test.rs")
+    rust = stack({"Cargo.toml": "[package]\nname = 'a'\n", **dict.fromkeys(names, "#[test]")})
+    assert [offer.scope for offer in offers_for("raise coverage", rust)] == [("tests/**",)]
+
+
+def test_what_helps_tests_of_go_is_a_source_unless_go_takes_it_for_a_test() -> None:
+    files = {"go.mod": "module a", "a.go": "", "test_helpers.go": "", "a_test.go": ""}
+    found = stack(files)
+    assert (found.scope, found.tests) == (("a.go", "test_helpers.go"), ("*_test.go",))
+
+
 def test_unittest_s_coverage_is_of_the_sources_alone() -> None:
     files = {
         "tox.ini": "[testenv]\ncommands = python -m unittest\n",
