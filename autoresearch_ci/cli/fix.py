@@ -181,8 +181,8 @@ def _check_staged(options: argparse.Namespace) -> int:
         why = "nothing is staged that anybody else has something to say of"
         if options.json:
             nothing = GateVerdict[Failure](ruling=Ruling.PASS, reason=why)
-            words = tuple(options.fail_on)
-            report = GateReport(verdict=nothing, commit=found.pair.head, words=words)
+            report = GateReport(verdict=nothing, commit=found.pair.head, staged=True)
+            report = replace(report, words=tuple(options.fail_on))
             show(gated(report), options.output, "json")
         else:
             print(why)

@@ -184,8 +184,8 @@ def check(
             categories=config.fix.categories,
         )
         report = _report(pair, both, verdict, words, environment, redactor)
-        doubts = _doubts(repository, pair.head, changed, config.fix.allow)
-        report = replace(report, doubts=tuple(map(redactor.redact, doubts)))
+        doubts = map(redactor.redact, _doubts(repository, pair.head, changed, config.fix.allow))
+        report = replace(report, doubts=tuple(doubts), staged=bool(staged))
         if told:
             text = comment_markdown(report, run_url(environment))
             say_to_forge("gate", text, pair, config, repository, environment, observe)
@@ -200,6 +200,9 @@ def gated(report: GateReport) -> Gated:
     annotations = annotated(report)
     facts = gate_json(report, [annotation.as_json() for annotation in annotations])
     summary = gate_markdown(report)
+    mends = "autoresearch-ci fix   # repairs what is broken"
+    if report.staged:
+        mends = f"{report.again}   # once it is mended and added; `fix` repairs what is committed"
     asks = report.verdict.exit_code and report.standing
     return Gated(
         lines=[*gate_lines(report)],
@@ -215,7 +218,7 @@ def gated(report: GateReport) -> Gated:
         summary=summary,
         outputs={"failures": str(report.standing), "verdict": str(report.verdict.ruling)},
         annotations=annotations,
-        next="autoresearch-ci fix   # repairs what is broken" if asks else "",
+        next=mends if asks else "",
     )
 
 

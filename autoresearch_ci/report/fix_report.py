@@ -41,6 +41,8 @@ class GateReport:
     """By the name of each target at the head: what a person types at the repository's root."""
     outputs: Mapping[str, str] = field(default_factory=dict)
     """By the name of a target: the end of what its tool printed."""
+    staged: bool = False
+    """It is what would be committed: no ref names it, and `fix`, which repairs HEAD, has it not."""
     looks: int = 1
     """At each commit, where tests failed that did not at the base."""
     doubts: tuple[str, ...] = ()
@@ -63,7 +65,7 @@ class GateReport:
     def again(self) -> str:
         """The command that does all of this again."""
         words = "".join(f" --fail-on {word}" for word in self.words)
-        base = f" --base {self.base}" if self.base else ""
+        base = " --staged" if self.staged else f" --base {self.base}" if self.base else ""
         return f"autoresearch-ci fix --check{words}{base}"
 
     def by_hand(self, target: str) -> str:
@@ -110,7 +112,8 @@ _NODES = 5
 
 def reproduce(report: GateReport) -> Iterator[str]:
     """Lines of shell: the commit, then each tool that tells of something, then all of it."""
-    yield f"git fetch origin {report.commit} && git switch --detach {report.commit}"
+    if not report.staged:
+        yield f"git fetch origin {report.commit} && git switch --detach {report.commit}"
     told = [j for j in report.verdict.items if j.blocks] or [*report.verdict.items]
     targets = dict.fromkeys(j.target for j in told)
     for target in dict.fromkeys([*targets, *report.verdict.unseen]):

@@ -43,7 +43,9 @@ def test_what_is_staged_is_judged_and_not_what_lies_beside_it(
     project.git("add", "a.py")
     project.write("a.py", GOOD)
     assert check() == 1
-    assert "a.py:2" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "a.py:2" in told
+    assert "next: autoresearch-ci fix --check --fail-on new --staged " in told  # not of HEAD
     project.git("add", "a.py")
     project.write("a.py", BAD)
     project.write("new.py", BAD)

@@ -13,6 +13,7 @@ import jsonschema
 import junitparser
 import pytest
 
+from autoresearch_ci.cli.fix_check import gated
 from autoresearch_ci.decide.failures.failure import Category, Failure, Problem, identified
 from autoresearch_ci.decide.gates import Age, GateVerdict, Judged, Ruling
 from autoresearch_ci.report.annotations import SHOWN, annotated, code_quality
@@ -306,6 +307,23 @@ def test_lines_of_shell_quote_what_tests_are_called() -> None:
         "python -m pytest 't.py::test_b[$(touch x); '\"'\"'`]'",
         "autoresearch-ci fix --check --fail-on new --base " + "beef" * 10,
     ]
+
+
+@pytest.mark.parametrize(
+    ("sample", "staged", "next_step"),
+    [
+        (1, False, "autoresearch-ci fix   # repairs"),
+        (1, True, "autoresearch-ci fix --check --fail-on new --staged   # "),
+        (0, True, ""),
+    ],
+)
+def test_what_to_do_next_about_what_is_staged_is_not_to_repair_another_commit(
+    sample: int, staged: bool, next_step: str
+) -> None:
+    told = replace(SAMPLES[sample], staged=staged)
+    assert gated(told).next[: len(next_step) or None] == next_step
+    fetches = [line for line in reproduce(told) if line.startswith("git fetch")]
+    assert len(fetches) == (not staged)  # no ref names what is staged
 
 
 def test_all_forms_know_a_failure_by_one_fingerprint() -> None:
