@@ -87,7 +87,7 @@ def stop_reason(
         value is not None and not direction.better(limits.target, value) for value in reached
     ):
         return f"target {limits.target:g} reached"
-    if ideas(experiments) >= limits.iterations:
+    if len(ideas(experiments)) >= limits.iterations:
         return f"all {limits.iterations} iterations done"
     if too_late := _no_time(limits, elapsed, *needed):
         return too_late

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from statistics import fmean, median, quantiles
 
+from autoresearch_ci.decide.budget import since_last_keep
 from autoresearch_ci.decide.metric.noise import NORMAL
-from autoresearch_ci.decide.metric.taken_back import stands, told
+from autoresearch_ci.decide.metric.taken_back import ideas, stands
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.safety.wording import share
 
@@ -164,11 +165,11 @@ def evaluate(
 
     `window`: experiments without a keep from which on a plateau may be called.
     """
-    tried = [e for e in told(rows) if e.status is not Status.BASELINE]
+    tried = ideas(rows)
     baseline = next((e.metric for e in rows if e.status is Status.BASELINE), None)
     best = _standing(rows, baseline)
     slope = _slope(tried[-max(window, 2 * _LEAST) :], direction)
-    idle = _idle(tried)
+    idle = since_last_keep(tried)
     moved = [(e, _gain(e, direction)) for e in tried]  # numbers of iterations may repeat
     found = Evaluation(
         direction=direction,
@@ -224,7 +225,7 @@ _LATELY = 20
 
 def forecast(rows: Sequence[Experiment], experiments: int) -> Forecast | None:
     """`None`: too few were made to say anything."""
-    tried = [e for e in told(rows) if e.status is not Status.BASELINE]
+    tried = ideas(rows)
     if len(tried) < _LEAST:
         return None
     lately = tried[-_LATELY:]
@@ -282,15 +283,6 @@ def _gain(e: Experiment, direction: Direction) -> float:
 
 def _refused(e: Experiment) -> bool:
     return e.guard == "fail" or not (e.holdout.agrees or str(e.holdout) == "-")
-
-
-def _idle(tried: Sequence[Experiment]) -> int:
-    count = 0
-    for e in reversed(tried):
-        if e.status is Status.KEEP:
-            break
-        count += 1
-    return count
 
 
 def _slope(tried: Sequence[Experiment], direction: Direction) -> Slope | None:

@@ -77,7 +77,7 @@ class Briefing(Lasting):
     def _remaining(self, kept_back: float) -> Remaining:
         limits, experiments = self.limits, self.ledger.experiments
         run = Remaining(
-            iterations=limits.iterations - ideas(experiments),
+            iterations=limits.iterations - len(ideas(experiments)),
             seconds=limits.seconds,
             usd=limits.usd,
             tokens=limits.tokens,

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from autoresearch_ci.decide.metric.taken_back import ideas, named
 from autoresearch_ci.decide.trend import Evaluation, Forecast, Share, evaluate, relative
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.report.run_summary import count
@@ -136,8 +137,8 @@ def _spent(found: Evaluation) -> Iterator[str]:
 
 def checkpoint(experiments: Sequence[Experiment], direction: Direction, every: int) -> str:
     """A line on where a run stands, after each `every` experiments; empty: it is not due."""
-    done = len(experiments) - 1
-    if not every or done < 1 or done % every:
+    done = len(ideas(experiments))
+    if not every or not done or done % every or named(experiments[-1]):
         return ""
     found = evaluate(experiments, direction)
     return (

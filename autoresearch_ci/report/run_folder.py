@@ -222,7 +222,7 @@ def write_report(
         "repairs": info.repairs
         and {**dataclasses.asdict(info.repairs), "verdict": info.repairs.verdict},
         "totals": {
-            "iterations": ideas(experiments),
+            "iterations": len(ideas(experiments)),
             "kept": len(standing(experiments)),
             "baseline": experiments[0].metric if experiments else None,
             "best": stands(experiments),

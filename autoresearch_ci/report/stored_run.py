@@ -124,7 +124,7 @@ def stored_run(journal: Path, repository: Repository | None, redactor: Redactor)
     totals = facts.get("totals")
     done = totals.get("iterations") if isinstance(totals, dict) else None
     stood = [e.commit for e in found.rows if e.status in (Status.BASELINE, Status.KEEP)]
-    if done != ideas(found.rows) or facts.get("head") not in (None, *stood[-1:]):
+    if done != len(ideas(found.rows)) or facts.get("head") not in (None, *stood[-1:]):
         # It was written before the run went on.
         info = _reopened(info, found.rows)
     if found.notes:

@@ -49,9 +49,9 @@ def told(experiments: Sequence[Experiment]) -> list[Experiment]:
     ]
 
 
-def ideas(experiments: Sequence[Experiment]) -> int:
-    """How many rows tried one: neither the baseline nor what took something back, or could not."""
-    return sum(not (e.status is Status.BASELINE or named(e)) for e in experiments)
+def ideas(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """Of `told`, what tried one: neither the baseline nor what would have taken something back."""
+    return [e for e in told(experiments) if not (e.status is Status.BASELINE or named(e))]
 
 
 def standing(experiments: Sequence[Experiment]) -> tuple[Experiment, ...]:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from autoresearch_ci.decide.metric.taken_back import PROPOSER, reason
 from autoresearch_ci.decide.trend import Advice, Evaluation, evaluate, forecast
 from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
-from autoresearch_ci.report.evaluation import forecast_words
+from autoresearch_ci.report.evaluation import checkpoint, forecast_words
 from tests import journal_rows
 
 ROW = journal_rows.row(
@@ -73,6 +74,30 @@ def test_a_plateau_begins_where_nothing_was_kept_any_more() -> None:
     found = said([(KEEP, 90.0), (KEEP, 80.0), *flat])
     assert found.plateau == 2
     assert found.advice is Advice.STOP
+
+
+def test_what_could_not_be_taken_back_is_no_idea_that_failed() -> None:
+    rows = journal([(KEEP, 90.0), (DISCARD, 91.0), (KEEP, 80.0), *[(DISCARD, 99.0)] * 7])
+    refused = [
+        dataclasses.replace(row, proposer=PROPOSER, reason=reason(rows[1:2], "worse"))
+        for row in rows[4:]
+    ]
+    found = evaluate([*rows[:4], *refused], Direction.MINIMIZE)
+    counted = dataclasses.replace(found, seconds=0.0)
+    assert counted == dataclasses.replace(evaluate(rows[:4], Direction.MINIMIZE), seconds=0.0)
+    assert found.seconds == evaluate(rows, Direction.MINIMIZE).seconds
+    assert len(evaluate(rows, Direction.MINIMIZE).losses) > len(found.losses)
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_checkpoint_follows_every_so_many_ideas_and_is_told_once(after: int) -> None:
+    rows = journal([(KEEP, 90.0), (DISCARD, 95.0)])
+    refused = dataclasses.replace(rows[2], proposer=PROPOSER, reason=reason(rows[1:2], "worse"))
+    said = [checkpoint([*rows, *[refused] * n], Direction.MINIMIZE, 2) for n in range(after + 1)]
+    assert said[0].startswith("checkpoint after 2: 100 -> 90")
+    assert "1 of 2 kept" in said[0]
+    assert said[1:] == [""] * after
+    assert checkpoint([rows[0], rows[1], refused], Direction.MINIMIZE, 2) == ""
 
 
 def test_candidates_that_come_nearer_are_no_plateau() -> None:
