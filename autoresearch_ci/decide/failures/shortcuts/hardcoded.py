@@ -48,7 +48,7 @@ _LITERAL = rf"(?:{_PLAIN}|{_LIST})"
 _INPUTS = re.compile(rf"{_LITERAL}(?:\s*(?:[,|]|:\s*case\b)\s*{_LITERAL})*")
 """Those that are answered alike: `case 4, 6:`."""
 _ANSWER = re.compile(
-    rf"(?:\breturn\b|=>|->|\?\??|:|&&|\band\b|(?<![=!<>])=(?!=))[ \t]*(?P<value>{_LITERAL})"
+    rf"(?:\breturn\b|=>|->|\?\??|:|&&|\band\b|(?<![=!<>.])=(?!=))[ \t]*(?P<value>{_LITERAL})"
     r"(?=[ \t]*(?:[;,)}\]:|]|\bif\b|\belse\b|\bor\b|$))"
     rf"|^[ \t]*(?P<last>{_PLAIN})[ \t]*$",
     re.MULTILINE,
