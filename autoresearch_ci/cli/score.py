@@ -175,6 +175,10 @@ def _lines(options: argparse.Namespace) -> Numbers:
 
     from autoresearch_ci.execution.command import run_command
 
+    try:
+        pattern = regex.compile(options.regex)
+    except regex.error as error:
+        raise ConfigError(f"score lines: --regex {options.regex!r}: {error}") from error
     result = run_command(_line(options.words), cwd=Path.cwd(), env=os.environ)
     well = {int(code) for code in options.exit_codes.split(",") if code.strip().isdigit()}
     if result.exit_code not in well or result.timed_out:
@@ -182,7 +186,6 @@ def _lines(options: argparse.Namespace) -> Numbers:
     _refuse_cut(result.output, result.command)
     if result.exit_code and (crash := _CRASH.search(result.output)):
         raise BaselineError(f"it crashed ({defuse(crash[0])[:200]}): {result.command}")
-    pattern = regex.compile(options.regex)
     found = [line for line in result.output.splitlines() if pattern.search(line, timeout=10)]
     _show(found)
     return {"lines": len(found)}
@@ -300,11 +303,7 @@ def _complexity(options: argparse.Namespace) -> Numbers:
         found += [function.cyclomatic_complexity for function in seen.function_list]
     if not found:  # a score of nothing would be the best one
         raise BaselineError("score complexity: no function was found")
-    return {
-        "complexity": sum(found),
-        "worst_complexity": max(found, default=0),
-        "functions": len(found),
-    }
+    return {"complexity": sum(found), "worst_complexity": max(found), "functions": len(found)}
 
 
 def _spread(text: str, path: Path) -> str:

@@ -139,6 +139,12 @@ def test_problems_are_read_as_fix_reads_them(
     assert "did not tell everything" in told
 
 
+def test_an_expression_that_is_none_is_said_to_be(capfd: pytest.CaptureFixture[str]) -> None:
+    code, _, told = score(capfd, "lines", "--regex", "(", "--", "true")
+    assert code == 2
+    assert "--regex '('" in told
+
+
 def test_a_glob_without_a_file_is_no_score_of_nothing(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
