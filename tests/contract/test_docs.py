@@ -29,7 +29,7 @@ README = ROOT / "README.md"
 CONFIGURATION = "docs/configuration.md"
 OURS = [README, *sorted(ROOT.glob("docs/*.md"))]
 LINKING = [*sorted(ROOT.glob("*.md")), *OURS[1:]]
-LINKING += [ROOT / "tests/README.md", ROOT / "trainer/README.md"]
+LINKING += [ROOT / "tests/README.md", ROOT / "trainer/README.md", ROOT / "examples/README.md"]
 LINKING += sorted(ROOT.glob("examples/*/README.md"))
 """Pages whose links are checked."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,5 +86,9 @@ def test_each_is_told_in_a_few_lines_and_is_complete(example: Path) -> None:
 
 def test_there_is_one_for_each_domain_that_is_listed() -> None:
     listed = (ROOT / "examples/README.md").read_text(encoding="utf-8")
-    for example in EXAMPLES:
-        assert f"({example.name}/README.md)" in listed
+    rows = re.findall(r"^\| \[(.+?)\]\(\1/README\.md\) \|", listed, re.MULTILINE)
+    assert sorted(rows) == [example.name for example in EXAMPLES]
+    assert "\nNine projects" in listed
+    assert len(rows) == 9
+    assert "of seven" in listed
+    assert len(CHEATS) == 7
