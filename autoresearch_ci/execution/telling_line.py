@@ -39,8 +39,8 @@ _RAISED = re.compile(
 # That something failed, and nothing of what.
 _ECHO = re.compile(
     r"g?make(\[\d+\])?: (\*\*\*|Leaving)|no tests ran in |FAIL$|exit status \d+$"
-    r"|error: (\w+ failed, to rerun|\d+ targets? failed)"
-    r"|npm (error|ERR!) (A complete log|code |errno |/|$)|autoresearch-ci: exit code \d+ after "
+    r"|error: (\w+ failed, to rerun|\d+ targets? failed)|autoresearch-ci: exit code \d+ after "
+    r"|npm (error|ERR!) (A complete log|code |errno |network\b(?! request)|/|$)"
 )
 
 

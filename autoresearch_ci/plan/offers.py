@@ -308,14 +308,13 @@ def coverage(stack: Stack) -> Iterator[Offer]:
         else:
             continue
         metric = {"command": command, "extract": read, "direction": "maximize"}
-        tests = [glob for glob in stack.tests if not glob.startswith(ASIDE)]
         yield _offer(
             stack,
             "test coverage",
             "Raise the line coverage by tests that check behaviour",
             metric,
             target.reasons[0],
-            scope=tuple(f"{glob}**" if glob.endswith("/") else glob for glob in tests)
+            scope=tuple(re.sub("/$", "/**", t) for t in stack.tests if not t.startswith(ASIDE))
             or stack.scope,
             guards=({**guard, "command": command},),
         )

@@ -424,7 +424,9 @@ def test_on_a_terminal_too_the_next_metric_is_tried_where_the_likeliest_does_not
     told = _by_enter()
     assert told.count("?") == 3, told
     said = "not autoresearch-ci score time -- python bench.py: "
-    assert said in told
+    lines = [line.strip() for line in told.splitlines()]
+    (at,) = (n for n, line in enumerate(lines) if line.startswith(said))
+    assert lines[at + 1].startswith("trying: "), "in a line of its own"
     why = next(line for line in (here.path / CONFIG).read_text().splitlines() if said in line)
     assert why.endswith("'bench.py.gone'"), why
     assert written(here)["metric"]["name"] == "complexity"
@@ -593,9 +595,12 @@ def test_tests_that_take_no_time_and_a_finding_or_two_are_not_the_first_choice(
 def test_a_setup_that_fails_is_tried_once_as_no_other_metric_helps(
     here: Repo, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """And npm waits 10 s at most before it asks once more."""
     commit(here, {**BENCH, "bench.py": "import work\n"})
-    assert init("--set", "setup=[exit 3]") == 4
-    assert capsys.readouterr().out.count("trying: ") == 1
+    assert init("--set", "setup=[exit $((npm_config_fetch_retry_maxtimeout / 1000))]") == 4
+    told = capsys.readouterr()
+    assert told.out.count("trying: ") == 1
+    assert "exit code 10" in told.err
 
 
 def test_a_version_that_a_build_wrote_beside_the_sources_is_there_when_it_is_measured(

@@ -316,7 +316,7 @@ def _settled(
         except SetupFailed as error:  # before any metric
             if not place.bare or drafts is place.bare[0]:
                 raise
-            print(defuse(f"warning: it cannot be installed: {_told(error)}"))
+            print(defuse(f"warning: not installed, which init --force tries again: {_told(error)}"))
             place.lacks.append("what the tests need cannot be installed here")
             return _settled(place, place.bare[0], typed)
         except (ConfigError, BaselineError) as error:
@@ -337,10 +337,9 @@ def _settled(
                 return _explained(found, why, trial), trial
             worse.append((found, trial))
             why.append(f"not yet {_called(draft)}: {reason}")
-        if len(drafts) > 1:
-            place.untold.append(why[-1])
+        place.untold.append(why[-1])
     if place.untold and place.untold != why:  # then something was tried
-        print(defuse("\n".join(place.untold)))
+        print("\n".join(map(defuse, place.untold)))
     if not worse:
         raise errors[0]
     found, trial = min(worse, key=lambda each: (each[1].blind, each[1].seconds > SLOW))
@@ -479,7 +478,7 @@ def _proved(
             place.warned.add(warning)
         if place.quick:
             return draft, None
-        print(defuse("\n".join([*place.untold, f"trying: {config.metric.command}"])))
+        print("\n".join(map(defuse, [*place.untold, f"trying: {config.metric.command}"])))
         place.untold.clear()
         try:
             trial = tried(config, context, place.environment, place.stop, longest)

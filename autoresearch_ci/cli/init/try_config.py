@@ -182,9 +182,10 @@ def tried(
 
 
 def _impatient(config: Config, longest: float) -> Config:
-    """What waits for something that never comes is no metric, and nobody waits an hour for it."""
-    limit = {"timeout": config.metric.timeout or longest}
-    return config.model_copy(update={"metric": config.metric.model_copy(update=limit)})
+    """Nobody waits an hour for what never comes, nor a minute before npm asks once more."""
+    metric = config.metric.model_copy(update={"timeout": config.metric.timeout or longest})
+    env = {"npm_config_fetch_retry_maxtimeout": "10000", **config.env}
+    return config.model_copy(update={"metric": metric, "env": env})
 
 
 _IDLE = re.compile(

@@ -46,6 +46,14 @@ from autoresearch_ci.execution.telling_line import telling_line
             "npm error npx canceled due to missing packages",
         ),
         (
+            "npm error code ENOTFOUND\nnpm error syscall getaddrinfo\n"
+            "npm error network request to https://a.test/b failed, reason: ENOTFOUND a.test\n"
+            "npm error network This is a problem related to network connectivity.\n"
+            "npm error network\n"
+            "npm error network If you are behind a proxy, please set it. See: 'npm help config'\n",
+            "npm error network request to https://a.test/b failed, reason: ENOTFOUND a.test",
+        ),
+        (
             "error[E0425]: cannot find value `x`\n --> src/a.rs:1:1\nerror: could not compile\n",
             "error[E0425]: cannot find value `x`",
         ),
