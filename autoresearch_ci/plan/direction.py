@@ -9,13 +9,15 @@ _LOWER = re.compile(
     re.I,
 )
 _HIGHER = re.compile(r"\b(higher|maximi[sz]\w*|larg\w*|more|max|rais\w*|increas\w*|grow)\b", re.I)
-_COSTS = re.compile(
-    r"(^|_)(seconds|secs?|ms|ns|us|time|bytes|[kmg]i?b|memory|rss|size|loss|bpb|perplexity|errors?"
-    r"|warnings|failures|failed|latency|p\d\d|steps|allocs)(_|$)|(?<=[a-z])(Ms|Time|Bytes|Latency)$"
+_COST = (
+    r"(seconds|secs?|ms|ns|us|time|bytes|[kmg]i?b|memory|rss|size|loss|bpb|perplexity|errors?"
+    r"|warnings|failures|failed|latency|p\d\d|steps|allocs)"
 )
+_COSTS = re.compile(rf"(^|_){_COST}(_|$)|(?<=[a-z])(Ms|Time|Bytes|Latency)$")
+_IS_COST = re.compile(rf"(^|_){_COST}$")
+_RATE = re.compile(r"per_(s|ms|sec|second|min|minute)\b|/s$", re.I)
 _GAINS = re.compile(
-    r"per_sec|/s$|(^|_)ops|throughput|score|accuracy|qps|rps|bandwidth|mfu|recall|precision|speedup",
-    re.I,
+    r"(^|_)(ops|qps|rps|mfu)|throughput|score|accuracy|bandwidth|recall|precision|speedup", re.I
 )
 
 
@@ -28,6 +30,6 @@ def in_words(words: str) -> str:
 
 def direction_of(name: str, goal: str = "") -> str:
     """Which way a number of this name is better, else what the goal says; empty: neither does."""
-    if _GAINS.search(name):
+    if _RATE.search(name) or (_GAINS.search(name) and not _IS_COST.search(name)):
         return "maximize"
     return "minimize" if _COSTS.search(name) else in_words(goal)
