@@ -21,7 +21,7 @@ from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.config.proposers import Agent, Claude, ToolServer
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.budget import Limits
-from autoresearch_ci.decide.gaming import Ruler
+from autoresearch_ci.decide.gaming import Ruler, silenceable
 from autoresearch_ci.decide.metric.run_statistics import Policy
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer, Warning
@@ -453,17 +453,20 @@ def make_ruler(collaborators: Collaborators) -> Ruler | None:
     paths = [rule.json_path for rule in rules if rule.json_path]
     keys = [found[-1] for path in paths if (found := re.findall(r"[A-Za-z_][\w-]*", path))]
     regular = {path: version for path, version in context.files.items() if version.regular}
-    text = command_text(commands, regular, lambda path: store.read(regular[path]))
+
+    def run_by(commands: Iterable[str]) -> str:
+        return command_text(commands, regular, lambda path: store.read(regular[path]))
+
     return Ruler(
         names=tuple(filter(None, names)),
         patterns=tuple(filter(None, patterns)),
         keys=tuple(keys),
         files=(*(p for p in named if context.scope.refusal(p)), *filter(None, reports)),
         silenceable=bool(config.metric.extract and config.metric.extract.coverage)
-        or "autoresearch-ci score problems " in config.metric.command,
+        or silenceable(run_by(part.command for part in metrics)),
         text=None
         if config.repairs
-        else "\n".join([text, *filter(None, names), *map(str, reports)]),
+        else "\n".join([run_by(commands), *filter(None, names), *map(str, reports)]),
     )
 
 

@@ -32,6 +32,20 @@ _COUNTS_FINDINGS = re.compile(
     r"lint|ruff|flake8|mypy|pyright|\btsc\b|\bcov|warning|Wall|sonar|semgrep|bandit|pre-commit"
     r"|clippy|rubocop|phpstan|psalm|detekt|shellcheck|codeql"
 )
+_FINDER = re.compile(
+    r"lint|ruff|flake8|mypy|pyright|\btsc\b|vulture|bandit|semgrep|codespell|clippy|\bvet\b|rubocop"
+    r"|phpstan|psalm|detekt|shellcheck|cppcheck|clang-tidy|-W(all|extra|error)\b"
+)
+_COUNTS = re.compile(
+    r"\bwc\b|\bgrep\b.*\s(-\w*c\w*|--count)\b|--(count|statistics)\b|\blength\b|\buniq -c|\bNR\b"
+    r"|\b(len|count|findall)\(|\+= *1\b|\+\+"
+)
+_COUNTED = re.compile(
+    r"\bscore problems\b|--cov\b|\bcoverage (run|report|json|xml)\b|--coverage\b|-cover(profile)?\b"
+    r"|\b(nyc|c8|gcovr|lcov|llvm-cov|simplecov)\b|jacoco|tarpaulin"
+)
+_REACH = 400
+"""Characters behind a tool's name in which its findings are counted."""
 _COMMENT = re.compile(r"\s*(//|\*[ /]|#(?![!\[]|if)|--|%|;;)")
 _TEST = re.compile(r"(^|[_/])(tests?|testing|conftest|spec)([_/.]|$)")
 
@@ -72,6 +86,15 @@ class Ruler:
             plain == path or path.endswith(f"/{plain}") or plain.endswith(f"/{path}")
             for path in self.files
         )
+
+
+def silenceable(measured: str) -> bool:
+    """Whether what a metric runs prints how much a tool finds or covers, which comments better. A
+    tool whose time is measured is named, too, and nothing is counted behind its name."""
+    return _COUNTED.search(measured) is not None or any(
+        _COUNTS.search(measured, found.end(), found.end() + _REACH)
+        for found in _FINDER.finditer(measured)
+    )
 
 
 def certain(before: Texts, after: Texts, ruler: Ruler) -> str:

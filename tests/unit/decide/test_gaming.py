@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_ci.decide.gaming import Ruler, certain, loud
+from autoresearch_ci.decide.gaming import Ruler, certain, loud, silenceable
 
 RULER = Ruler(files=("tools/bench.py", "report.xml"), text="python3 bench.py; node bench.js")
 TRAINER = (Path(__file__).parents[3] / "trainer" / "train.py").read_text(encoding="utf-8")
@@ -115,6 +115,27 @@ def test_a_comment_that_silences_a_tool_is_told_where_findings_are_counted() -> 
     assert "silences type checkers" in certain(before, after, Ruler(silenceable=True))
     assert certain(after, before, Ruler(silenceable=True)) == ""
     assert certain(before, after, counting) == ""
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    {
+        "ruff check . | wc -l": True,
+        "python -m autoresearch_ci score problems --tool mypy -- mypy .": True,
+        "make 2>&1 | tee log; gcc -Wall -c *.c 2>&1 | grep -ic warning": True,
+        'out = run(["npx", "eslint", "."]).stdout\nprint("findings:", out.count("error"))': True,
+        "pytest --cov=src -q | grep TOTAL": True,
+        "go test -cover ./... | awk '{print $5}'": True,
+        "hyperfine 'ruff check .' --export-json out.json": False,
+        "gcc -Wall -O2 bench.c -o bench && ./bench": False,
+        "python bench.py": False,
+        "wc -c < dist/bundle.js && npx eslint .": False,
+    }.items(),
+)
+def test_a_number_that_a_comment_betters_is_told_by_what_the_metric_runs(
+    measured: str, expected: bool
+) -> None:
+    assert silenceable(measured) == expected
 
 
 HONEST = r"""
