@@ -488,11 +488,11 @@ def test_a_suite_that_did_not_build_may_take_longer_once_it_does(repo: Repo, fix
     repo.write("state.txt", "broken\n")
     repo.write(
         ".github/autoresearch.yml",
-        "fix:\n  targets: [{category: test, command: grep -q good *.txt && sleep 1}]\n",
+        "fix:\n  targets: [{category: test, command: grep -q good *.txt && sleep 2}]\n",
     )
     repo.commit("does not build")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("autoresearch_ci.measure.commands.SHORTEST_TIMEOUT", 0.1)
+        patch.setattr("autoresearch_ci.measure.commands.SHORTEST_TIMEOUT", 0.5)
         done = fix([{"description": "build", "files": {"state.txt": "good\n"}}], "--until-green")
     assert done.column("status") == ["baseline", "keep"], done.told
 
