@@ -66,6 +66,8 @@ _ASSIGNED = re.compile(r"\b([A-Za-z_]\w*)=(?!=|[\"']?[$`])[\"']?([^\s;\"']+)")
 _COMPILED = tuple((what, re.compile(pattern)) for what, pattern in _DANGERS)
 
 _CURE = "say it in a script of the repository that you trust"
+_LIMIT = 4000
+"""Characters: what nobody reads, and what expressions above look at again from each word."""
 _HIDES = (
     (re.compile(r"\|\|\s*(?:true|:|echo|exit\s+0|printf|cat)\b|\|\|\s*:"), "`||` turns it into 0"),
     (re.compile(r"\bset\s+\+e\b"), "`set +e` goes on after a failure"),
@@ -96,6 +98,9 @@ def is_constant(command: str) -> bool:
 
 def objections(command: str) -> Iterator[Objection]:
     """Everything that speaks against a command of a configuration; nothing: it may be tried."""
+    if len(command) > _LIMIT:
+        yield Objection(what=f"is {len(command):,} characters long, which nobody reads", cure=_CURE)
+        return
     seen = set()
     if tokens_in(command) or any(spells_secret(*each) for each in _ASSIGNED.findall(command)):
         seen.add(_SECRET)

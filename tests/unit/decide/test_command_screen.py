@@ -112,3 +112,8 @@ def test_an_honest_command_is_let_through(command: str) -> None:
 )
 def test_a_command_that_looks_at_nothing_is_known(command: str, constant: bool) -> None:
     assert is_constant(command) is constant
+
+
+def test_a_command_too_long_to_be_read_is_refused_at_once() -> None:
+    (only,) = objections("git push " * 100_000)
+    assert "900,000 characters" in only.what
