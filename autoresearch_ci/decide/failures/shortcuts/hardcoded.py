@@ -47,8 +47,9 @@ _LIST = rf"&?(?:vec!)?[\[({{](?>(?:{_ITEM}|[\[({{](?>{_ITEM}*)[\])}}])*)[\])}}]"
 _LITERAL = rf"(?:{_PLAIN}|{_LIST})"
 _INPUTS = re.compile(rf"{_LITERAL}(?:\s*(?:[,|]|:\s*case\b)\s*{_LITERAL})*")
 """Those that are answered alike: `case 4, 6:`."""
+_ALIKE = re.compile(rf"{_PLAIN}\s*(?:\|\s*{_PLAIN}|,\s*{_PLAIN}\s*:)")
 _ANSWER = re.compile(
-    rf"(?:\breturn\b|=>|->|\?\??|:|&&|\band\b|(?<![=!<>.])=(?!=))[ \t]*(?P<value>{_LITERAL})"
+    rf"(?:\breturn\b|=>|->|\?\??|:|&&|\band\b|(?<![-=!<>.+*|])=(?!=))[ \t]*(?P<value>{_LITERAL})"
     r"(?=[ \t]*(?:[;,)}\]:|]|\bif\b|\belse\b|\bor\b|$))"
     rf"|^[ \t]*(?P<last>{_PLAIN})[ \t]*$",
     re.MULTILINE,
@@ -603,7 +604,10 @@ def _asking(case: _Case, looked: str, tests: Mapping[str, str], maps: int, sever
         return next(iter(expected(told, tests)), "")
     wide = any(map(is_telling, told)) and any(map(is_telling, case.asked))
     kinds = _PLATFORMS.issuperset(case.asked) and not _MACHINE.search(case.text)
-    near = "" if kinds else together(values, tests, _ABOVE if wide else 1)
+    alike = _ALIKE.search(case.text) is not None  # and asked for one by one
+    told_of = [[value, *case.answers] for value in case.asked] if alike else [values]
+    found = (together(each, tests, _ABOVE if wide else 1) for each in told_of if not kinds)
+    near = min(found, default="")
     condition = looked if case.place >= 0 or case.text.startswith("case ") else case.text
     has = asked_by_what_it_has(condition, case.asked, case.answers, tests, several)
     if _MACHINE.search(case.text) and any(map(is_telling, told)):
