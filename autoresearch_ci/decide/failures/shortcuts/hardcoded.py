@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -378,27 +379,34 @@ def _encoded(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int
             yield now.count("\n", 0, match.start()) + 1, min(tests), f"{match[0][:30]} {text}"
 
 
-_HEX = re.compile(r"[\"']([0-9a-f]{4,128})[\"']")
-_HASHING = re.compile(r"md5|sha-?\d|digest", re.IGNORECASE)
+_HASH = re.compile(r"[\"']([0-9a-f]{4,128})[\"']|(?<![\w.])(-?\d{3,20})(?![\w.])")
+_HASHING = re.compile(r"md5|sha-?\d|digest|hash|crc|adler", re.IGNORECASE)
 
 
 def _digests(was: str, now: str, tests: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
     """What a test hands over, named by what it hashes to."""
-    for match in _HEX.finditer(now) if _HASHING.search(now) else ():
+    for match in _HASH.finditer(now) if _HASHING.search(now) else ():
         if match[0] not in was:
             for where, text in tests.items():
-                if any(match[1] == digest[: len(match[1])] for digest in _hashed(text)):
+                digits, number = match.groups()
+                digests, numbers = _hashed(text)
+                if number in numbers or (digits and any(d.startswith(digits) for d in digests)):
                     yield now.count("\n", 0, match.start()) + 1, where, match[0]
 
 
 @functools.lru_cache(maxsize=32)
-def _hashed(text: str) -> list[str]:
+def _hashed(text: str) -> tuple[list[str], set[str]]:
+    """Digests of the texts in it, and numbers: those of `zlib`, and Java's."""
     told = {literal[1:-1].encode() for literal in re.findall(_PLAIN, text) if literal[:1] in "\"'"}
-    return [
+    digests = [
         hashlib.new(name, one, usedforsecurity=False).hexdigest()
         for one in told
         for name in ("md5", "sha1", "sha256", "sha512")
     ]
+    java = (functools.reduce(lambda h, b: (31 * h + b) & 0xFFFFFFFF, one, 0) for one in told)
+    signed = {number - (number >> 31 << 32) for number in java}
+    sums = {hashing(one) for one in told for hashing in (zlib.crc32, zlib.adler32)}
+    return digests, {*map(str, signed | sums)}
 
 
 def _told(path: str, line: int, where: str, words: str) -> Shortcut:
@@ -487,6 +495,9 @@ _JOINED = re.compile(
     r"(?<!['\"])(?P<by>['\"])(?P<between>[^'\"\n]*)(?P=by)\.join\([\[(](?P<of>[^\[\]()\n]+)[\])]\)"
 )
 _PIECES = re.compile(r"(?P<quote>['\"])[ \t]*\+[ \t]*(?P=quote)")
+_HASHED = re.compile(
+    rf"[\w.]*(?:crc32|adler32|md5|sha\d+|hash)\w*\(\s*b?({_PLAIN})\s*\)(?:\.\w*(?:digest|hash)\w*\(\))?"
+)
 _FIELD = r"[\"']?\b[A-Za-z_]\w*[\"']?:"
 _RECORD = re.compile(rf"(?<=[\[,])(\s*+)\{{(\s*+(?:{_FIELD}\s*+{_PLAIN}\s*+,?+\s*+){{2,9}})\}}")
 
@@ -497,7 +508,7 @@ def _code(path: str, text: str) -> str:
         lambda match: re.sub(r"['\"]\s*,\s*['\"]", match["between"], match["of"]),
         as_equal(_plain(path, text)),
     )
-    text = _PIECES.sub("", text)
+    text = _HASHED.sub(r"\1", _PIECES.sub("", text))
     return _RECORD.sub(lambda match: f"{match[1]}[{re.sub(_FIELD, '', match[2])}]", text)
 
 
