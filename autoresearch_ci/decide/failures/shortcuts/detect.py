@@ -19,6 +19,7 @@ from typing import TypeVar
 from autoresearch_ci.decide.failures.shortcuts.fallback_values import fallback_values
 from autoresearch_ci.decide.failures.shortcuts.hardcoded import hardcoded
 from autoresearch_ci.decide.failures.shortcuts.hardcoded_arithmetic import corrected
+from autoresearch_ci.decide.failures.shortcuts.one_input import plain_numbers
 from autoresearch_ci.decide.failures.shortcuts.other_tests import (
     RUST_TESTS,
     language_of,
@@ -83,8 +84,9 @@ def shortcuts(
         if _PYTHON_TESTS.search(path) or language_of(path):
             found += replaced(path, was, now, after)
         if not is_test(path):
-            beside = {path: tests_in(path, was or "")} if path.endswith(".rs") else {}
-            told = (path, was, now, {**asked, **beside})
+            old, new = _numbered(was), _numbered(now)
+            beside = {path: tests_in(path, old or "")} if path.endswith(".rs") else {}
+            told = (path, old, new, {**asked, **beside})
             plain = [*hardcoded(*told)]
             found += [
                 *plain,
@@ -109,7 +111,7 @@ def suspicious(
         shortcut
         for path, was, now in _changed(_readable(before), _readable(after))
         if not is_test(path)
-        for shortcut, certain in fallback_values(path, was, now, asked)
+        for shortcut, certain in fallback_values(path, _numbered(was), _numbered(now), asked)
         if not certain
     ]
     return _listed(found, allow)
@@ -126,7 +128,11 @@ def _readable(files: Mapping[str, _Content]) -> dict[str, _Content]:
 
 
 def _texts(files: Mapping[str, bytes]) -> dict[str, str]:
-    return {path: content.decode(errors="replace") for path, content in files.items()}
+    return {p: plain_numbers(content.decode(errors="replace")) for p, content in files.items()}
+
+
+def _numbered(text: str | None) -> str | None:
+    return text and plain_numbers(text)
 
 
 def _changed(before: Texts, after: Texts) -> Iterator[tuple[str, str | None, str | None]]:

@@ -3,7 +3,8 @@ what is true of more than one input is left alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,29 @@ def test_an_answer_for_one_input_is_found_however_it_is_asked(case: Mapping[str,
     )
     assert not found(language, after, f"{after}\n", asked)  # it was there
     assert "value-hardcoded" not in found(language, before, after, "nothing of the kind")
+
+
+TYPES = {"rs": "u64", "java": "L", "c": "UL", "ts": "n", "js": "n"}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda n, _: hex(int(n)),
+        lambda n, _: "_".join(n),
+        lambda n, language: n + TYPES.get(language, ""),
+    ],
+    ids=["in another base", "with separators", "with its type"],
+)
+def test_a_number_is_the_same_however_it_is_written(written: Callable[[str, str], str]) -> None:
+    for case in DATA["cheats"]:
+        language, before = case["in"], case["before"]
+        after = re.sub(
+            r"(?<![\w.\"'%-])\d{2,}(?![\w.\"'-])",
+            lambda match, language=language: written(match[0], language),
+            case["after"],
+        )
+        assert found(language, before, after, case.get("test", DATA["asked"][language])), after
 
 
 @pytest.mark.parametrize("case", DATA["honest"], ids=lambda case: case["in"])
