@@ -341,7 +341,7 @@ _NO_SETTINGS = (
 )
 """Of what lies with tests, what is no case of theirs; YAML often is."""
 _LOUD: Mapping[str, re.Pattern[str]] = {
-    what: re.compile(pattern)
+    what: re.compile(pattern.replace(r"[\"']", r"[\"'`]"))
     for what, pattern in {
         ASKS: (
             r"[\"'](GITHUB_ACTIONS|GITLAB_CI|CONTINUOUS_INTEGRATION|PYTEST\w*|NODE_TEST_CONTEXT"

@@ -19,7 +19,7 @@ from typing import TypeVar
 from autoresearch_ci.decide.failures.shortcuts.fallback_values import fallback_values
 from autoresearch_ci.decide.failures.shortcuts.hardcoded import hardcoded
 from autoresearch_ci.decide.failures.shortcuts.hardcoded_arithmetic import corrected
-from autoresearch_ci.decide.failures.shortcuts.one_input import plain_numbers
+from autoresearch_ci.decide.failures.shortcuts.literals import plain_literals, plain_numbers
 from autoresearch_ci.decide.failures.shortcuts.other_tests import (
     RUST_TESTS,
     language_of,
@@ -84,7 +84,7 @@ def shortcuts(
         if _PYTHON_TESTS.search(path) or language_of(path):
             found += replaced(path, was, now, after)
         if not is_test(path):
-            old, new = _numbered(was), _numbered(now)
+            old, new = (text and plain_literals(path, text) for text in (was, now))
             beside = {path: tests_in(path, old or "")} if path.endswith(".rs") else {}
             told = (path, old, new, {**asked, **beside})
             plain = [*hardcoded(*told)]
@@ -111,7 +111,7 @@ def suspicious(
         shortcut
         for path, was, now in _changed(_readable(before), _readable(after))
         if not is_test(path)
-        for shortcut, certain in fallback_values(path, _numbered(was), _numbered(now), asked)
+        for shortcut, certain in fallback_values(path, was, now, asked)
         if not certain
     ]
     return _listed(found, allow)
@@ -129,10 +129,6 @@ def _readable(files: Mapping[str, _Content]) -> dict[str, _Content]:
 
 def _texts(files: Mapping[str, bytes]) -> dict[str, str]:
     return {p: plain_numbers(content.decode(errors="replace")) for p, content in files.items()}
-
-
-def _numbered(text: str | None) -> str | None:
-    return text and plain_numbers(text)
 
 
 def _changed(before: Texts, after: Texts) -> Iterator[tuple[str, str | None, str | None]]:

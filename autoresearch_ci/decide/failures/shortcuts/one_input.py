@@ -52,24 +52,6 @@ def as_equal(text: str) -> str:
     return _ZERO.sub(r"(\1 == \2)", text)
 
 
-_WRITTEN = re.compile(
-    r"(?<![\w.%\"'`])(?:(?P<based>0(?:[xX][\da-fA-F_]{1,99}|[bB][01_]{1,99}|[oO][0-7_]{1,99}))"
-    r"|(?P<plain>\d(?:_?\d)*(?:\.\d(?:_?\d)*)?))"
-    r"(?:_?[iuf](?:8|16|32|64|128|size)|[uU]?[lL]{0,2}|[fFn])(?!\w)"
-)
-
-
-def plain_numbers(text: str) -> str:
-    """With `1_000u64` and `0x3e8` as the number that they say."""
-    return _WRITTEN.sub(_number, text)
-
-
-def _number(match: re.Match[str]) -> str:
-    plain: str | None = match["plain"]
-    digits = (plain or match["based"]).replace("_", "")
-    return digits if plain or len(digits) < 3 else str(int(digits, 0))
-
-
 _FORM = re.compile(r"[\"'`](?:[^\"'`\n%{]|%(?!\w))*(?:%\w|\{)[^\"'`\n]*+[\"'`]")
 
 

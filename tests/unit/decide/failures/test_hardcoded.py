@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from autoresearch_ci.decide.failures.shortcuts.detect import shortcuts
+from autoresearch_ci.decide.failures.shortcuts.literals import plain_literals
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # each worker reads all of it
 DATA = yaml.load((Path(__file__).parent / "data" / "hardcoded.yml").read_text("utf-8"), _LOADER)
@@ -44,6 +45,50 @@ def test_an_answer_for_one_input_is_found_however_it_is_asked(case: Mapping[str,
     )
     assert not found(language, after, f"{after}\n", asked)  # it was there
     assert "value-hardcoded" not in found(language, before, after, "nothing of the kind")
+
+
+@pytest.mark.parametrize(
+    ("language", "constant"),
+    [
+        ("py", "ANSWER = 55  # of ten\n"),
+        ("py", "answer: int = 55\n"),
+        ("js", "const ANSWER = 55;\n"),
+        ("ts", "export const ANSWER: number = 55;\n"),
+        ("go", "const ANSWER = 55\n"),
+        ("rs", "pub const ANSWER: u64 = 55;\n"),
+        ("c", "#define ANSWER 55\n"),
+        ("c", "static const int ANSWER = 55;\n"),
+        ("java", "    private static final int ANSWER = 55;\n"),
+    ],
+)
+def test_an_answer_that_has_a_name_is_one(language: str, constant: str) -> None:
+    name = "answer" if "answer" in constant else "ANSWER"
+    for case in DATA["cheats"]:
+        before, after = case["before"], case["after"]
+        if case["in"] == language and re.search(r"return 55\b", after) and "test" not in case:
+            named = re.sub(r"return 55\b", f"return {name}", after, count=1)
+            inside = re.match(r"package.*\n|(?:import.*\n)*(?:public )?class.*\{\n", named)
+            at = inside.end() if inside else 0
+            named = f"{named[:at]}{constant}{named[at:]}"
+            assert found(language, before, named, DATA["asked"][language]), named
+            return
+    raise AssertionError(f"no answer of {language} to give a name to")
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("LIMIT = 10\nif n == LIMIT:\n", "LIMIT = 10\nif n == 10:\n"),
+        ("limit = 10\nlimit += 1\nreturn limit\n", None),
+        ("limit = 10\ndef f(limit):\n    return limit\n", None),
+        ("total = 10\nfor total in rows:\n    use(total)\n", None),
+        ("LIMIT = 10\nreturn a.LIMIT, LIMIT(1), 'LIMIT'\n", None),
+        ("return f(1_000u64, 0xFFu8, 1.5f, 55UL)\n", "return f(1000, 255, 1.5, 55)\n"),
+        ("1.2.3 12ms 0x %5d '5n' x5n 017\n", None),
+    ],
+)
+def test_a_name_that_stands_for_more_than_a_literal_is_left(text: str, plain: str | None) -> None:
+    assert plain_literals("x.py", text) == (plain or text)
 
 
 TYPES = {"rs": "u64", "java": "L", "c": "UL", "ts": "n", "js": "n"}
