@@ -170,6 +170,9 @@ def test_what_answers_nothing_is_said_and_nothing_is_run(
     ):
         assert words in told, told
     assert not (here.path / CONFIG).exists()
+    api.comment(ISSUE, "maintainer", "/autoresearch answer\nmetric: 1")  # said better
+    assert init() == 0
+    assert (here.path / CONFIG).exists()
 
 
 def test_a_goal_that_no_rule_measures_is_asked_about(

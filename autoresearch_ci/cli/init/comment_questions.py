@@ -84,11 +84,8 @@ class _Round:
             self.open.append(f"{question.key}: {question.words}")
         return found or question.usual
 
-    @property
-    def unknown(self) -> list[str]:
-        """Answers to nothing that was asked."""
-        keys = {question.key for question in self.asked}
-        return [key for key in self.said if key not in keys]
+    def asks(self, key: str) -> bool:
+        return any(question.key == key for question in self.asked)
 
 
 @dataclass(kw_only=True)
@@ -120,7 +117,11 @@ class CommentQuestions:
         said = {key: text for each in answers for key, text in each.items() if text}
         second = _Round(said=said, seen=first.asked)
         found = _tried(find, second)
-        unknown = [f"{key or 'a line'}: {said[key]} answers nothing" for key in second.unknown]
+        unknown = [
+            f"{key or 'a line'}: {text} answers nothing"
+            for key, text in answers[-1].items()  # what stood in an earlier one was told of then
+            if text and not second.asks(key)
+        ]
         if second.open or unknown:
             self._ask(second, [*second.open, *unknown, *replies.ignored])
         return _there(found)
