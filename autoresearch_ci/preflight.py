@@ -23,7 +23,7 @@ from autoresearch_ci.record.run_names import (
 )
 from autoresearch_ci.record.run_records import peek_base
 from autoresearch_ci.workspace.checkout_files import absent_files, folder_below
-from autoresearch_ci.workspace.command_files import command_files
+from autoresearch_ci.workspace.command_files import command_files, made_environments
 from autoresearch_ci.workspace.compared_commits import no_commit
 from autoresearch_ci.workspace.difference import Difference, difference
 from autoresearch_ci.workspace.filters import (
@@ -170,7 +170,8 @@ def _context(
     scope = replace(scope_of(commit, below), opened=frozenset(options.opened))
     if scope_of is _scope and config.holdout:
         _refuse_unfit(config.holdout.globs, files, scope)
-    absent = tuple(absent_files(config.commands, below, repository, files, share))
+    there = (*share, *made_environments(config.setup))
+    absent = tuple(absent_files(config.commands, below, repository, files, there))
     folder = (options.output or repository.root / "autoresearch" / place.name).absolute()
     refuse_folder(folder, theirs=not options.resume and options.output is not None)
     found = _found(commit, place, scope, folder)

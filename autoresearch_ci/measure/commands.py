@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ from autoresearch_ci.measure.number.xml_reports import Reports
 from autoresearch_ci.measure.ruler.provenance import Provenance, Unanswered
 from autoresearch_ci.measure.suite_observer import SuiteObserver, hides_plugin
 from autoresearch_ci.safety.untrusted_values import MetricError
-from autoresearch_ci.workspace.command_files import command_files
+from autoresearch_ci.workspace.command_files import ENVIRONMENTS, command_files, made_environments
 from autoresearch_ci.workspace.measure_tree import MeasureTree
 from autoresearch_ci.workspace.repository import Changes
 
@@ -85,7 +84,6 @@ _NOT_BUILT = (
     "the {} failed on the unmodified code, which was to build again what `cache` keeps ({}): what "
     "is not there, all others build themselves, each time"
 )
-_ENVIRONMENTS = (".venv", "venv")
 _HELPER = ">("
 """Process substitution."""
 _SCRIPT = 1 << 20
@@ -182,10 +180,10 @@ class MeasuredCommands:
         """
         active = "VIRTUAL_ENV" in self._environment
         tree, search = self.tree.layout.tree, self._environment.get("PATH", os.defpath)
-        for name in _ENVIRONMENTS:
+        made = made_environments(setup)
+        for name in ENVIRONMENTS:
             folder = tree / name
-            made = re.compile(rf"venv\s+(?:-\S+\s+)*{re.escape(name)}(?![\w/])")
-            if name in tracked or (active and not any(map(made.search, setup))):
+            if name in tracked or (active and name not in made):
                 continue
             if (folder / "pyvenv.cfg").is_file() and (folder / "bin" / "python").exists():
                 path = f"{folder / 'bin'}{os.pathsep}{search}"

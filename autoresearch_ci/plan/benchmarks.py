@@ -111,6 +111,8 @@ def _of_scripts(
             continue
         end = match["end"] or match["late"] or match["inner"]
         command = f"{_STARTS[end]} {shlex.quote(path)}"
+        if end == "py" and re.search(r"(?m)^\s*from \.", text):  # it starts as a module only
+            command = f"python -m {path.removesuffix('.py').replace('/', '.')}"
         built = re.search(r"""["']\.\./(dist|build|lib|out)\b""", text)
         before = "npm run --silent build" if built and "build" in scripts else ""
         if _TOOL.search(text):
@@ -166,6 +168,8 @@ def _of_node(
     for name in sorted(filter(_SCRIPTS.fullmatch, scripts), key=lambda name: (":" in name, name)):
         line = scripts[name]
         files = [*_module_files(line.split(), "", known)]
+        if not files and re.match(r"node [\w./-]+$", line):  # it was moved, or never committed
+            continue
         text = "\n".join(text_of(read, path, _BYTES_LIMIT) for path in files)
         for path in files:  # what a script puts together lies beside it
             inner = _module_files(_BESIDE.findall(text), posixpath.dirname(path), known)

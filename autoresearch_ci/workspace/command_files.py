@@ -44,6 +44,17 @@ def _places(command: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(places))
 
 
+ENVIRONMENTS = (".venv", "venv")
+"""Where virtual environments usually lie."""
+
+
+def made_environments(commands: Iterable[str]) -> list[str]:
+    """Which of them shell commands make."""
+    lines = "\n".join(commands)
+    made = r"venv\s+(?:-\S+\s+)*{}(?![\w/])"
+    return [name for name in ENVIRONMENTS if re.search(made.format(re.escape(name)), lines)]
+
+
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 _TOOL_FILES = {
     **dict.fromkeys(("make", "gmake"), _MAKEFILES),

@@ -323,6 +323,7 @@ def _settled(
             if _may_be_uninstalled(error, draft, place):
                 place.bare.append(drafts)
                 ready = [installing(each, place.stack) for each in drafts]
+                print(defuse(f"not installed: {_told(error)}"))
                 print(defuse(f"installing first: {' && '.join(ready[number].more['setup'])}"))
                 return _settled(place, ready, typed)
             if isinstance(error, RedGuard):

@@ -464,8 +464,11 @@ def test_a_target_of_cmake_that_only_builds_is_no_guard(builds: str) -> None:
 
 
 def test_a_benchmark_that_installs_first_is_no_ruler() -> None:
-    package = '{"scripts": {"benchmark": "cd bench && npm i && node a.js", "bench": "node b.js"}}'
-    found = stack({"package.json": package, "index.js": ""}).benchmarks
+    scripts = (
+        '"benchmark": "cd bench && npm i && node a.js", "bench": "node b.js", "perf": "node c"'
+    )
+    package = f'{{"scripts": {{{scripts}}}}}'  # and c is not there
+    found = stack({"package.json": package, "index.js": "", "b.js": ""}).benchmarks
     assert [each.command for each in found] == ["node b.js"]
     assert not stack({"benchmark-prereq.sh": "mvn install:install-file a.jar\n"}).benchmarks
 
@@ -552,6 +555,15 @@ def test_a_benchmark_comes_before_the_time_of_the_tests() -> None:
     files = {**PYTHON, "bench/bench_f.py": "print(f'mean_ms: {x}')\n"}
     first = usual_offers(stack(files))[0]
     assert (first.metric["command"], first.metric["name"]) == ("python bench/bench_f.py", "mean_ms")
+
+
+def test_many_benchmarks_leave_room_for_other_numbers() -> None:
+    names = {f"bench/bench_{n}.py": "from .a import b\nb()\n" for n in range(7)}
+    titles = [offer.title for offer in usual_offers(stack({**PYTHON, **names}))]
+    assert titles[:4] == [*["benchmarks"] * 3, "the time of the tests"]
+    assert titles.count("benchmarks") == 7
+    (found, *_) = stack({**PYTHON, **names}).benchmarks
+    assert found.command == "python -m bench.bench_0", "what is imported relatively needs a package"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.workspace.command_files import command_files
+from autoresearch_ci.workspace.command_files import command_files, made_environments
 
 TRACKED = frozenset(
     [
@@ -57,3 +57,16 @@ def test_the_files_that_a_command_names_are_found(command: str, files: list[str]
 @given(st.text(max_size=80))
 def test_any_command_is_read(command: str) -> None:
     assert set(command_files(command, TRACKED)) <= TRACKED
+
+
+@pytest.mark.parametrize(
+    ("line", "made"),
+    [
+        ("python -m venv .venv", [".venv"]),
+        ("uv venv --seed venv && venv/bin/pip install .", ["venv"]),
+        (".venv/bin/python -m pip install -e .", []),
+        ("python -m venv .venv/inner", []),
+    ],
+)
+def test_an_environment_that_setup_makes_is_known(line: str, made: list[str]) -> None:
+    assert made_environments([line]) == made
