@@ -313,6 +313,19 @@ def test_it_can_be_read_without_javascript(chromium: Browser, tmp_path: Path) ->
     assert chromium.ask("document.documentElement.scrollWidth") <= 390
 
 
+def test_it_is_printed_as_a_table_and_panels_break_between_pages(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    """What cannot break is printed over what stands on the next page."""
+    chromium.open(page_of(tmp_path), width=718)  # A4 within Chromium's margins
+    chromium.call("Emulation.setEmulatedMedia", media="print")
+    shown = "getComputedStyle(document.querySelector('{}')).display"
+    assert chromium.ask(shown.format(".panels section")) == "block"
+    assert chromium.ask(shown.format("#e1")) == "table-row"
+    assert chromium.ask("document.documentElement.scrollWidth") <= 718
+    chromium.call("Emulation.setEmulatedMedia", media="")
+
+
 def test_hostile_words_do_nothing(chromium: Browser, tmp_path: Path) -> None:
     chromium.said.clear()
     chromium.requests.clear()
