@@ -77,6 +77,8 @@ class MetricMeasured:
     reason: str
     """Why it gave none, or why that does not count."""
     seconds: float
+    agreement: str = ""
+    """How far the votes of a rubric's judge agree, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -281,6 +281,7 @@ class Bench:
                     value=run.value,
                     reason=run.reason,
                     seconds=run.seconds,
+                    agreement=run.output.partition("\n")[0] if self.judge else "",
                 )
             )
         return run, knowledge

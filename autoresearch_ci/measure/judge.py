@@ -272,9 +272,7 @@ def minutes(metric: Metric, ballots: Sequence[Ballot]) -> str:
     """How the votes fell, a line per criterion with the last reason given; for the log."""
     if not ballots:
         return ""
-    rows = [
-        f"agreement: {agreement(ballots):.0f} % over {len(ballots)} votes, each in its own order"
-    ]
+    rows = [f"agreement {agreement(ballots):.0f} % over {len(ballots)} votes"]
     for index, criterion in enumerate(metric.rubric):
         yes = yes_votes(ballots, index)
         votes = f"criterion_{index + 1}: {yes} yes, {len(ballots) - yes} no"

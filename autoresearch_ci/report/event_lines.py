@@ -78,9 +78,10 @@ def _started(event: RunStarted) -> list[str]:
 
 
 def measured(event: MetricMeasured) -> str:
-    """`candidate 0.98, 12 s`, or why there is no number."""
+    """`candidate 0.98, 12 s`, or why there is no number; of a judge how far its votes agree."""
     found = shortened(event.reason, 120) if event.value is None else number(event.value)
-    return f"{event.side} {found}, {duration(event.seconds)}".lstrip()
+    told = (f"{event.side} {found}", duration(event.seconds), event.agreement)
+    return ", ".join(filter(None, told)).lstrip()
 
 
 def _decided(experiment: Experiment, metric: str) -> str:

@@ -120,7 +120,8 @@ class Display:
         style = "yellow" if isinstance(event, Warning) else ""
         metric = self._run.metric if self._run else "metric"
         for line in event_lines(event, metric, 0):
-            self._console.print(Text(clipped(line), style=style or _style_of(event, line)))
+            text = Text(clipped(line), style=style or _style_of(event, line))
+            self._console.print(text, soft_wrap=": /" in line)  # a path stays whole to be copied
         if isinstance(event, RunFinished):
             self._run, self._waiting = None, ""  # the picture has nothing to add
 

@@ -115,7 +115,7 @@ def test_each_vote_is_asked_in_its_own_order_and_told_how_far_they_agree() -> No
     assert len({*tasks}) == 3
     files = [request["messages"][0]["content"][:-1] for request in script.requests]
     assert files[0] == files[1] == files[2], "what was cached is read"
-    assert run.output.startswith("agreement: 92 % over 3 votes")
+    assert run.output.startswith("agreement 92 % over 3 votes")
 
 
 def test_stopping_early_never_changes_the_outcome() -> None:

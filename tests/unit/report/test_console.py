@@ -77,7 +77,7 @@ RUN: tuple[Event, ...] = (
     StageStarted(iteration=1, stage="propose", command="search"),
     ExperimentFinished(experiment=experiment(1, Status.CRASH, None)),
     StageStarted(iteration=2, stage="metric", command="bench"),
-    run_of("candidate", 2.0),
+    replace(run_of("candidate", 2.0), agreement="agreement 89 % over 3 votes"),
     StageStarted(iteration=2, stage="metric", command="bench"),
     run_of("incumbent", None, f"exit code 1 {EVIL}"),
     StageStarted(iteration=2, stage="guard", command="pytest -q"),
@@ -105,7 +105,7 @@ def test_plain_lines_say_each_stage_each_measurement_and_each_experiment_once() 
     lines = shown(RUN, json=False).splitlines()
     assert sum(line.startswith(("[0/2] ", "[1/2] ", "[2/2] ")) for line in lines) == 9
     assert lines.count("[2/2] metric: bench") == 1, "a second run of it is no new stage"
-    assert "[2/2] metric: candidate 2, 12 s" in lines
+    assert "[2/2] metric: candidate 2, 12 s, agreement 89 % over 3 votes" in lines
     assert any(line.startswith("[2/2] metric: incumbent exit code 1 ") for line in lines)
     assert "[2/2] guard: pytest -q" in lines
     assert any(line.startswith("[2/2] keep | val_bpb 2 (-0.5) | idea 2") for line in lines)
@@ -209,7 +209,7 @@ def test_the_live_display_shows_the_run_and_obeys_nothing(monkeypatch: pytest.Mo
     text = on_a_terminal(RUN)
     assert "iteration 2/2" in text
     assert "(-20.0 % from 2.5)" in text
-    assert "candidate 2, 12 s | incumbent exit code 1" in text
+    assert "candidate 2, 12 s, agreement 89 % over 3 votes | incumbent exit code 1" in text
     assert "done: val_bpb 2.5 -> 2" in text
     assert "\x1b[2J" not in text
     assert "##[" not in text
