@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import glob
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +29,7 @@ from autoresearch_ci.record.read_notebooks import (
     notebooks,
 )
 from autoresearch_ci.report import stored_run
+from autoresearch_ci.report.console import say
 from autoresearch_ci.report.run_summary import CRASHED, count, run_summary
 from autoresearch_ci.report.summary_page import interval
 from autoresearch_ci.report.terminal_table import aligned
@@ -53,8 +55,8 @@ def main(options: argparse.Namespace) -> int:
             return _grep(repository, words, options)
         if words:
             book = chosen_notebook(repository, words[0])
-            return _print(_one(book, options), options)
-        return _print(_all(repository, options), options)
+            return _print_rows(_one(book, options), options)
+        return _print_rows(_all(repository, options), options)
 
 
 def _named(repository: Repository, words: Sequence[str]) -> tuple[ReadNotebook, Experiment]:
@@ -67,6 +69,14 @@ def _named(repository: Repository, words: Sequence[str]) -> tuple[ReadNotebook, 
 def _print(lines: Sequence[str], options: argparse.Namespace) -> int:
     for line in lines:
         print(redacted(line, options.environment))
+    return 0
+
+
+def _print_rows(lines: Sequence[str], options: argparse.Namespace) -> int:
+    """Each is one line of a terminal, however narrow."""
+    if options.json:
+        return _print(lines, options)
+    say([redacted(line, options.environment) for line in lines], sys.stdout)
     return 0
 
 
@@ -100,7 +110,8 @@ def _grep(repository: Repository, words: Sequence[str], options: argparse.Namesp
         facts = [attempt_facts(e, book.tag) for book, e in hits]
         _print([json_text({"experiments": facts}, indent=2)], options)
     elif hits:
-        _print(attempts_table([e for _, e in hits], [book.tag for book, _ in hits]), options)
+        rows = attempts_table([e for _, e in hits], [book.tag for book, _ in hits])
+        _print_rows(rows, options)
     return 0 if hits else 1
 
 
