@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import posixpath
 import re
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.command_screen import counted
 from autoresearch_ci.decide.failures.shortcuts.detect import is_test
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.record.run_names import (
@@ -163,6 +165,7 @@ def _context(
     scope_of: Callable[[_Commit, str], Scope],
 ) -> RunContext:
     repository.refuse_partial(place.base)
+    _refuse_unread_counts(config)
     files = repository.files(place.base)
     share = _shared(config, repository, files)
     commit = _Commit(config, options.config_path, repository, files, share)
@@ -360,6 +363,17 @@ def _built_scope(commit: _Commit, also: Judges = NO_OTHERS) -> Scope:
         return build_scope(config.scope, frozen, rulers, files, read, tests, judges)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def _refuse_unread_counts(config: Config) -> None:
+    """Raises `ConfigError` for a guard that could never fail."""
+    for guard in config.guards:
+        if not guard.metric and (named := counted(guard.command)):
+            told = ", ".join(f"{key}: {value}" for key, value in named.items())
+            raise ConfigError(
+                f"this guard can never fail, as `score` only counts: {guard.command}\n"
+                f"do: guards: [{{command: {json.dumps(guard.command)}, {told}}}]"
+            )
 
 
 def _refuse_unfit(globs: Iterable[str], files: Mapping[str, FileVersion], scope: Scope) -> None:

@@ -7,11 +7,12 @@ file outside its tree.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from autoresearch_ci.decide.shell_line import QUOTED
+from autoresearch_ci.decide.shell_line import QUOTED, is_variable, simple_commands
 from autoresearch_ci.safety.secret_values import spells_secret
 from autoresearch_ci.safety.token_forms import tokens_in
 
@@ -94,6 +95,37 @@ class Objection:
 def is_constant(command: str) -> bool:
     """Whether it plainly says the same whatever the code does."""
     return _CONSTANT.fullmatch(command) is not None
+
+
+_COUNTS = {
+    "problems": {"metric": "problems"},
+    "lines": {"metric": "lines"},
+    "size": {"metric": "gzip_bytes"},
+    "prose": {"metric": "violations"},
+    "links": {"metric": "broken_links"},
+    "marks": {"metric": "marks"},
+    "complexity": {"metric": "complexity"},
+    "readability": {"metric": "reading_ease", "direction": "maximize"},
+    "docstrings": {"metric": "documented_percent", "direction": "maximize"},
+    "lighthouse": {"metric": "performance", "direction": "maximize"},
+}
+"""Kinds of `score` that end with 0 whatever they find, and what a guard says to watch it."""
+
+
+def counted(command: str) -> dict[str, str]:
+    """What a guard has to name where a `score` in it fails nothing by itself; empty: there is none.
+
+    What goes on to something that reads it, by a pipe, a file or brackets, is that one's.
+    """
+    for words, sign in simple_commands(command):
+        named = [*itertools.dropwhile(is_variable, words)]
+        at = next((n for n in (0, 2) if named[n + 1 : n + 2] == ["score"]), -1)
+        ours = named[at : at + 1] and re.search(r"(^|/)autoresearch[-_]ci$", named[at])
+        read = {*"|()"} & {*sign.replace("||", "")} or any({*word} & {*"<>"} for word in words)
+        kind = "".join(named[at + 2 : at + 3])
+        if at >= 0 and ours and not read and kind in _COUNTS and "--least" not in named:
+            return dict(_COUNTS[kind])
+    return {}
 
 
 def objections(command: str) -> Iterator[Objection]:

@@ -357,11 +357,13 @@ def test_what_is_typed_goes_above_what_is_found(
 ) -> None:
     commit(here, BENCH)
     metric = ("--metric", "cat work.py", "--set", "metric.extract={last_number: true}")
-    assert init(*metric, "--scope", "*.py", "--guard", "true", "--iterations", "3") == 0
+    count = "autoresearch-ci score marks work.py"
+    typed = ("--scope", "*.py", "--guard", "true", "--guard", count, "--iterations", "3")
+    assert init(*metric, *typed) == 0
     config = written(here)
     assert config["metric"] == {"command": "cat work.py", "extract": {"last_number": True}}
     assert config["scope"] == ["*.py"]
-    assert config["guards"] == [{"command": "true"}]
+    assert config["guards"] == [{"command": "true"}, {"command": count, "metric": "marks"}]
     assert config["iterations"] == 3
     assert (
         "warning: this guard says the same whatever the code does: true" in capsys.readouterr().out

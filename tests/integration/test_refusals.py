@@ -177,6 +177,14 @@ def test_a_guard_that_fails_on_the_unmodified_code(run: Run, script: Script, rep
     nothing_left(repo, run)
 
 
+def test_a_guard_that_only_counts_could_never_fail(run: Run, script: Script, repo: Repo) -> None:
+    script(value(9))
+    done = run("--guard", "autoresearch-ci score links '*.md'")
+    cure = """{command: "autoresearch-ci score links '*.md'", metric: broken_links}"""
+    refused(done, 2, "this guard can never fail", f"do: guards: [{cure}]")
+    nothing_left(repo, run)
+
+
 def test_a_search_without_constants_is_refused_before_anything_is_measured(
     run: Run, repo: Repo
 ) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from autoresearch_ci.cli.config import typed_from
 from autoresearch_ci.cli.init.questions import Asks, Questions
@@ -28,6 +29,7 @@ from autoresearch_ci.cli.init.try_config import (
 )
 from autoresearch_ci.config.resolve import Setting, load
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.command_screen import counted
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.llm.credentials import has_credentials
@@ -271,15 +273,19 @@ def _with(draft: ConfigDraft, typed: Sequence[Setting], place: Survey) -> Config
         goal=data.get("goal", ""),
         scope=tuple(data.get("scope", ())),
         metric=data.get("metric", {}),
-        guards=tuple(
-            g if isinstance(g, Mapping) else {"command": g} for g in data.get("guards", ())
-        ),
+        guards=tuple(map(_watched, data.get("guards", ()))),
         more={key: value for key, value in data.items() if key not in known},
         reasons=draft.reasons,
         least=draft.least,
         title=draft.title,
         told_guards=draft.told_guards or any(setting.at[0] == "guards" for setting in typed),
     )
+
+
+def _watched(guard: Mapping[str, Any] | str) -> Mapping[str, Any]:
+    """By the number, where a count would fail nothing."""
+    found = guard if isinstance(guard, Mapping) else {"command": guard}
+    return found if "metric" in found else {**found, **counted(str(found["command"]))}
 
 
 def _nothing_to_measure(goal: str, stack: Stack) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.decide.command_screen import is_constant, objections
+from autoresearch_ci.decide.command_screen import counted, is_constant, objections
 
 FOOLED_ANOTHER = (
     "true;rm -rf /",
@@ -117,3 +117,25 @@ def test_a_command_that_looks_at_nothing_is_known(command: str, constant: bool) 
 def test_a_command_too_long_to_be_read_is_refused_at_once() -> None:
     (only,) = objections("git push " * 100_000)
     assert "900,000 characters" in only.what
+
+
+SCORE = "autoresearch-ci score"
+
+
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [
+        (f"{SCORE} links docs", "broken_links"),
+        (f"cd docs && A=1 {SCORE} links . && pytest -q", "broken_links"),
+        ("python -m autoresearch_ci score problems --tool mypy -- mypy .", "problems"),
+        (f"{SCORE} readability README.md", "reading_ease"),
+        (f"{SCORE} time -- pytest", None),
+        (f"{SCORE} sql --answers 7 q.sql", None),
+        (f"{SCORE} size --least 2 'dist/*'", None),
+        (f"{SCORE} links docs | grep -q ' 0$'", None),
+        (f"{SCORE} links docs > n && grep -q ' 0$' n", None),
+        (f'test "$({SCORE} links docs)" = 0 && test $({SCORE} links docs) = 0', None),
+    ],
+)
+def test_a_count_that_nothing_reads_is_known(command: str, number: str | None) -> None:
+    assert counted(command).get("metric") == number
