@@ -16,7 +16,7 @@ _ALLOWED = re.compile(
     r"""
     PATH | LANG | LANGUAGE | LC_\w+ | TZ | USER | LOGNAME | SHELL
     | LD_LIBRARY_PATH | PKG_CONFIG_PATH | CC | CXX | SOURCE_DATE_EPOCH
-    | VIRTUAL_ENV | PIP_\w+ | UV_\w+ | CONDA_PREFIX | CONDA_DEFAULT_ENV
+    | VIRTUAL_ENV | PIP_\w+ | UV_\w+ | CONDA_(PREFIX|DEFAULT_ENV|ENVS_(PATH|DIRS)) | MAMBA_ROOT_PREFIX
     | (PYENV|RBENV|NODENV|GOENV|JENV)_(ROOT|VERSION) | FNM_DIR | MISE_DATA_DIR
     | NVM_DIR | VOLTA_HOME | SDKMAN_DIR | ASDF_(DATA_DIR|DIR)
     | OPAMROOT | ELAN_HOME | GRADLE_RO_DEP_CACHE
@@ -47,6 +47,8 @@ _HOMES = {
     "UV_PYTHON_INSTALL_DIR": ".local/share/uv/python",
     "OPAMROOT": ".opam",
     "ELAN_HOME": ".elan",
+    "CONDA_ENVS_PATH": ".conda/envs",
+    "MAMBA_ROOT_PREFIX": ".local/share/mamba",
 }
 """Where version managers look for what they have installed when nobody says: below HOME."""
 _DOWNLOADS = {

@@ -45,7 +45,7 @@ def test_the_environment_finds_the_toolchain_and_holds_no_secret(tmp_path: Path)
 
 
 def test_a_toolchain_below_the_users_home_is_found_from_another(tmp_path: Path) -> None:
-    for name in (".rustup", ".pyenv", ".nvm", ".local/share/mise"):
+    for name in (".rustup", ".pyenv", ".nvm", ".local/share/mise", ".conda/envs"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / ".sdkman").touch()
     inherit = {"HOME": str(tmp_path), "NVM_DIR": "/opt/nvm"}
@@ -54,6 +54,7 @@ def test_a_toolchain_below_the_users_home_is_found_from_another(tmp_path: Path) 
     assert env["PYENV_ROOT"] == str(tmp_path / ".pyenv")
     assert env["NVM_DIR"] == "/opt/nvm"
     assert env["MISE_DATA_DIR"] == str(tmp_path / ".local/share/mise")
+    assert env["CONDA_ENVS_PATH"] == str(tmp_path / ".conda/envs")
     assert not {"SDKMAN_DIR", "RBENV_ROOT"} & env.keys()
 
 
