@@ -76,8 +76,11 @@ _ASKS = re.compile(
     r"\b(?:if|elif|case|when|match|switch|while|in)\b|matches!|[=!]=|&&|\|\||\?|=>|->|\.\w*[eE]q\w*\("
 )
 _ADDED = re.compile(r"[-+*/]\s*\([^()\n]*$")
-_NOT_ASKED = re.compile(r"(?:[<>]=?|[-+*/%^~]|[\w)\]]\[(?:[^\[\]\n]{0,40}:)?|(?<![=!<>])=)\s*$")
-"""What stands before a literal that nothing is compared with: limits, sums, places in a list."""
+_NOT_ASKED = re.compile(
+    r"(?:\?\?|[<>]=?|[-+*/%^~]|[\w)\]]\[(?:[^\[\]\n]{0,40}:)?|(?<![=!<>])=)\s*$"
+)
+"""What stands before a literal that nothing is compared with: limits, sums, places in a list, and
+what is taken where nothing is given."""
 _BESIDE = 60
 """Characters on either side of a literal that say what is made of it."""
 _MACHINE = re.compile(
