@@ -365,6 +365,15 @@ def test_what_the_configuration_lists_may_be_written(attack: Attack) -> None:
     assert (target / "x").exists()
 
 
+@needs_landlock
+@as_user
+def test_what_it_makes_can_be_moved_between_its_folders(attack: Attack, user: str) -> None:
+    """As uv and virtualenv do with what they have downloaded, instead of copying it."""
+    moves = "os.makedirs('a/b')\nopen('a/b/c', 'x').close()\nos.rename('a/b/c', 'c')\n"
+    moves += "os.rename('a/b', os.environ['HOME'] + '/b')\nprint('MOVED')"
+    assert "MOVED" in attack(f"import os\n{moves}", "--set", f"sandbox.user={user}")
+
+
 # --- processes ------------------------------------------------------------------------------------
 
 HUNT = """

@@ -54,13 +54,23 @@ class _Beneath(ctypes.Structure):
 class Ruleset:
     """Built by the parent, once for many commands; `enter` is all that a child calls."""
 
-    def __init__(self, writable: Iterable[str], readable: Iterable[str]) -> None:
-        """Raises `OSError`; paths that are not there, or not anymore, are passed over."""
+    def __init__(
+        self,
+        writable: Iterable[str],
+        readable: Iterable[str],
+        *,
+        handled: int = ~0,
+        scopes: int = _ABSTRACT_SOCKETS | _SIGNALS,
+    ) -> None:
+        """Raises `OSError`; paths that are not there, or not anymore, are passed over.
+
+        `handled`: rights that nobody has but by the rules. `scopes`: who of others is out of reach.
+        """
         version = abi()
-        self._handled = _handled(version)
+        self._handled = handled & _handled(version)
         # The kernel wants to be told no more fields than it knows.
         fields = 3 if version >= SCOPE_ABI else 2 if version >= 4 else 1
-        attributes = (ctypes.c_uint64 * 3)(self._handled, 0, _ABSTRACT_SOCKETS | _SIGNALS)
+        attributes = (ctypes.c_uint64 * 3)(self._handled, 0, scopes)
         size = fields * ctypes.sizeof(ctypes.c_uint64)
         self._fd = syscall("landlock_create_ruleset", _CREATE, ctypes.byref(attributes), size, 0)
         os.set_inheritable(self._fd, False)
@@ -108,12 +118,12 @@ def enter_scope() -> None:
     Raises `OSError`.
     """
     no_new_privileges()
-    scope = (ctypes.c_uint64 * 3)(0, 0, _SIGNALS)
-    made = syscall("landlock_create_ruleset", _CREATE, ctypes.byref(scope), ctypes.sizeof(scope), 0)
+    # Who says nothing of moves between folders denies them, once another ruleset is about files.
+    scope = Ruleset(["/"], (), handled=_REFER, scopes=_SIGNALS)
     try:
-        syscall("landlock_restrict_self", _RESTRICT, made, 0)
+        scope.enter()
     finally:
-        os.close(made)
+        scope.close()
 
 
 def _handled(version: int) -> int:
