@@ -17,6 +17,7 @@ from pathlib import Path
 
 from autoresearch_ci.config.schema import CommitStyle, Config
 from autoresearch_ci.decide.failures.shortcuts.detect import BYTES_LIMIT, is_test, shortcuts
+from autoresearch_ci.decide.gaming import Ruler, certain
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.publish.bundle import Manifest
@@ -309,7 +310,9 @@ def refuse_shortcuts(
     parent = record.facts.base
     for kept in record.history.kept:
         before, after = _texts(git, parent, kept.commit)
-        found = shortcuts(before, after, tests=tests, allow=config.fix.allow)
+        found = [*map(str, shortcuts(before, after, tests=tests, allow=config.fix.allow))]
+        if config.gaming == "refuse":
+            found += filter(None, (certain(before, after, Ruler()),))
         if found:
             raise WorkspaceError(
                 f"the bundle is refused, and nothing is published: commit {kept.commit[:12]} "

@@ -345,6 +345,11 @@ def test_what_says_fix_may_touch_what_the_base_lets_fix_touch_and_no_test(
             "def run():\n    try:\n        work()\n    except Exception:\n        pass\n",
             "[error-swallowed]",
         ),
+        (
+            "class Name:\n    pass\n",
+            "class Name:\n    def __eq__(self, other):\n        return True\n",
+            "compares equal to everything",
+        ),
     ],
 )
 def test_a_job_that_was_taken_over_can_publish_no_shortcut(
