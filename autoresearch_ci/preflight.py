@@ -366,12 +366,12 @@ def _built_scope(commit: _Commit, also: Judges = NO_OTHERS) -> Scope:
 
 
 def _refuse_unread_counts(config: Config) -> None:
-    """Raises `ConfigError` for a guard that could never fail."""
+    """Raises `ConfigError` for a `score` in a guard that fails nothing, whatever it finds."""
     for guard in config.guards:
         if not guard.metric and (named := counted(guard.command)):
             told = ", ".join(f"{key}: {value}" for key, value in named.items())
             raise ConfigError(
-                f"this guard can never fail, as `score` only counts: {guard.command}\n"
+                f"nothing reads what `score` counts in this guard: {guard.command}\n"
                 f"do: guards: [{{command: {json.dumps(guard.command)}, {told}}}]"
             )
 

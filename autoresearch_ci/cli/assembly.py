@@ -462,8 +462,14 @@ def make_ruler(collaborators: Collaborators) -> Ruler | None:
         patterns=tuple(filter(None, patterns)),
         keys=tuple(keys),
         files=(*(p for p in named if context.scope.refusal(p)), *filter(None, reports)),
-        silenceable=bool(config.metric.extract and config.metric.extract.coverage)
-        or silenceable(run_by(part.command for part in metrics)),
+        silenceable=not config.repairs
+        and (
+            bool(config.metric.extract and config.metric.extract.coverage)
+            or silenceable(
+                run_by(part.command for part in metrics),
+                filter(None, (config.metric.name, *(rule.regex for rule in rules), *paths)),
+            )
+        ),
         text=None
         if config.repairs
         else "\n".join([run_by(commands), *filter(None, names), *map(str, reports)]),

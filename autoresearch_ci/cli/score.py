@@ -99,7 +99,7 @@ def main(options: argparse.Namespace) -> int:
     """Print the numbers; what was counted, and a timed command's own words, stand above them."""
     try:
         with redirect_stdout(sys.stderr) if options.json else nullcontext():
-            numbers = _KINDS[options.kind](options)
+            numbers = KINDS[options.kind](options)
     except UnicodeDecodeError as error:
         raise BaselineError(f"score {options.kind}: a file is no UTF-8 text: {error}") from error
     if options.json:
@@ -377,7 +377,7 @@ def _show(places: Iterator[str] | Sequence[str]) -> None:
         print(defuse(place)[:200])
 
 
-_KINDS: Mapping[str, Callable[[argparse.Namespace], Numbers]] = {
+KINDS: Mapping[str, Callable[[argparse.Namespace], Numbers]] = {
     "time": _time,
     "bench": _bench,
     "problems": _problems,

@@ -7,12 +7,11 @@ file outside its tree.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from autoresearch_ci.decide.shell_line import QUOTED, is_variable, simple_commands
+from autoresearch_ci.decide.shell_line import QUOTED, simple_commands
 from autoresearch_ci.safety.secret_values import spells_secret
 from autoresearch_ci.safety.token_forms import tokens_in
 
@@ -97,7 +96,7 @@ def is_constant(command: str) -> bool:
     return _CONSTANT.fullmatch(command) is not None
 
 
-_COUNTS = {
+COUNTS = {
     "problems": {"metric": "problems"},
     "lines": {"metric": "lines"},
     "size": {"metric": "gzip_bytes"},
@@ -118,13 +117,11 @@ def counted(command: str) -> dict[str, str]:
     What goes on to something that reads it, by a pipe, a file or brackets, is that one's.
     """
     for words, sign in simple_commands(command):
-        named = [*itertools.dropwhile(is_variable, words)]
-        at = next((n for n in (0, 2) if named[n + 1 : n + 2] == ["score"]), -1)
-        ours = named[at : at + 1] and re.search(r"(^|/)autoresearch[-_]ci$", named[at])
         read = {*"|()"} & {*sign.replace("||", "")} or any({*word} & {*"<>"} for word in words)
-        kind = "".join(named[at + 2 : at + 3])
-        if at >= 0 and ours and not read and kind in _COUNTS and "--least" not in named:
-            return dict(_COUNTS[kind])
+        for program, verb, kind in zip(words, words[1:], words[2:], strict=False):
+            ours = verb == "score" and re.search(r"(^|/)autoresearch[-_]ci$", program)
+            if ours and not read and kind in COUNTS and "--least" not in words:
+                return dict(COUNTS[kind])
     return {}
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -37,12 +38,16 @@ _FINDER = re.compile(
     r"|phpstan|psalm|detekt|shellcheck|cppcheck|clang-tidy|-W(all|extra|error)\b"
 )
 _COUNTS = re.compile(
-    r"\bwc\b|\bgrep\b.*\s(-\w*c\w*|--count)\b|--(count|statistics)\b|\blength\b|\buniq -c|\bNR\b"
-    r"|\b(len|count|findall)\(|\+= *1\b|\+\+"
+    r"\bwc\b|\bgrep\b.{0,200}\s(-\w*c\w*|--count)\b|--(count|statistics)\b|\buniq -c|\bNR\b"
+    r"|\blength\b|\b(len|count|findall)\(|\+= *1\b|\+\+"
 )
-_COUNTED = re.compile(
+_COVERS = re.compile(
     r"\bscore problems\b|--cov\b|\bcoverage (run|report|json|xml)\b|--coverage\b|-cover(profile)?\b"
     r"|\b(nyc|c8|gcovr|lcov|llvm-cov|simplecov)\b|jacoco|tarpaulin"
+)
+_FINDINGS = re.compile(
+    r"errors|warnings|findings|violations|problems|issues|rated\b|lint|(?:error|warning)Count",
+    re.IGNORECASE,
 )
 _REACH = 400
 """Characters behind a tool's name in which its findings are counted."""
@@ -88,13 +93,17 @@ class Ruler:
         )
 
 
-def silenceable(measured: str) -> bool:
-    """Whether what a metric runs prints how much a tool finds or covers, which comments better. A
-    tool whose time is measured is named, too, and nothing is counted behind its name."""
-    return _COUNTED.search(measured) is not None or any(
-        _COUNTS.search(measured, found.end(), found.end() + _REACH)
-        for found in _FINDER.finditer(measured)
-    )
+def silenceable(measured: str, read: Iterable[str] = ()) -> bool:
+    """Whether the number is how much a tool finds or covers, which comments better.
+
+    `measured`: what the metric runs. `read`: how the number is called, or found in the output. A
+    tool whose time is measured is named, too, and nothing is counted behind its name.
+    """
+    tools = [found.end() for found in _FINDER.finditer(measured)]
+    if _COVERS.search(measured) or (tools and any(map(_FINDINGS.search, read))):
+        return True
+    counts = [found.start() for found in _COUNTS.finditer(measured)]
+    return any(bisect_left(tools, at - _REACH) < bisect_right(tools, at) for at in counts)
 
 
 def certain(before: Texts, after: Texts, ruler: Ruler) -> str:

@@ -112,7 +112,7 @@ def _of_scripts(
         end = match["end"] or match["late"] or match["inner"]
         command = f"{_STARTS[end]} {shlex.quote(path)}"
         if end == "py" and re.search(r"(?m)^\s*from \.", text):  # it starts as a module only
-            command = f"python -m {path.removesuffix('.py').replace('/', '.')}"
+            command = f"python -m {shlex.quote(path.removesuffix('.py').replace('/', '.'))}"
         built = re.search(r"""["']\.\./(dist|build|lib|out)\b""", text)
         before = "npm run --silent build" if built and "build" in scripts else ""
         if _TOOL.search(text):

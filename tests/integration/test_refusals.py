@@ -181,7 +181,7 @@ def test_a_guard_that_only_counts_could_never_fail(run: Run, script: Script, rep
     script(value(9))
     done = run("--guard", "autoresearch-ci score links '*.md'")
     cure = """{command: "autoresearch-ci score links '*.md'", metric: broken_links}"""
-    refused(done, 2, "this guard can never fail", f"do: guards: [{cure}]")
+    refused(done, 2, "nothing reads what `score` counts", f"do: guards: [{cure}]")
     nothing_left(repo, run)
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
+from autoresearch_ci.cli.score import KINDS
+from autoresearch_ci.decide.command_screen import COUNTS
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run
@@ -159,6 +161,29 @@ def test_what_is_left_out_is_not_counted(tmp_path: Path, capfd: pytest.CaptureFi
     assert score(capfd, "marks", "*.py")[1] == {"marks": 2}
     assert score(capfd, "marks", "*.py", "--exclude", "test_*.py")[1] == {"marks": 1}
     assert score(capfd, "marks", "*.py", "--exclude", "*")[0] == 2
+
+
+_WORDS_OF = {
+    "problems": ["--tool", "ruff", "--", "echo []"],
+    "lines": ["--", "true"],
+    "prose": ["a.md", "--forbid", "very"],
+}
+
+
+@pytest.mark.parametrize("kind", sorted({*COUNTS} - {"lighthouse"}))
+def test_a_kind_that_fails_for_nothing_prints_the_number_that_a_guard_is_told_to_watch(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str
+) -> None:
+    (tmp_path / "a.md").write_text("Very short.\n")
+    (tmp_path / "a.py").write_text("def f(): ...\n")
+    file = "a.md" if kind in ("readability", "links") else "a.py"
+    code, numbers, told = score(capfd, kind, *_WORDS_OF.get(kind, [file]))
+    assert code == 0, told
+    assert COUNTS[kind]["metric"] in numbers
+
+
+def test_each_other_kind_fails_with_what_it_runs() -> None:
+    assert {*KINDS} - {*COUNTS} == {"bench", "sql", "time"}
 
 
 def test_sizes_are_the_same_each_time(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -128,6 +128,7 @@ SCORE = "autoresearch-ci score"
         (f"{SCORE} links docs", "broken_links"),
         (f"cd docs && A=1 {SCORE} links . && pytest -q", "broken_links"),
         ("python -m autoresearch_ci score problems --tool mypy -- mypy .", "problems"),
+        (f"time {SCORE} lines -- cat a; timeout 9 {SCORE} time -- true", "lines"),
         (f"{SCORE} readability README.md", "reading_ease"),
         (f"{SCORE} time -- pytest", None),
         (f"{SCORE} sql --answers 7 q.sql", None),

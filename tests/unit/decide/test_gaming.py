@@ -138,6 +138,25 @@ def test_a_number_that_a_comment_betters_is_told_by_what_the_metric_runs(
     assert silenceable(measured) == expected
 
 
+@pytest.mark.parametrize(
+    ("measured", "read", "expected"),
+    [
+        ("mypy src", r"Found (\d+) errors", True),
+        ("npx eslint -f json .", "$[0].errorCount", True),
+        ("pylint app", r"rated at ([\d.]+)/10", True),
+        ("bash check.sh\nmypy src > log\npython sum.py log", "type_errors", True),
+        ("python train.py", "max_errors", False),
+        ("python -m timeit -s 'import lint' 'lint.run()'", "seconds", False),
+    ],
+)
+def test_so_it_is_by_how_the_number_is_read(measured: str, read: str, expected: bool) -> None:
+    assert silenceable(measured, [read]) == expected
+
+
+def test_a_long_script_is_read_once() -> None:
+    assert not silenceable("lint -Wall " * 100_000)
+
+
 HONEST = r"""
 import time; start = time.perf_counter(); self.time = time.time()
 import time\ndef charge(time):\n    time.billed = True; setattr(time, 'rate', 1)
