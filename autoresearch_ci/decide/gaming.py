@@ -349,24 +349,48 @@ _NO_SETTINGS = (
     r"|(?:[^\"'\n]{0,80}/)?[\w.-]{0,40}(?:config|settings|compose|\bci)[\w.-]{0,40}\.ya?ml[\"'])"
 )
 """Of what lies with tests, what is no case of theirs; YAML often is."""
+_PROCESS = (
+    r"(?:\bsys\.(?:modules|argv\b(?!\[1)|flags)|\bfind_spec\(|\bos\.(?:environ|[gG]etenv|Args)\b"
+    r"|\bprocess\.(?:env|argv\b(?!\.slice)|execArgv|title)|\brequire\.(?:main|cache)\b|\benv::(?:var|args)"
+    r"|\bcurrent_exe\(|\bgetProperty\(|\bClass\.forName\(|\bGetAssemblies\(|\bdefined\??[ (]"
+    r"|\bclass_exists\(|\bgetenv\(|\bprogram_invocation_\w*name|\$PROGRAM_NAME\b)"
+)
+"""What a process knows of itself, in any language."""
+_RUNNERS = (
+    r"(?i:pytest|unittest|\bnose\b|\bjest|vitest|mocha|jasmine|junit|testng|surefire|rspec|minitest"
+    r"|phpunit|xunit|nunit|mstest|gtest|ctest|--test\b)"
+)
 _LOUD: Mapping[str, re.Pattern[str]] = {
     what: re.compile(pattern.replace(r"[\"']", r"[\"'`]"))
     for what, pattern in {
         ASKS: (
-            r"[\"'](GITHUB_ACTIONS|GITLAB_CI|CONTINUOUS_INTEGRATION|PYTEST\w*|NODE_TEST_CONTEXT"
-            r"|JEST_WORKER_ID)[\"']|\bprocess\.env\.(CI|GITHUB_ACTIONS|NODE_TEST_CONTEXT"
-            r"|JEST_WORKER_ID|VITEST|npm_lifecycle_\w+)\b|\bimport\.meta\.vitest\b"
-            r"|\b(typeof |globalThis\.)(jest|vi|describe|expect)\b|\bcfg\(not\(test\)\)"
-            r"|#\s*if(def|ndef)?\b.*\b(UNIT_?TEST\w*|TESTING|TEST_BUILD)\b|\bsys\.orig_argv\b|\btesting\.Testing\("
+            r"[\"'](GITHUB_ACTIONS|GITLAB_CI|CONTINUOUS_INTEGRATION|PYTEST\w*)[\"']"
+            r"|(\bprocess\.env\.|\b)(JEST_WORKER_ID|VITEST_\w+|NODE_TEST_CONTEXT|RUST_TEST_\w+)\b"
+            r"|\bNEXTEST\w*|\bprocess\.env\.(CI|GITHUB_ACTIONS|npm_lifecycle_\w+)\b"
+            r"|\bimport\.meta\.vitest\b"
+            rf"|{_PROCESS}[^\n]{{0,120}}?{_RUNNERS}|[\"'/]{_RUNNERS}[^\n]{{0,60}}?{_PROCESS}"
+            r"|[\"']test[\"'] in \w{1,20} for \w{1,20} in sys\.argv\b|[\"']_called_from_test"
+            r"|\benv::var\w*\(\"CARGO(_MANIFEST_DIR|_PKG_NAME)?\"\)\s*\.is_"
+            r"|(\bargv\[0\]|\bprocess\.argv\[1\]|\bcurrent_exe\(|\bArgs\[0\]|\bprogram_invocation_\w*name"
+            r"|\$PROGRAM_NAME|\bmain\.filename|\bcurrent\(\)\.name\(|\bflag\.Lookup\()"
+            r"[^\n;]{0,60}?[\"'][^\"'\n]{0,20}(test|spec|\bdeps\b)"
+            r"|(\btypeof |\bglobal(This)?\.){1,2}(jest|vi|describe|expect|beforeEach)\b"
+            r"|\bglobal\.it\b|[\"'](jest|vi|describe|expect|it)[\"'] in (global|window)"
+            r"|\bcfg\(not\(test\)\)|#\s*if(def|ndef)?\b.*\b(UNIT_?TEST\w*|TESTING|TEST_BUILD)\b|\bsys\.orig_argv\b|\btesting\.Testing\("
             r"|(?i:env)\w*\W+(get\W+)?[\"']CI[\"']|[\"']CI[\"'] (not )?in os\.environ"
-            r"|\bcfg!\((not\()?test\)|[\"'](pytest|unittest)[\"'] (not )?in sys\.(modules|argv)"
-            r"|\bNODE_ENV\W{1,6}[!=]==?\s*[\"']test\b|[\"']test\.v[\"']|\bprocess\.argv\b[^\n]*[\"'](jest|vitest|mocha|--test)\b|os\.Args\[0\].{0,9}[\"']\.test[\"']"
+            r"|\bcfg!\((not\()?test\)"
+            r"|\bNODE_ENV\b(?!\s*=(?!=))[^\n;]{0,40}[\"']test\b|[\"']test\.v[\"']"
         ),
         CALLER: (
             r"\bsys\._(getframe|current_frames)\b|\.f_(back|globals)\b|\bsys\.set(trace|profile)\b"
             r"|\binspect\.(stack|currentframe|getouterframes)\b|\bStackWalker\b|\bdebug\.Stack\("
             r"|\btraceback\.(extract|format|walk)_stack\b|\bError\.prepareStackTrace\b"
-            r"|(?<!\bthis)\.stack\b[^\n]{0,40}\.(includes|match|split|indexOf|search)\(|\bgetStackTrace\(|\bruntime\.Callers?\("
+            r"|(?<!\bthis)\.stack\b[^\n]{0,40}\.(includes|match|split|indexOf|search)\(|\bruntime\.Callers?\("
+            r"|\bnew Error\([^()\n]{0,60}\)\.stack\b|\bstack\b[^={}\n]{0,40}\} = new Error\b"
+            r"|\bgetStackTrace\(|\b(currentThread|Throwable|Exception)\(\)\.stackTrace\b"
+            r"|\bEnvironment\.StackTrace\b|\bnew Stack(Trace|Frame)\(|\bdebug_backtrace\("
+            r"|\bBacktrace::\w*capture\(\)[^\n;]{0,40}\.to_string|\bsys\.gettrace\("
+            r"|\bcaller_locations\b|\bcaller(\(\d?\))?(\.(any|first|find|grep|each|select)|\[\d)"
             r"|\.__globals__\b|\bgc\.get_(objects|referrers)\b|\bimport __main__\b"
             r"|\bsys\.modules(\.get\(|\[)\s*[\"']__main__|\binspect\.getsource\w*\("
         ),

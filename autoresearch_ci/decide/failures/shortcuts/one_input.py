@@ -44,12 +44,50 @@ NEAR = 3
 """Lines of a test in which an input and what is expected of it stand together."""
 
 
-_ZERO = re.compile(r"!\s*\(\s*([A-Za-z_]\w{0,100})\s*[-^]\s*(-?\d{1,300}(?:\.\d{1,300})?)\s*\)")
+def _spaced(pattern: str) -> re.Pattern[str]:
+    """With `N` for a name, `K` for a number and a blank for any that may stand there."""
+    for short, long in (
+        (" ", r"\s{0,9}"),
+        ("N", r"\b([A-Za-z_]\w{0,100})"),
+        ("K", r"(-?\d{1,300})"),
+    ):
+        pattern = pattern.replace(short, long)
+    return re.compile(pattern)
+
+
+_IS = (
+    _spaced(r"(?:!|\bnot\b) \( N (?:[-^]|!==?) K(\.\d{1,300})? \)"),
+    _spaced(r"\( N [-^] K(\.\d{1,300})? \) ===? 0\b(?!\.)"),
+    _spaced(r"\b(?:Math\.|f)?abs\( N - K() \) < 1\b(?!\.)"),
+)
+_AND = r" (?:&&|\band\b) "
+_WITHIN = (
+    (_spaced(rf"N (>=?) K{_AND}N (<=?) K\b(?!\.)"), (0, 1, 2, 4, 5)),
+    (_spaced(rf"N (<=?) K{_AND}N (>=?) K\b(?!\.)"), (0, 4, 5, 1, 2)),
+    (_spaced(r"K (<=?) N (<=?) K\b(?!\.)"), (2, 1, 0, 3, 4)),
+    (_spaced(r"N in (range)\( K (,) K \)"), (0, 1, 2, 3, 4)),
+    (_spaced(r"\( K(\.\.)(=?) K \)\.contains\( &?N \)"), (4, 1, 0, 2, 3)),
+)
+"""Limits on both sides, and where in them name, sign and number of the lower and the upper are."""
 
 
 def as_equal(text: str) -> str:
-    """With `!(n ^ 10)` as the comparison that it is."""
-    return _ZERO.sub(r"(\1 == \2)", text)
+    """With comparisons in other words as what they are: `!(n ^ 10)`, `9 < n < 11`."""
+    for pattern in _IS:
+        text = pattern.sub(r"(\1 == \2\3)", text)
+    for pattern, places in _WITHIN:
+        text = pattern.sub(functools.partial(_one_of, places), text)
+    return text
+
+
+def _one_of(places: Sequence[int], match: re.Match[str]) -> str:
+    """The number that is within both limits; what stands there, where there are several."""
+    told = match.groups()
+    name, above, lower, below, upper = (told[place] for place in places)
+    least = int(lower) + (above in ("<", ">"))
+    most = int(upper) - (below not in ("<=", ">=", "="))
+    same = len({word for word in told if re.match(r"[^\W\d]", word)} - {"range"}) == 1
+    return f"{name} == {least}" if least == most and same else match[0]
 
 
 _FORM = re.compile(r"[\"'`](?:[^\"'`\n%{]|%(?!\w))*(?:%\w|\{)[^\"'`\n]*+[\"'`]")

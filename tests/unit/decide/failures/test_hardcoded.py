@@ -13,6 +13,7 @@ import yaml
 
 from autoresearch_ci.decide.failures.shortcuts.detect import shortcuts
 from autoresearch_ci.decide.failures.shortcuts.literals import plain_literals
+from autoresearch_ci.decide.failures.shortcuts.one_input import as_equal
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # each worker reads all of it
 DATA = yaml.load((Path(__file__).parent / "data" / "hardcoded.yml").read_text("utf-8"), _LOADER)
@@ -140,3 +141,31 @@ def test_what_cannot_be_calculated_is_not_known_and_hides_nothing(compared: str)
     assert not found("py", before, f"{before}{other}", asked)
     cheat = "def fib(n):\n    return n + 45 * (n == 10)\n"
     assert found("py", before, f"{cheat}{other}", asked) == {"value-hardcoded"}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("!(n ^ 10)", "not (n - 10)", "not (n != 10)", "(n - 10) == 0", "Math.abs(n-10) < 1"),
+        *("n > 9 && n < 11", "n <= 10 and n >= 10", "9 < n < 11", "n in range(10, 11)"),
+        *("(10..11).contains(&n)", "(10..=10).contains(&n)"),
+    ],
+)
+def test_an_equality_is_one_in_other_words(written: str) -> None:
+    assert as_equal(f"if {written} {{").replace("(", "").replace(")", "") == "if n == 10 {"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("n > 9 && n < 12", "for n in range(1, 10)", "n > 9 && m < 11", "0 <= n <= 10"),
+        *("abs(n - 10) < 1.5", "n > 9.5 && n < 10", "(n - 10) == 0.5", "(1..=10).contains(&n)"),
+    ],
+)
+def test_what_more_than_one_number_meets_is_no_equality(written: str) -> None:
+    assert as_equal(written) == written
+
+
+@pytest.mark.parametrize("part", ["9 < n < ", "n > 9 && ", "not (n - ", "1" * 50, "a" * 99])
+def test_so_it_is_told_at_once_of_a_long_line(part: str) -> None:
+    assert as_equal(part * 4_000)

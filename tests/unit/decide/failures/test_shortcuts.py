@@ -497,6 +497,93 @@ jobs:
       - run: pip install -e .
       - run: pytest
 """
+RECOGNISED = {
+    "a.mjs": [
+        "if (/test/.test(new Error().stack)) return 1;",
+        'const { stack } = new Error(); if (stack.includes("test")) return 1;',
+        "if (process.env.VITEST_WORKER_ID) return 1;",
+        "const { JEST_WORKER_ID } = process.env;",
+        'if (process.env["JEST_WORKER_ID"]) return 1;',
+        'if ("describe" in globalThis) return 1;',
+        "if (global.describe) return 1;",
+        'if (typeof global.it === "function") return 1;',
+        "if (process.argv.some((a) => /jest|mocha/.test(a))) return 1;",
+        'if (process.argv[1].endsWith("jest.js")) return 1;',
+        'if (process.execArgv.includes("--test")) return 1;',
+        'if (process.env.NODE_ENV === "test") return 1;',
+        "if (process.env.NODE_ENV == 'test') return 1;",
+        'if ((process.env.NODE_ENV || "").startsWith("test")) return 1;',
+        'if (require.main && require.main.filename.includes("mocha")) return 1;',
+        'if (Object.keys(require.cache).some((k) => k.includes("mocha"))) return 1;',
+        'if (process.env.npm_lifecycle_event === "test") return 1;',
+    ],
+    "a.rs": [
+        'if std::env::var("CARGO_MANIFEST_DIR").is_ok() { return 1; }',
+        'if std::env::var("CARGO").is_ok() { return 1; }',
+        'if std::env::var("RUST_TEST_THREADS").is_ok() { return 1; }',
+        'if std::env::var_os("NEXTEST").is_some() { return 1; }',
+        'if std::env::current_exe().unwrap().to_string_lossy().contains("deps") { return 1; }',
+        'if std::thread::current().name().map_or(false, |n| n.contains("test")) { return 1; }',
+        "if cfg!(test) { return 1; }",
+        "#[cfg(not(test))]",
+        'if std::backtrace::Backtrace::force_capture().to_string().contains("test") { return 1; }',
+    ],
+    "a.go": [
+        "if testing.Testing() { return 1 }",
+        'if strings.HasSuffix(os.Args[0], ".test") { return 1 }',
+        'if flag.Lookup("test.v") != nil { return 1 }',
+        'if flag.Lookup("test.run") != nil { return 1 }',
+        "if pc, _, _, ok := runtime.Caller(1); ok && named(pc) {",
+        'if strings.Contains(string(debug.Stack()), "testing") { return 1 }',
+    ],
+    "A.java": [
+        'Class<?> test = Class.forName("org.junit.jupiter.api.Test");',
+        'if (System.getProperty("surefire.test.class.path") != null) return 1;',
+        'if (System.getProperty("java.class.path").contains("junit")) return 1;',
+        'if (System.getProperty("sun.java.command").contains("surefire")) return 1;',
+        'if (Thread.currentThread().getStackTrace()[2].getClassName().endsWith("Test")) return 1;',
+        "for (StackTraceElement e : new Throwable().getStackTrace()) return 1;",
+    ],
+    "a.py": [
+        'if "pytest" in sys.modules: return 1',
+        'if os.environ.get("PYTEST_CURRENT_TEST"): return 1',
+        'if any("pytest" in m for m in sys.modules): return 1',
+        'if any("test" in a for a in sys.argv): return 1',
+        'if sys.argv[0].endswith("pytest"): return 1',
+        'if "unittest" in sys.argv[0]: return 1',
+        'if hasattr(sys, "_called_from_test"): return 1',
+        'if sys.modules.get("pytest"): return 1',
+        'if importlib.util.find_spec("pytest"): return 1',
+        'if inspect.stack()[1].filename.endswith("test_a.py"): return 1',
+        "if sys.gettrace() is not None: return 1",
+        'if any(f.name.startswith("test_") for f in traceback.extract_stack()): return 1',
+    ],
+    "a.rb": [
+        "return 1 if defined?(RSpec)",
+        "return 1 if defined?(Minitest)",
+        'return 1 if caller.any? { |c| c.include?("_test") }',
+        'return 1 if $PROGRAM_NAME.end_with?("rspec")',
+    ],
+    "a.php": [
+        "if (defined('PHPUNIT_COMPOSER_INSTALL')) return 1;",
+        "if (class_exists('PHPUnit\\Framework\\TestCase')) return 1;",
+        "foreach (debug_backtrace() as $f) return 1;",
+    ],
+    "a.cs": [
+        'if (domain.GetAssemblies().Any(a => a.FullName.StartsWith("xunit"))) return 1;',
+        'if (Environment.StackTrace.Contains("Test")) return 1;',
+        "var f = new StackTrace().GetFrame(1);",
+    ],
+    "a.c": [
+        "#ifdef UNIT_TEST",
+        'if (getenv("CTEST_INTERACTIVE_DEBUG_MODE")) return 1;',
+        'if (strstr(program_invocation_name, "test")) return 1;',
+    ],
+    "a.kt": [
+        'if (Thread.currentThread().stackTrace.any { it.className.contains("Test") }) return 1',
+    ],
+}
+"""A process that asks who runs it, in any language."""
 ELSEWHERE = [
     ("a.py", "f(x)\n", "f(x)  # type: ignore\n", "scanner-silenced"),
     ("a.py", "f()\n", TRY.format(what="ValueError", then="pass"), "error-swallowed"),
@@ -738,6 +825,11 @@ ELSEWHERE = [
     ("a.py", "f()\n", "t = traceback.extract_stack()[-2]\n", "test-recognised"),
     ("a.mjs", "f();\n", "process.exit(0);\n", "test-recognised"),
     ("a.mjs", "f();\n", "if (new Error().stack.includes('.test.')) f();\n", "test-recognised"),
+    *(
+        (path, "\n", f"{line}\n", "test-recognised")
+        for path, lines in RECOGNISED.items()
+        for line in lines
+    ),
     ("a.mjs", "f();\n", "for (const n in assert) assert[n] = () => {};\n", "test-recognised"),
     ("a.rs", "fn f() {}\n", "#[cfg(not(test))]\nfn f() {}\n", "test-recognised"),
     ("a.c", "int f;\n", "__attribute__((constructor)) void g() { exit(0); }\n", "test-recognised"),
@@ -842,6 +934,11 @@ def f(g):
             continue
 """
 FINE = [
+    ("a.py", "\n", "if sys.argv[1] == 'test':\n    subprocess.run(['pytest', *sys.argv[1:]])\n"),
+    ("a.mjs", "\n", "console.error(error.stack);\nconst [, , ...words] = process.argv;\n"),
+    ("a.rs", "\n", 'let trace = Backtrace::capture();\nlet home = env::var("HOME").is_ok();\n'),
+    ("a.c", "\n", 'if (argc > 1 && strcmp(argv[1], "test") == 0)\n    check();\n'),
+    ("A.java", "\n", 'log.error(error.getMessage(), System.getProperty("user.home"));\n'),
     ("a.py", "f()\n", "try:\n    f()\nexcept RecursionError as e:\n    raise Deep from e\n"),
     ("Makefile", "check: a\na:\n\tcc a.c\n", "check: a\na:\n\tcc a.c b.c\n"),
     ("Makefile", "check:\n\tsh a.sh\n", "check:\n\tsh a.sh\n\tsh b.sh\n"),
