@@ -22,6 +22,7 @@ from autoresearch_ci.decide.failures.shortcuts.hardcoded_arithmetic import corre
 from autoresearch_ci.decide.failures.shortcuts.literals import plain_literals, plain_numbers
 from autoresearch_ci.decide.failures.shortcuts.other_tests import (
     RUST_TESTS,
+    UNREAD,
     language_of,
     tests_in,
     text_suite,
@@ -81,7 +82,7 @@ def shortcuts(
         found += _expected(path, was, now)
         found += swallowed(path, was, now)
         found += lowered(path, was, now)
-        if _PYTHON_TESTS.search(path) or language_of(path):
+        if _readable_tests(path):
             found += replaced(path, was, now, after)
         if not is_test(path):
             old, new = (text and plain_literals(path, text) for text in (was, now))
@@ -200,7 +201,15 @@ def is_test(path: str) -> bool:
     """
     if path.endswith(".rs"):
         return bool(RUST_TESTS.search(path))
-    return bool(_PYTHON_TESTS.search(path) or language_of(path) or _EXPECTED.search(path))
+    beside = (UNREAD, _EXPECTED, _STARTS_TESTS)
+    return _readable_tests(path) or any(pattern.search(path) for pattern in beside)
+
+
+_STARTS_TESTS = re.compile(r"(?:^|/)(?:run[-_]?)?(?:tests?|checks?)[\w-]*\.(?:sh|bash)$")
+
+
+def _readable_tests(path: str) -> bool:
+    return bool(_PYTHON_TESTS.search(path) or language_of(path))
 
 
 _PYTHON_TESTS = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|tests?|conftest)\.py$|(^|/)tests?/.*\.py$")
@@ -212,7 +221,8 @@ def _of_tests(before: Texts, after: Texts) -> Iterator[Shortcut]:
     for path, content in after.items():
         suite = _suite(path, content)
         if isinstance(suite, Shortcut):
-            if before.get(path) != content:
+            added = before.get(path) is None and UNREAD.search(path)
+            if before.get(path) != content and not added:
                 yield suite
         elif suite is not None:
             suites[path] = suite
@@ -222,6 +232,9 @@ def _of_tests(before: Texts, after: Texts) -> Iterator[Shortcut]:
         if content is None or content == after.get(path):
             continue
         old = _suite(path, content)
+        if isinstance(old, Shortcut) and after.get(path) is None and content not in after.values():
+            what = "a file with tests is gone"
+            yield Shortcut(rule="test-removed", path=path, line=1, what=what)
         if old is None or isinstance(old, Shortcut):
             continue
         new = suites.get(path)
@@ -244,7 +257,8 @@ def _silenced(before: Texts, after: Texts) -> Iterator[Shortcut]:
 
 _EXPECTED = re.compile(
     r"\.(snap|golden|approved\.\w+|expected|ambr)$|(^|/)(__snapshots__|snapshots?|golden|goldens)/"
-    r"|(^|/)(tests?|testdata|__tests__|spec)/.*\.(json|ya?ml|txt|csv|tsv|xml|html|out|svg|md|sql)$"
+    r"|(^|/)(tests?|__tests__|spec)/(.*/)?(fixtures|__fixtures__|data|resources)/|(^|/)testdata/"
+    r"|(^|/)(tests?|__tests__|spec)/.*\.(json|ya?ml|txt|csv|tsv|xml|html|out|svg|md|sql)$"
 )
 """Files that tests compare with, and that no test's text shows."""
 
@@ -259,10 +273,10 @@ def _suite(path: str, content: bytes | None) -> Suite | Shortcut | None:
     """`None`: holds no tests; a finding where nobody can say what it holds."""
     python = _PYTHON_TESTS.search(path)
     language = None if python else language_of(path)
-    if content is None or not (python or language):
+    if content is None or not (python or language or UNREAD.search(path)):
         return None
     suite: Suite | None = None
-    if len(content) <= BYTES_LIMIT:
+    if len(content) <= BYTES_LIMIT and (python or language):
         suite = python_suite(content) if language is None else text_suite(language, content, path)
     if suite is None:
         what = "holds tests that cannot be read and compared"

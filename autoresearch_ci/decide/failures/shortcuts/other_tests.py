@@ -36,6 +36,8 @@ class Language:
     """One row of a table of cases."""
     timeout: str = r"(?!)"
     """A limit of time, with the group `limit`."""
+    usual: float | None = None
+    """That limit, where none is given."""
     chained: bool = False
     """Whether calls on the result belong to the assertion: `expect(x).toBe(3)`."""
 
@@ -44,7 +46,8 @@ _INNER = r"\{(?:[^{}\n]|\{[^{}\n]*\})*\}"
 _ROW = rf"(?:[^{{}}\n]|{_INNER})"
 """What stands in one row of a table: values, and braces up to two deep."""
 _SCRIPT = Language(
-    files=r"(^|/|\.|_|-)(tests?|spec)\.[cm]?[jt]sx?$|(^|/)(__tests__|tests?)/.*\.[cm]?[jt]sx?$",
+    files=r"(^|/|\.|_|-)(tests?|spec)\.[cm]?[jt]sx?$|(^|/)(__tests__|tests?|e2e|cypress)/.*\.[cm]?[jt]sx?$"
+    r"|\.(?:cy|e2e)\.[cm]?[jt]sx?$",
     test=r"\b(?:x|f)?(?:it|test)(?:\.\w+)*(?:\.each\s*\((?:[^()]|\([^()]*\))*\)"
     r"|\.each\s*`[^`]*`)?\s*\(\s*(?P<quote>['\"`])(?P<name>(?:(?!(?P=quote)).)*)(?P=quote)",
     opens="(",
@@ -52,7 +55,7 @@ _SCRIPT = Language(
     r"|false|throws|truthy|not))\s*\(",
     weak=r"toBeTruthy|toBeDefined|toBeFalsy|not\.|toBeGreater|toBeLess|toContain|toMatch|any\("
     r"|anything|toThrow\(\)|toBeInstanceOf|assert\.ok|toHaveBeenCalled\(\)",
-    skip=r"\b(?:it|test|describe|suite)\.(?:skip|todo|only|skipIf|runIf|fails|failing|concurrent"
+    skip=r"\b(?:it|test|describe|suite)\.(?:skip|todo|fixme|only|skipIf|runIf|fails|failing|concurrent"
     r"\.skip)\b|\bx(?:it|describe|test)\s*\(|\bf(?:it|describe)\s*\(|\b(?:ctx|t|context|this)"
     r"\.(?:skip|todo)\s*\(|\b(?:skip|todo|only)\s*:\s*(?:true|['\"])|retryTimes\(|\bretry\s*:",
     mock=r"\b(?:jest|vi)\.(?:mock|spyOn|fn|doMock|stubGlobal)\s*\([^,()\n]*"
@@ -61,6 +64,7 @@ _SCRIPT = Language(
     case=rf"(?m)^\s*(?:\[(?:[^\[\]\n]|\[[^\[\]\n]*\])*\]|\{{{_ROW}*\}}),?\s*$"
     r"|^\s*\$\{[^\n]*\|[^\n]*$",
     timeout=r"(?:setTimeout|testTimeout|timeout)\s*[(:]\s*(?P<limit>[\d_]+)|\},\s*(?P<last>[\d_]+)\s*\)$",
+    usual=5000,
     chained=True,
 )
 _GO = Language(
@@ -83,14 +87,14 @@ _RUST = Language(
     opens="{",
     assertion=r"#\[should_panic[^\]]*\]|\b(?:assert\w*|debug_assert\w*|panic|prop_assert\w*|matches)!\s*[(\[]",
     weak=r"^assert!\(.*is_(?:ok|some|err|none)\(\)|assert_ne!|^assert!\(.*[<>]|matches!",
-    skip=r"#\[ignore[^\]]*\]|#\[should_panic[^\]]*\]|#\[cfg\((?:any\(\)|not\(test\)|FALSE|false)[^\]]*\]",
+    skip=r"#\[ignore[^\]]*\]|#\[should_panic[^\]]*\]|#\[cfg(?:_attr)?\((?!test\)\])[^\]]*\]",
     mock=r"\bMock\w+::(?:new|default)\(|#\[automock\]|\bmock!\s*\{",
     tolerance=r"(?:abs\(\)\s*<=?\s*|epsilon\s*=\s*|max_relative\s*=\s*)(?P<far>[\d._e-]+\d)",
     case=r"#\[(?:test_case|case)\([^\]]*\)\]|(?m:^\s*\([^()\n]*\),\s*$)",
     timeout=r"#\[timeout\((?P<limit>\d+)",
 )
 _C = Language(
-    files=r"(^|[/_.-])(tests?|check|spec)([/_.-]|\w*\.).*\.?(c|cc|cpp|cxx|h|hpp)$|(^|/)\w*[tT]est\w*\.(c|cc|cpp|cxx)$",
+    files=r"(^|[/_.-])(tests?|check|spec)([/_.-].*|\w*)\.(c|cc|cpp|cxx|h|hpp)$|(^|/)\w*[tT]est\w*\.(c|cc|cpp|cxx)$",
     test=r"(?m)^\s*(?:TEST(?:_F|_P|_CASE)?|TYPED_TEST|START_TEST|SCENARIO|Test)\s*\(\s*(?P<name>[^(){}\n]*)\)"
     r"|^(?:static\s+)?(?:void|int)\s+(?P<plain>test\w*|main)\s*\([^;{}]*\)\s*(?=\{)",
     opens="{",
@@ -116,7 +120,8 @@ _JAVA = Language(
     weak=r"assertNotNull|assertTrue|assertNotEquals|isNotNull|isTrue|isNotEmpty|assertDoesNotThrow"
     r"|[(,]Exception\.class|contains\(|isGreater|isLess|any\(\)",
     skip=r"@(?:Disabled|Ignore|DisabledIf\w*|DisabledOn\w*|EnabledIf\w*|EnabledOn\w*)\b|\bassume\w+\s*\(|enabled\s*=\s*false"
-    r"|@(?:Retry\w*|RepeatedIfExceptions\w*|Flaky\w*)\b",
+    r"|@(?:Retry\w*|RepeatedIfExceptions\w*|Flaky\w*|Tag|Category)\b|@Test\s*\([^()]*\bexpected\b"
+    r"|@Test\b[\s\w]*\bprivate\b",
     mock=r"@(?:Mock|MockBean|MockitoBean|Spy|InjectMocks)\b|\b(?:Mockito\.)?(?:mock|spy|mockStatic)\s*\([^()]*\)|\bmockk\s*[<(]",
     tolerance=r"assertEquals\(.*,\s*(?P<far>\d*\.?\d+(?:e-?\d+)?)[dDfF]?\s*\)$|(?:offset|within|closeTo)\((?:[^()]*,\s*)?(?P<below>[\d.e-]+)",
     case=r"(?m)^\s*\"[^\"\n]*\",?\s*$|\bArguments\.(?:of|arguments)\(",
@@ -124,6 +129,16 @@ _JAVA = Language(
     chained=True,
 )
 LANGUAGES = (_SCRIPT, _GO, _RUST, _C, _JAVA)
+_UNREAD = (
+    r"(?:rb|cr|php|phpt|cs|fs|vb|swift|m|mm|dart|scala|groovy|kts|exs?|erl|pl|pm|lua|bats|sh|bash"
+    r"|clj[cs]?|hs|mli?|R|r|jl|nim|zig|tcl|vue|svelte)"
+)
+UNREAD = re.compile(
+    rf"(?:^|/)(?:tests?|specs?|e2e|cypress|__tests__|[\w.]*Tests)/(?:.*/)?[^/]*\.{_UNREAD}$"
+    rf"|(?:^|/)(?:test_[^/]*|[^/]*[_.-](?:tests?|spec)|[^/]+(?:Tests?|Spec|TestCase))\.{_UNREAD}$"
+    r"|(?:^|/)t/[^/]*\.t$|\.(?:feature|robot|hurl)$|(?:^|/)features/.*\.(?:rb|js|ts|py)$"
+)
+"""Tests in languages of which no assertions are read."""
 _SWITCHES = (
     r"(?m)^//\s?(?:go:build|\+build)[^\n]*|^\s*#\s*define\s+NDEBUG\b"
     r"|^\s*macro_rules!\s*(?:debug_)?(?:assert|panic)\w*|^\s*#\s*(?:undef|define)\s+(?:assert|ASSERT|EXPECT|CHECK|REQUIRE|TEST)\w*|^#!\[cfg\([^\n]*"
@@ -227,7 +242,8 @@ def _test(language: Language, text: str, plain: str, line: int) -> Test:
         exits=Counter(_WHITESPACE.sub(" ", m[0]).strip() for m in _EXITS.finditer(plain)),
         mocks=Counter(_WHITESPACE.sub(" ", m[0])[:80] for m in re.finditer(language.mock, text))
         + _overwritten(plain),
-        timeout=_first_number(re.search(language.timeout, text.rstrip().rstrip(";"))),
+        timeout=_first_number(re.search(language.timeout, text.rstrip().rstrip(";")))
+        or language.usual,
     )
 
 

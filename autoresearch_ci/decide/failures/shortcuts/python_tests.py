@@ -43,7 +43,11 @@ def python_suite(content: bytes) -> Suite | None:
 
 
 def _module_skip(tree: ast.Module) -> str:
+    if skip := _own_skip(tree):
+        return skip
     for node in tree.body:
+        if isinstance(node, ast.Delete):
+            return ast.unparse(node)[:80]
         if isinstance(node, ast.Assign | ast.Expr) and (skip := _skip_in(node)):
             return skip
         names = [last_name(target) for target in getattr(node, "targets", ())]
@@ -56,7 +60,7 @@ def _read_body(body: Sequence[ast.stmt], prefix: str, suite: dict[str, Test], sk
     rest = suite[""]
     for node in body:
         if isinstance(node, ast.ClassDef):
-            own = skip or _decorators_skip(node) or _class_skip(node)
+            own = skip or _decorators_skip(node) or _own_skip(node)
             if node.bases:  # a TestCase is what makes tests of its methods
                 bases = ", ".join(map(ast.unparse, node.bases))
                 rest.calls[f"class {prefix}{node.name}({bases})"] += 1
@@ -87,7 +91,7 @@ def _is_literal(value: ast.expr | None) -> bool:
         return False
 
 
-def _class_skip(node: ast.ClassDef) -> str:
+def _own_skip(node: ast.ClassDef | ast.Module) -> str:
     for item in node.body:
         if isinstance(item, ast.Assign):
             names = [target.id for target in item.targets if isinstance(target, ast.Name)]
@@ -126,12 +130,22 @@ def _reachable(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _decorators_skip(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> str:
-    return next((skip for d in node.decorator_list if (skip := _skip_in(d))), "")
+    for decorator in node.decorator_list:
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        is_fixture = last_name(called) == "fixture" and node.name.startswith("test")
+        rows = [
+            n for n in ast.walk(decorator) if isinstance(n, ast.List | ast.Tuple) and not n.elts
+        ]
+        without = last_name(called) == "parametrize" and rows
+        if is_fixture or without or (skip := _skip_in(decorator)):
+            return skip if not (is_fixture or without) else ast.unparse(decorator)[:80]
+    return ""
 
 
 def _skip_in(node: ast.AST) -> str:
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Attribute | ast.Name) and last_name(inner) in _SKIPS:
+        name = last_name(inner) if isinstance(inner, ast.Attribute | ast.Name) else ""
+        if name in _SKIPS or "skip" in name.lower():
             return ast.unparse(node)[:80]
     return ""
 

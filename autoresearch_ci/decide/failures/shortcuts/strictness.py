@@ -72,6 +72,7 @@ _DEMANDS = re.compile(
 )
 _RELIEFS = re.compile(
     r"(?<![\w-])(-Wno-\S+|--ignore(?:-glob)?[= ]\S+|--deselect[= ]\S+|-[km][ =]\S+|--reruns\S*"
+    r"|--(?:lf|last-failed|nf|sw|stepwise|co|collect-only|setup-only|setup-plan)(?![\w-])"
     r"|--disable-warnings|--exit-zero|--skip-\w+|--exclude[= ]\S+|-fpermissive"
     r"|--max-warnings[= ]\d+|--allow-warnings|-DskipTests\S*|-Dmaven\.test\.skip\S*|-x +test"
     r"|--testPathIgnorePatterns\S*|-p no:\S+|-w(?=[\s\"')]|$)|-DNDEBUG\b"

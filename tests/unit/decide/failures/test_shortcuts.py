@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch_ci.decide.failures.shortcuts.detect import BYTES_LIMIT, RULES, shortcuts
+from autoresearch_ci.decide.failures.shortcuts.detect import (
+    BYTES_LIMIT,
+    RULES,
+    is_test,
+    shortcuts,
+)
 
 PY, TS, GO = "tests/test_a.py", "src/a.test.ts", "a/a_test.go"
 RS, C, JAVA = "src/lib.rs", "tests/test_a.c", "src/test/java/ATest.java"
@@ -197,7 +202,14 @@ WRONG = [
         "    if 1:\n        add",
         "assertion-removed",
     ),
+    (PY, "def test_raises", "@skip_if_offline\ndef test_raises", "test-skipped"),
+    (PY, "def test_raises", "@pytest.fixture\ndef test_raises", "test-skipped"),
+    (PY, "def test_raises", "@pytest.mark.parametrize('x', [])\ndef test_raises", "test-skipped"),
+    (PY, "LIMIT = 3", "LIMIT = 3\n__test__ = False", "test-skipped"),
+    (PY, "def test_raises", "del test_add\n\n\ndef test_raises", "test-skipped"),
     # --- TypeScript
+    (TS, 'it("throws"', 'it.fixme("throws"', "test-skipped"),
+    (TS, 'it("throws", ', 'it("throws", { timeout: 60_000 }, ', "timeout-raised"),
     (TS, "    const total", "    if (ci) return;\n    const total", "test-skipped"),
     (TS, "    [3, 4],", "    [1, 2],", "cases-removed"),
     (TS, "const total = add(1, 2)", "const total = 3", "subject-replaced"),
@@ -317,6 +329,8 @@ WRONG = [
     ),
     (TS, "jest.set", 'jest.mock("./calc", () => ({ add: () => [3, f(1)] }));\njest.set', MOCKED),
     (GO, 'import "testing"', 'import "testing"\n\nfunc Add(a, b int) int { return 3 }', REPLACED),
+    (RS, "#[cfg(test)]", '#[cfg(all(test, feature = "slow"))]', "test-skipped"),
+    (JAVA, "@Timeout(5)", '@Tag("slow")\n  @Timeout(5)', "test-skipped"),
     (RS, "    use super::*;\n", "    fn add(a: i32, b: i32) -> i32 { 3 }\n", "subject-replaced"),
     (C, "#include <assert.h>", "#define add(a, b) 3\n#include <assert.h>", "subject-replaced"),
     (C, "void test_add", "static int add(int a, int b) { return 3; }\nvoid test_add", REPLACED),
@@ -369,6 +383,38 @@ RIGHT = [
 @pytest.mark.parametrize(("path", "old", "new"), RIGHT)
 def test_a_test_that_checks_as_much_or_more_is_left_alone(path: str, old: str, new: str) -> None:
     assert edited(path, old, new) == set()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("spec/a_spec.rb", "spec/spec_helper.rb", "test/test_a.rb", "tests/ATest.php", "t/a.t"),
+        *("Tests/ATests.swift", "A.Tests/B.cs", "src/AbcTests.cs", "test/a_test.dart"),
+        *("test/a_test.exs", "src/test/scala/ASpec.scala", "tests/a.bats", "features/a.feature"),
+    ],
+)
+def test_tests_that_are_not_read_are_told_of_when_they_change_or_go(path: str) -> None:
+    assert is_test(path)
+    assert found(path, "expect(f(1)).to eq 2\n", "expect(f(1)).to be\n") == {"unreadable"}
+    assert found(path, "expect(f(1)).to eq 2\n", None) == {"test-removed"}
+    assert not found(path, None, "expect(f(1)).to eq 2\n")
+    moved = {path: b"a", "test/b_test.rb": None}, {path: None, "test/b_test.rb": b"a"}
+    assert not shortcuts(*moved)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["testdata/a.go", "tests/data/a.bin", "e2e/a.ts", "a.cy.js", "run_tests.sh", "a.test.ts"],
+)
+def test_what_tests_need_is_frozen_as_they_are(path: str) -> None:
+    assert is_test(path)
+
+
+@pytest.mark.parametrize(
+    "path", ["lib/latest.rb", "src/Contest.php", "src/testing.rb", "attest.cs", "inspect.rb"]
+)
+def test_a_name_that_only_ends_like_a_test_s_is_code(path: str) -> None:
+    assert not is_test(path)
 
 
 @pytest.mark.parametrize("path", TESTS)
