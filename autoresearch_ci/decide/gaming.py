@@ -376,7 +376,7 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"[^\n;]{0,60}?[\"'][^\"'\n]{0,20}(test|spec|\bdeps\b)"
             r"|(\btypeof |\bglobal(This)?\.){1,2}(jest|vi|describe|expect|beforeEach)\b"
             r"|\bglobal\.it\b|[\"'](jest|vi|describe|expect|it)[\"'] in (global|window)"
-            r"|\bcfg\(not\(test\)\)|#\s*if(def|ndef)?\b.*\b(UNIT_?TEST\w*|TESTING|TEST_BUILD)\b|\bsys\.orig_argv\b|\btesting\.Testing\("
+            r"|\bcfg\(not\(test\)\)|#\s{0,9}if(def|ndef)?\b.{0,200}\b(UNIT_?TEST\w*|TESTING|TEST_BUILD)\b|\bsys\.orig_argv\b|\btesting\.Testing\("
             r"|(?i:env)\w*\W+(get\W+)?[\"']CI[\"']|[\"']CI[\"'] (not )?in os\.environ"
             r"|\bcfg!\((not\()?test\)"
             r"|\bNODE_ENV\b(?!\s*=(?!=))[^\n;]{0,40}[\"']test\b|[\"']test\.v[\"']"
@@ -405,11 +405,11 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"|process::exit|System\.exit|exitProcess|Environment\.Exit|System\.halt|exit!)"
             r"\s*\(\s*(0|EXIT_SUCCESS)?\s*\)"
             r"|(?<![\w.:$])exit\s*\(\s*(0|EXIT_SUCCESS)\s*\)|\.halt\(0\)"
-            r"|\bprocess\.exitCode\s*=\s*0\b|\btrap\s.*\bexit 0\b"
-            r"|\bkill\s.*\$\{?PPID\b"
+            r"|\bprocess\.exitCode\s*=\s*0\b|\btrap\s.{0,300}\bexit 0\b"
+            r"|\bkill\s.{0,300}\$\{?PPID\b"
         ),
         RUNS_TESTS: (
-            r"\b(?:\w*[Pp]rint\w*|f?puts|write\w*|console|cout|echo|say)\b[^;]*?"
+            r"\b(?:\w*[Pp]rint\w*|f?puts|write\w*|console|cout|echo|say)\b[^;]{0,300}?"
             r"([\"'`](?:\\n)?(?:--- PASS: |ok(?: |\\t)+\d|TAP version \d|test result: ok"
             r"|# pass \d|PASS(?:\\n)?[\"'`]|\d+ (?:tests? )?pass(?:ed|ing)\b|Ran \d+ tests? in "
             r"|Benchmark[A-Z_]\w*(?:-\d+)?(?: |\\t)).*)"

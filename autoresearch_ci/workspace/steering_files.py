@@ -91,7 +91,7 @@ _TABLE = {
     "cargo": """
         cargo.toml cargo.lock .cargo/ build.rs rust-toolchain rust-toolchain.toml clippy.toml
         .clippy.toml rustfmt.toml .rustfmt.toml tarpaulin.toml .tarpaulin.toml cross.toml
-        insta.yaml deny.toml""",
+        nextest.toml insta.yaml deny.toml""",
     "Go": """
         go.mod go.sum go.work go.work.sum vendor/modules.txt .golangci.yml .golangci.yaml
         .golangci.toml .golangci.json default.pgo .goreleaser.*""",
@@ -109,6 +109,9 @@ _TABLE = {
     "the JVM's tests": """
         junit-platform.properties testng.xml allure.properties spockconfig.groovy meta-inf/
         lombok.config spring.factories log4j2*.xml logback*.xml""",
+    "the JVM's linters": """
+        checkstyle*.xml pmd*.xml spotbugs*.xml findbugs*.xml detekt*.yml detekt*.yaml
+        lint.xml""",
     ".NET": """
         *.csproj *.fsproj *.vbproj *.vcxproj *.proj *.sln *.slnx *.slnf *.props *.targets *.rsp
         *.ruleset *.runsettings *.testsettings global.json nuget.config packages.config

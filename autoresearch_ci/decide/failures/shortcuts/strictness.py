@@ -31,6 +31,14 @@ SETTINGS = re.compile(
     r"|[Mm]akefile|GNUmakefile|CMakeLists\.txt|build\.gradle(\.kts)?|pom\.xml|\.clang-tidy"
     r"|\.shellcheckrc|(check|find)\w*\.xml)$"
 )
+_UNREAD = re.compile(
+    r"(^|/)(\.rubocop(_todo)?\.yml|\.rspec|phpunit[^/]*\.xml(\.dist)?|phpstan[^/]*\.neon(\.dist)?"
+    r"|psalm\.xml(\.dist)?|phpcs\.xml(\.dist)?|detekt[^/]*\.ya?ml|\.editorconfig|\.mocharc\.\w+"
+    r"|(playwright|cypress|karma|stryker)\.conf(ig)?\.\w+|\.swiftlint\.yml|analysis_options\.yaml"
+    r"|\.credo\.exs|\.luacheckrc|deno\.jsonc?|\.stylelintrc(\.\w+)?|\.yamllint(\.ya?ml)?|\.oxlintrc\.json"
+    r"|nextest\.toml|\.?codecov\.ya?ml|(checkstyle|pmd|spotbugs)[^/]*\.xml|\.scalafix\.conf|\.hlint\.yaml)$"
+)
+"""Settings of checkers of which no value is read."""
 _IGNORE_FILE = re.compile(r"(^|/)\.(eslint|prettier|stylelint|flake8|semgrep)ignore$")
 _STRICT_WHEN_ON = re.compile(
     r"(?i)^(strict\w*|no_?implicit\w+|no_?unused\w+|noUncheckedIndexedAccess|noFallthrough\w*"
@@ -125,6 +133,9 @@ def lowered(path: str, before: str | None, after: str | None) -> Iterator[Shortc
             what = f"a tool leaves out {_shown(sorted(more)[0])}"
             yield Shortcut(rule="strictness-lowered", path=path, line=1, what=what)
         return
+    if before and before.split() != (after or "").split() and _UNREAD.search(path):
+        what = "settings of a checker are others, and nobody can say whether they ask for less"
+        yield Shortcut(rule="strictness-lowered", path=path, line=1, what=what)
     if not SETTINGS.search(path) or before == after:
         return
     if before is None:

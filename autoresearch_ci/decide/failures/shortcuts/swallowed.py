@@ -96,12 +96,26 @@ _HABITS = (
         r"|Err\(_\w*\)\s*=>\s*(?:\{\s*\}|\(\)|Default::default\(\))",
     ),
     _Habit(
+        "error-swallowed",
+        "gives up on an error or drops it",
+        r"\.(rb|php)$",
+        r"\brescue\s+nil\b|\brescue\b[^;\n]{0,99}[;\n]\s{0,99}end\b|\berror_reporting\(\s*0"
+        r"|(?m:^(?![ \t]*[/*#])[^\n@]{0,200}(?<![\w$\"'.])@\$?\w{1,99}\()",
+    ),
+    _Habit(
+        "error-swallowed",
+        "claims that it is not null, or drops what it throws",
+        r"\.(kts?|cs|swift)$",
+        r"[\w)\]]!!?[.\[]|\w!!(?=[\s,;)])|\btry!|\bas!|\brunCatching\s*\{[^{}\n]{0,300}\}\s*(?:\n|\}|$)",
+    ),
+    _Habit(
         "failure-ignored",
         "ignores that a command fails",
         _PIPELINE,
-        r"\|\|\s*(?:true|:|exit 0|echo\b[^\n\"]*)|;\s*(?:true|exit 0)\s*(?:$|\"|\n)|\bset \+e\b"
+        r"\|\|\s*(?:true|:|exit 0|echo\b[^\n\"]*)|;\s*(?:true|exit 0)\s*(?:$|\"|\n)"
+        r"|\bset \+(?:e|o pipefail)\b"
         r"|(?m:^\t\s*@?-(?!-)\w)|(?m:^\.IGNORE\b)|(?m:^MAKEFLAGS\b[^=\n]*=.*-\w*[ik])"
-        r"|\btrap\b.{0,300}\bexit 0\b"
+        r"|\btrap\b.{0,300}\bexit 0\b|\btrap (?:''|\"\"|:) ERR\b"
         r"|\bif !? *(?:pytest|npm|npx|make|ruff|mypy|go|cargo|ctest|mvn)\b.{0,300}; *then"
         r"|(?m:^commands\s*=\s*- )"
         r"|--exit-zero\b|--passWithNoTests\b|--no-fail\b|--warn-only\b"
@@ -413,8 +427,9 @@ def _not_run(path: str, before: str, after: str) -> Iterator[Shortcut]:
 _EVENTS = ("push", "pull_request", "merge_group", "schedule")
 _CONDITIONS = (
     *("if", "shell", "working-directory", "continue-on-error", "rules", "only", "except", "when"),
-    *("branches", "branches-ignore", "paths", "paths-ignore", "types"),
+    *("branches", "branches-ignore", "paths", "paths-ignore", "types", "ref", "repository"),
 )
+_CHECKOUT = re.compile(r"actions/checkout@")
 _ALWAYS = re.compile(r"(?:always\(\)|!\s*cancelled\(\)|success\(\)|on_success|bash|False)?")
 
 
@@ -454,6 +469,13 @@ def _conditions(text: str) -> dict[str, dict[str, str]]:
         if lines:
             found |= lines
             found[f"runs the job {name}"] = _of(job) | _of(_get(_get(job, "defaults"), "run"))
+            used = (
+                step
+                for step in _list(_get(job, "steps"))
+                if _CHECKOUT.match(str(_get(step, "uses")))
+            )
+            own = [_of(given) for step in used if not _get(given := _get(step, "with"), "path")]
+            found[f"runs the code in {name}"] = own[-1] if own else {}
             matrix = _get(_get(job, "strategy"), "matrix")
             for key, values in (matrix if isinstance(matrix, dict) else {}).items():
                 if key not in ("include", "exclude"):

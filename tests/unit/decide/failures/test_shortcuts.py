@@ -876,6 +876,24 @@ ELSEWHERE = [
         for path, lines in RECOGNISED.items()
         for line in lines
     ),
+    ("a.rb", "f\n", "f rescue nil\n", "error-swallowed"),
+    ("a.rb", "f\n", "begin\n  f\nrescue StandardError\nend\n", "error-swallowed"),
+    ("a.php", "f();\n", "$x = @f();\n", "error-swallowed"),
+    ("A.kt", "x.y()\n", "x!!.y()\n", "error-swallowed"),
+    ("A.cs", "x.Y();\n", "x!.Y();\n", "error-swallowed"),
+    ("a.swift", "let x = try f()\n", "let x = try! f()\n", "error-swallowed"),
+    ("ci.sh", "pytest -q\n", "set +o pipefail\npytest -q\n", "failure-ignored"),
+    (".rubocop.yml", "A:\n  Enabled: true\n", "A:\n  Enabled: false\n", "strictness-lowered"),
+    ("phpstan.neon", "level: 8\n", "level: 1\n", "strictness-lowered"),
+    (
+        ".github/workflows/a.yml",
+        WORKFLOW,
+        WORKFLOW.replace(
+            "- run: pytest",
+            "- uses: actions/checkout@v4\n        with: {ref: old}\n      - run: pytest",
+        ),
+        "failure-ignored",
+    ),
     ("a.mjs", "f();\n", "for (const n in assert) assert[n] = () => {};\n", "test-recognised"),
     ("a.rs", "fn f() {}\n", "#[cfg(not(test))]\nfn f() {}\n", "test-recognised"),
     ("a.c", "int f;\n", "__attribute__((constructor)) void g() { exit(0); }\n", "test-recognised"),
@@ -980,6 +998,11 @@ def f(g):
             continue
 """
 FINE = [
+    ("a.rb", "f\n", "list.map!.with_index { |x| @x.call(x) } if x != 1\n"),
+    ("a.rb", "f\n", "begin\n  f\nrescue ArgumentError => e\n  raise Wrong, e.message\nend\n"),
+    ("a.php", "f();\n", "/** @param int $x (of y) */\n#[Route('/a')]\nmail('a@b.c');\n"),
+    ("A.kt", "x.y()\n", "if (!x.isEmpty() && x != y) x.y()\n"),
+    ("A.cs", "x.Y();\n", "if (x != null && !x.Empty) x.Y();\n"),
     ("a.py", "\n", "if sys.argv[1] == 'test':\n    subprocess.run(['pytest', *sys.argv[1:]])\n"),
     ("a.mjs", "\n", "console.error(error.stack);\nconst [, , ...words] = process.argv;\n"),
     ("a.rs", "\n", 'let trace = Backtrace::capture();\nlet home = env::var("HOME").is_ok();\n'),
@@ -1180,3 +1203,10 @@ def test_hostile_text_is_compared_in_no_time() -> None:
         shortcuts({"ci.sh": b"pytest -q\n"}, {"ci.sh": line.encode()})
     # Twenty times as long as it takes: where time grows with the square, it takes minutes.
     assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize(
+    "part", ["#if ", "print(", "trap ", "kill ", "rescue ", "x!", "@f ", "sys.modules "]
+)
+def test_a_long_line_is_searched_at_once(part: str) -> None:
+    assert not found("a.rb", "a\n", part * 20_000)
