@@ -250,7 +250,8 @@ def relative(direction: Direction, before: float | None, after: float | None) ->
     """Relative gain, positive is better; `None` where a percentage would mean nothing."""
     if before is None or after is None or before == 0:
         return None
-    return direction.gain(before, after) / abs(before)
+    gain = direction.gain(before, after) / abs(before)
+    return gain if math.isfinite(gain) else None
 
 
 def _standing(rows: Sequence[Experiment], baseline: float | None) -> float | None:

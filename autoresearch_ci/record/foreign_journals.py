@@ -49,7 +49,7 @@ def read_journal(content: bytes, name: str, direction: Direction | None = None) 
         if text.lstrip().startswith("{"):
             return _json_lines(text, direction)
         return _table(text, direction)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(
             f"{name}: not a journal that can be read: {error}\n"
             "usually: another file of the run folder, or one that was edited by hand.\n"

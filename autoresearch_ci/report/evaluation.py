@@ -16,6 +16,7 @@ from autoresearch_ci.safety.wording import commit_name, duration, number, percen
 
 _FILES = 5
 _PROPOSERS = 5
+_ANOMALIES = 10
 _NOTHING = "-"
 
 Checkpoint = tuple[str, str]
@@ -43,7 +44,7 @@ def _rows(found: Evaluation) -> Iterator[Checkpoint]:
     yield "hotspots", _shares(found.hotspots, _FILES)
     yield "expectations", _calibration(found)
     yield "spent", ", ".join(_spent(found))
-    yield "look at", "\n".join(found.anomalies)
+    yield "look at", "\n".join(_newest(found.anomalies))
     yield "notes", "\n".join(found.notes)
     yield "recommendation", f"{found.advice}: {found.why}"
 
@@ -101,6 +102,11 @@ def _guards(found: Evaluation) -> str:
     failed = count(found.guard_failures, "failure") if found.guard_failures else ""
     better = f"{found.guarded} better by the metric and refused" if found.guarded else ""
     return ", ".join(filter(None, (failed, better)))
+
+
+def _newest(anomalies: Sequence[str]) -> list[str]:
+    left = len(anomalies) - _ANOMALIES
+    return [*([f"{left} more before"] if left > 0 else []), *anomalies[-_ANOMALIES:]]
 
 
 def _row(e: Experiment, direction: Direction) -> str:

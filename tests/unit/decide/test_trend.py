@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import pytest
 
 from autoresearch_ci.decide.metric.taken_back import PROPOSER, reason
-from autoresearch_ci.decide.trend import Advice, Evaluation, evaluate, forecast
+from autoresearch_ci.decide.trend import Advice, Evaluation, evaluate, forecast, relative
 from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
-from autoresearch_ci.report.evaluation import checkpoint, forecast_words
+from autoresearch_ci.report.evaluation import checkpoint, forecast_words, rows
 from tests import journal_rows
 
 ROW = journal_rows.row(
@@ -167,6 +167,17 @@ def test_what_is_worse_than_the_baseline_is_a_regression() -> None:
     assert found.regressed
     assert found.advice is Advice.CHANGE
     assert found.anomalies == ("#1 was kept, and is worse than what it was held against",)
+
+
+def test_a_gain_beyond_every_float_has_no_percentage() -> None:
+    assert relative(Direction.MINIMIZE, 1e308, -1e308) is None
+
+
+def test_many_oddities_are_not_all_printed() -> None:
+    found = said([(KEEP, 110.0 + n) for n in range(30)])
+    told = dict(rows(found))["look at"].split("\n")
+    assert told[0] == f"{len(found.anomalies) - 10} more before"
+    assert told[1:] == list(found.anomalies[-10:])
 
 
 @pytest.mark.parametrize("better", Direction)

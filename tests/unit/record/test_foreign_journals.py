@@ -145,6 +145,11 @@ def test_a_metric_that_is_no_number_is_refused(metric: object) -> None:
         read_journal(lines(HEAD, run(1, metric)), "log.jsonl")
 
 
+def test_a_whole_number_beyond_every_float_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"log\.jsonl: not a journal that can be read"):
+        read_journal(lines(HEAD, run(1, 10**400)), "log.jsonl")
+
+
 @given(st.binary(max_size=200))
 def test_whatever_a_file_holds_it_is_a_journal_or_a_clear_refusal(content: bytes) -> None:
     with suppress(ConfigError):
