@@ -135,11 +135,11 @@ def of_fewer_failures(draft: ConfigDraft, stack: Stack, lack: str = "") -> Confi
     return replace(draft, guards=guards, reasons={**draft.reasons, **why})
 
 
-def of_nothing(draft: ConfigDraft, stack: Stack, lack: str = "") -> ConfigDraft:
+def of_nothing(draft: ConfigDraft, stack: Stack) -> ConfigDraft:
     """Without a guard, which the file says."""
-    why = lack or "the tests fail on the unmodified code"
     told = draft.reasons.get("metric", "")
-    told = f"{told}\nwarning: no guard, as {why}: nothing says what breaks".strip()
+    why = "the tests fail on the unmodified code: nothing says what breaks"
+    told = f"{told}\nwarning: no guard, as {why}".strip()
     return replace(draft, guards=(), reasons={**draft.reasons, "metric": told})
 
 

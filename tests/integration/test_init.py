@@ -249,6 +249,24 @@ def test_tests_that_nothing_can_count_leave_no_guard_which_is_told_and_written(
     assert "# warning: no guard" in (here.path / CONFIG).read_text()
 
 
+def test_a_guard_that_cannot_be_installed_is_given_up_by_a_person_only(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not shutil.which("npm"):
+        pytest.skip("no npm here")
+    package = '{"scripts": {"test": "node t.js"}, "devDependencies": {"x": "git+file:///gone.git"}}'
+    code = {"index.js": "// TODO: more\nexports.a = 1;\n", "t.js": "require('x');\n"}
+    commit(here, {"package.json": package, **code})
+    todo = "--goal", "Fewer TODO marks"
+    assert init(*todo) == 4
+    told = capsys.readouterr().err
+    assert "no guard, as what the tests need cannot be installed here: the setup command" in told
+    assert "do: npm install where it can, and init again" in told
+    assert not (here.path / CONFIG).exists()
+    assert init(*todo, "--set", "guards=[]") == 0
+    assert not written(here).get("guards")
+
+
 def test_what_nobody_installed_is_installed_by_the_setup(
     here: Repo, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,7 +85,7 @@ class Survey:
     bare: list[Sequence[ConfigDraft]] = field(default_factory=list)
     """What is tried again as it was, if what it lacks cannot be installed."""
     lacks: list[str] = field(default_factory=list)
-    """That it cannot, in words."""
+    """Why it cannot, in words."""
     untold: list[str] = field(default_factory=list)
     """Why something was not tried: what goes for all is the one error that ends it."""
 
@@ -323,7 +323,7 @@ def _settled(
             if not place.bare or drafts is place.bare[0]:
                 raise
             print(defuse(f"warning: not installed, which init --force tries again: {_told(error)}"))
-            place.lacks.append("what the tests need cannot be installed here")
+            place.lacks.append(_told(error))
             return _settled(place, place.bare[0], typed)
         except (ConfigError, BaselineError) as error:
             if _may_be_uninstalled(error, draft, place):
@@ -399,22 +399,37 @@ def _eased(
     if _brief(typed, place).guard or drafts[0].told_guards:
         cure = "do: autoresearch-ci fix repairs it; or name another one: --guard CMD"
         raise BaselineError(f"{error}\n{cure}") from error
-    script, lack = drafts[0].guards[0]["command"], "".join(place.lacks)
+    script, lack = drafts[0].guards[0]["command"], _LACK if place.lacks else ""
     mended = "autoresearch-ci fix mends the tests, and init --force looks again"
     ways: Mapping[Callable[..., ConfigDraft], str] = {
         of_tests_alone: f"of {script} only the tests are the guard",
         of_built: f"the code is built before {script}",
         partial(of_fewer_failures, lack=lack): "the guard is that no more tests fail than now in "
         f"{script}",
-        partial(of_nothing, lack=lack): "no guard, so nothing says what a change breaks: "
-        f"{lack or mended}",
+        of_nothing: f"no guard, so nothing says what a change breaks: {mended}",
     }
     for way, what in ways.items():
+        if way is of_nothing and lack:
+            raise _unguarded(script, place) from error
         calmer = [way(each, place.stack) for each in drafts]
         if calmer[0] != drafts[0]:
             print(defuse(f"warning: {what}: {_told(error)}"))
             break
     return calmer
+
+
+_LACK = "what the tests need cannot be installed here"
+
+
+def _unguarded(guard: str, place: Survey) -> BaselineError:
+    """Nobody has agreed to go on without what they were shown as the guard."""
+    return BaselineError(
+        f"no guard, as {_LACK}: {place.lacks[-1]}\n"
+        "usually: no network, or a registry or forge that cannot be reached.\n"
+        f"do: {' && '.join(place.stack.install)} where it can, and init again, which takes along "
+        f"what is installed and ignored; or name another guard than {guard}: --guard CMD; or go on "
+        "without one, so that nothing says what a change breaks: --set guards=[]"
+    )
 
 
 def against(draft: ConfigDraft, trial: Trial) -> str:
