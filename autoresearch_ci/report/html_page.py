@@ -132,7 +132,8 @@ def _tiles(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[tuple[s
     tried = len(result.kept) + len(result.others)
     yield "experiments", f"{tried:,}"
     yield "kept", f"{len(result.kept):,}"
-    yield "wall time", duration(info.seconds)
+    if info.seconds:
+        yield "wall time", duration(info.seconds)
     spent = rows_cost(experiments) + info.outside_rows
     if spent.cost_usd:
         yield "cost", f"${spent.cost_usd:.2f}"
@@ -221,6 +222,8 @@ def _share(fraction: float) -> str:
 def _spent(experiments: Sequence[Experiment], outside: Spent) -> Iterator[tuple[str, str]]:
     """Whose time and money it was. `outside`: what no row tells of."""
     tried = [e for e in experiments if e.status is not Status.BASELINE]
+    if not any(e.seconds or e.cost_usd or e.tokens for e in tried):  # a journal of somebody else's
+        tried = []
     for name in dict.fromkeys(e.proposer for e in tried):
         own = [e for e in tried if e.proposer == name]
         kept = sum(e.status is Status.KEEP for e in own)

@@ -56,7 +56,7 @@ def cells(
             "interval": interval(e, info.direction) if e.ci_low is not None else "",
             "guard": e.guard,
             "samples": e.samples,
-            "time": duration(e.seconds),
+            "time": duration(e.seconds) if e.seconds else "",
             "cost": f"${e.cost_usd:.2f}" if e.cost_usd else "",
             "proposer": bounded(shortened(e.proposer, 40), 60),
             **texts.get(e.iteration, _NONE),

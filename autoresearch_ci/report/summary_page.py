@@ -354,7 +354,8 @@ def measured(experiments: Sequence[Experiment], result: RunSummary, info: RunInf
             f"{inline(info.metric_name)}, {better} is better; {_runs(experiments)} on "
             f"{inline(info.host)}. Base commit {commit_link(info.base_commit)}."
         )
-    yield block(info.metric_command, COMMAND_ROOM, language="sh")
+    if info.metric_command:
+        yield block(info.metric_command, COMMAND_ROOM, language="sh")
     if info.guards:
         shown = [bounded(guard, COMMAND_ROOM // 4) for guard in info.guards[:10]]
         more = len(info.guards) - len(shown)

@@ -175,6 +175,8 @@ def test_what_a_peers_journal_leaves_open_stands_on_its_page(tmp_path: Path) -> 
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "minimize, is inferred" in page
     assert "1 earlier run is left out" in page
+    for unknown in (">0 s", "wall time", 'id="spent"', '<code class="language-sh"></code>'):
+        assert unknown not in page, "what it does not tell is no zero"
 
 
 def test_what_is_no_journal_is_refused(
