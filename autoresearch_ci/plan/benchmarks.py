@@ -60,9 +60,10 @@ _TOOL = re.compile(
 _NO_RULER = re.compile(
     r"\b(?:matcha|cronometro)\b|\b(?:npm|pnpm|yarn) (?:i|ci|install|add)\b|\bpip3? install\b"
     r"|\bmvn\b.* install\b|\b(?:wget|curl) (?:-|['\"]?https?:)|\bgit clone\b|\bapt-get\b"
+    r"|\.add_argument\(\s*['\"](?!-)(?![^()]*\b(?:nargs|default)\b)"
 )
 """Whose results are in no form that is known, or which fetches what it measures with: that takes a
-network, and most of the time."""
+network, and most of the time; or which does not start without arguments."""
 _NAMED = re.compile(
     r"""\b(?:add|bench|benchmark|task|run|test)\(\s*(?:f?["'`]|name\s*=\s*f?["'])([^"'`]+)["'`]"""
 )

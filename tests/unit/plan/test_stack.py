@@ -472,6 +472,17 @@ def test_a_benchmark_that_installs_first_is_no_ruler() -> None:
     assert not stack({"benchmark-prereq.sh": "mvn install:install-file a.jar\n"}).benchmarks
 
 
+@pytest.mark.parametrize(
+    ("argument", "starts"),
+    [("'folder', type=Path", False), ("'n', nargs='?'", True), ("'--rounds', type=int", True)],
+)
+def test_a_benchmark_that_asks_for_arguments_is_not_started_without(
+    argument: str, starts: bool
+) -> None:
+    text = f"p.add_argument({argument})\nprint(f'seconds: {{t}}')\n"
+    assert bool(stack({"bench.py": text}).benchmarks) is starts
+
+
 def test_what_shows_how_it_is_used_is_not_in_scope() -> None:
     shown = {"package.json": "{}", "queue.js": "", "example.js": "", "demo.mjs": ""}
     assert stack(shown).scope == ("queue.js",)
