@@ -480,10 +480,11 @@ def _written(stack: Stack) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def sql(stack: Stack) -> Iterator[Offer]:
     """Instructions of SQLite, with a schema that is there."""
-    load = [p for p in stack.queries if re.search(r"(schema|seed|data|fixture|init)[^/]*$", p)]
-    queries = tuple(path for path in stack.queries if path not in load)
+    queries = tuple(path for path in stack.queries if path not in stack.tables)
     if queries:
-        loaded = "".join(f" --load {shlex.quote(path)}" for path in load)
+        loaded = "".join(
+            f" --load {shlex.quote(path)}" for path in stack.queries if path in stack.tables
+        )
         command = f"{SCORE} sql {_globs(queries[:20])}{loaded}"
         metric = {"command": command, "name": "vm_steps", "direction": "minimize"}
         goal = "Make the queries cheaper, with the same answers"

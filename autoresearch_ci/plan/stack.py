@@ -58,7 +58,7 @@ _NO_SOURCE_FILE = re.compile(
 )
 """What sets up, builds, measures or shows: no part of what gets better."""
 _TESTS = re.compile(
-    r"(^|/)(tests?|testing|specs?|__tests__|e2e|testdata)/|(^|/)(test_[^/]*\.(?!go$)|[^/]*[_.-](test|spec)\.)\w+$"
+    r"(^|/)(tests?|test-d|testing|specs?|__tests__|e2e|testdata)/|(^|/)(test_[^/]*\.(?!go$)|[^/]*[_.-](test|spec)\.)\w+$"
     r"|(^|/)test\.\w+$"
 )
 _PROMPTS = re.compile(
@@ -115,6 +115,8 @@ class Stack:
     page: Builder | None
     """Command that builds a page, its folder, and where the repository says so."""
     queries: tuple[str, ...]
+    tables: frozenset[str]
+    """Of which these ask nothing: they make tables and fill them."""
     """Files of SQL."""
     notebooks: tuple[str, ...]
     sites: tuple[tuple[str, str], ...]
@@ -173,6 +175,7 @@ def stack_of(paths: Iterable[str], read: ReadBytes) -> Stack:
         programs=tuple(programs(known, read)),
         page=page_of(package, known),
         queries=tuple(sources["SQL"]),
+        tables=frozenset(path for path in sources["SQL"] if _fills(path, text_of(read, path))),
         notebooks=tuple(sources["notebooks"]),
         sites=tuple(sites(known)),
         page_scope=scope_of(pages or prompts, ends=(".md",)),
@@ -198,6 +201,12 @@ def _sources(paths: Sequence[str]) -> dict[str, list[str]]:
         if not found[name] and (not (others and manifests) or {*manifests} & {*paths}):
             found[name] = [path for path in around if path.endswith(each)]
     return found
+
+
+def _fills(path: str, text: str) -> bool:
+    named = re.search(r"(schema|seed|data|fixture|init)[^/]*$", path)
+    fills = re.search(r"\b(?:CREATE\s+TABLE|INSERT\s+INTO)\b", text, re.IGNORECASE)
+    return bool(named or (fills and not re.search(r"(?im)^[\s(]*(?:SELECT|WITH)\b", text)))
 
 
 _FOR_TESTS = re.compile(r"(?ms)^\[[^\n]*dev-dependencies.*?(?=^\[|\Z)")

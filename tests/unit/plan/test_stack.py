@@ -462,6 +462,28 @@ def test_a_target_of_cmake_that_only_builds_is_no_guard(builds: str) -> None:
     assert not offers_for("faster tests", stack(files))
 
 
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("CREATE TABLE t (a INT);\nINSERT INTO t VALUES (1);\n", False),
+        ("create table u as\n  select a from t;\n", True),
+        ("INSERT INTO u\nSELECT a FROM t;\n", True),
+        ("", True),
+    ],
+)
+def test_what_only_makes_and_fills_tables_is_loaded_and_no_query(text: str, offered: bool) -> None:
+    offers = offers_for("make the queries cheaper", stack({"a.sql": text}))
+    assert any("score sql" in each.metric["command"] for each in offers) is offered
+    (offer,) = offers_for("make the queries cheaper", stack({"a.sql": text, "q.sql": "SELECT 1"}))
+    assert (" --load a.sql" in offer.metric["command"]) is not offered
+
+
+def test_tests_of_types_are_no_source() -> None:
+    files = {"package.json": "{}", "tsconfig.json": "{}", "index.d.ts": "", "lib/a.js": ""}
+    found = stack({**files, "test-d/a.ts": ""})
+    assert found.scope[0] == "lib/a.js"
+
+
 def test_a_benchmark_that_installs_first_is_no_ruler() -> None:
     scripts = (
         '"benchmark": "cd bench && npm i && node a.js", "bench": "node b.js", "perf": "node c"'
