@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from autoresearch_ci.safety.prompt_text import line as plain
 
 _LOOKED_AT = 1 << 16
+_CODES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _TELLING = 200
 """Characters."""
 _FAILED = re.compile(
@@ -40,6 +41,8 @@ _RAISED = re.compile(
 _ECHO = re.compile(
     r"g?make(\[\d+\])?: (\*\*\*|Leaving)|no tests ran in |FAIL$|exit status \d+$"
     r"|error: (\w+ failed, to rerun|\d+ targets? failed)|autoresearch-ci: exit code \d+ after "
+    r"|\[ERROR\]( ?$| \[Help| For more information| To see the full| Re-run Maven| After correcting"
+    r"|   mvn <)"
     r"|npm (error|ERR!) (A complete log|code |errno |network\b(?! request)|/|$)"
 )
 
@@ -51,7 +54,8 @@ def last_lines(text: str, count: int = 20) -> str:
 
 def telling_line(text: str) -> str:
     """The line of a failed command's output that says most: the first error, else the last line."""
-    lines = [line.strip() for line in text[-_LOOKED_AT:].splitlines() if line.strip()]
+    shown = _CODES.sub("", text[-_LOOKED_AT:])
+    lines = [line.strip() for line in shown.splitlines() if line.strip()]
     test = _failed_test(lines)
     found = test if ": " in test or _NAMED.match(test) else ""
     if not found:

@@ -12,6 +12,14 @@ from autoresearch_ci.execution.telling_line import telling_line
     [
         ("", ""),
         ("one\ntwo\n", "two"),
+        ("one\n\x1b[1;31mtwo\x1b[m\n\x1b[0m\x1b[0m", "two"),
+        (
+            "[ERROR] Failed to execute goal a:b:1:c: no such file -> [Help 1]\n[ERROR] \n"
+            "[ERROR] To see the full stack trace of the errors, re-run Maven with the -e switch.\n"
+            "[ERROR] Re-run Maven using the -X switch to enable full debug logging.\n[ERROR] \n"
+            "[ERROR] For more information about the errors, read:\n[ERROR] [Help 1] http://a\n",
+            "[ERROR] Failed to execute goal a:b:1:c: no such file -> [Help 1]",
+        ),
         (
             "Traceback (most recent call last):\n  File \"a.py\", line 1\nKeyError: 'a'\n",
             "KeyError: 'a'",
