@@ -342,7 +342,8 @@ with tempfile.TemporaryDirectory() as name:
     box.mkdir()
     jail = Jail(Sandbox(), Places(scratch=box, own=(box,), home=box))
     print(jail.protection.holds, [str(missing) for missing in jail.protection.off])
-    line = "id -u; grep CapEff /proc/self/status; ls /root; cat /proc/1/environ; kill -9 1; echo on"
+    line = "id -u; grep CapEff /proc/self/status; ls /root; cat /proc/1/environ; kill -9 1"
+    line += "; cat /proc/self/oom_score_adj; echo on"
     done = run_command(line, cwd=box, env={"PATH": os.defpath}, enter=jail.enter())
     print(done.output, done.exit_code)
     count = "grep -c : /proc/net/dev"
@@ -397,6 +398,8 @@ def test_an_ordinary_user_has_the_same_view(tmp_path: Path) -> None:
     assert "cannot access '/root'" in rest[0]
     assert "Permission denied" in rest[1]
     interfaces = Path("/proc/net/dev").read_text().count(":")
+    first = min(int(Path("/proc/self/oom_score_adj").read_text()) + 500, 1000)
+    assert rest[-8] == f"{first}", "when memory runs out, it is killed before us"
     assert rest[-7:-1] == ["on", " 0", "1", str(interfaces), "new", "['new'] ['deep']"]
     assert rest[-1] == "below", "who starts commands may be killed, and is started again"
 

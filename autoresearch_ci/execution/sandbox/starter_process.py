@@ -208,6 +208,7 @@ def _first(
         _mount("proc", "/proc", _NO_SUID | _NO_DEVICES | _NO_PROGRAMS)
         if not asked["network"]:
             _bring_up()
+        _set(_SET_DUMPABLE, 1)  # else its files in /proc are not its own; `confine` takes it back
         _go_first()
         if asked["capabilities"]:  # root's are the settings of the kernel, and all devices
             _keep_settings()
@@ -243,7 +244,6 @@ def _keep_settings() -> None:
 
 def _be_itself(uid: int, gid: int) -> None:
     """And not root, as who has made the mounts must be; it can change them no more."""
-    _set(_SET_DUMPABLE, 1)  # else its files in /proc are not its own
     _check("users", _libc.unshare(_NEW_USER))
     for name, line in (("uid_map", f"{uid} 0 1"), ("gid_map", f"{gid} 0 1")):
         place = os.open(f"/proc/self/{name}", os.O_WRONLY)
