@@ -366,6 +366,31 @@ def test_what_the_configuration_lists_may_be_written(attack: Attack) -> None:
 
 
 @needs_landlock
+def test_what_lies_open_in_a_folder_that_may_be_written_to_is_said(tmp_path: Path) -> None:
+    """Landlock leaves nothing out of a folder; what is hidden there must not be open in silence."""
+    box, token = tmp_path / "boxes" / "all" / "box", tmp_path / "home" / "token"
+    results = tmp_path / "home" / "results"
+    for folder in (box, results):
+        folder.mkdir(parents=True)
+    token.write_text("secret")
+
+    def tried(write: Path) -> tuple[bool, list[str]]:
+        hidden = {"hidden": (str(token),), "write": (str(write),)}
+        jail = Jail(Sandbox(user="keep"), Places(scratch=box, own=(box,), **hidden))
+        line = ["sh", "-c", f"echo changed >> {shlex.quote(str(token))}"]
+        done = run_command(line, cwd=box, env={"PATH": os.defpath}, enter=jail.enter())
+        told = [f"{missing}" for missing in jail.protection.off if "sandbox.write" in f"{missing}"]
+        jail.close()
+        return done.exit_code == 0, told
+
+    opened, (told,) = tried(token.parent)
+    assert opened
+    assert f"{token}, as its user may" in told
+    assert tried(results) == (False, [])
+    assert str(box.parent) in tried(tmp_path / "boxes")[1][0]
+
+
+@needs_landlock
 @as_user
 def test_what_it_makes_can_be_moved_between_its_folders(attack: Attack, user: str) -> None:
     """As uv and virtualenv do with what they have downloaded, instead of copying it."""

@@ -116,10 +116,12 @@ def describe(
     reached: Sequence[str],
     bare: Mapping[str, str],
     shares: bool,
+    opened: Sequence[str],
 ) -> Protection:
     """`other_user`: why it is not another one, where that would be better. `reached`: sockets of
     those who would act for measured code, outside of any confinement. `bare`: toolchains that are
-    no layers where others are, and why. `shares`: whether it may use /dev/shm, without a view."""
+    no layers where others are, and why. `shares`: whether it may use /dev/shm, without a view.
+    `opened`: what is to be hidden, and lies in a folder that may be written to, without a view."""
     enforced, view = enforced_network(asked, found), gives_view(asked, found)
     on = [f"runs as uid {user.uid}"] if user else []
     hints = [f"{on[0]}, which may not reach what is yours alone (sandbox.user: keep)"] if on else []
@@ -147,7 +149,10 @@ def describe(
         on.append("may share memory with others while it runs, and leaves none behind")
     if LINUX:
         on.append("gains no privileges")
-    off = [*([other_user] if other_user else []), *_missing(asked, found, user, reached, bare)]
+    off = [
+        *([other_user] if other_user else []),
+        *_missing(asked, found, user, reached, bare, opened),
+    ]
     return Protection(
         holds=holding(asked, found, user),
         on=tuple(on),
@@ -188,6 +193,7 @@ def _missing(
     user: User | None,
     reached: Sequence[str],
     bare: Mapping[str, str],
+    opened: Sequence[str],
 ) -> Iterator[MissingProtection]:
     if gives_view(asked, found):
         yield from _missing_of_view(found, bare)
@@ -202,6 +208,12 @@ def _missing(
             cure=_CURE_OF_VIEW,
         )
         yield from _missing_of_landlock(found, user)
+    if asked.read_only and opened and found.landlock:
+        yield MissingProtection(
+            what=f"measured code can read and change {opened[0]}, as its user may",
+            why="it lies in a folder of sandbox.write, of which Landlock leaves out nothing",
+            cure="List folders that hold only what it may change, or set TMPDIR to another one.",
+        )
     given = enforced_network(asked, found)
     if given == "loopback":
         yield MissingProtection(

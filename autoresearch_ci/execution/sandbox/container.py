@@ -69,9 +69,19 @@ def readable(wanted: Places) -> list[str]:
 @functools.lru_cache(maxsize=16)
 def _readable(wanted: Places, listed: Sequence[str]) -> list[str]:
     """Looked for once: folders of a command are made anew for each, and lie where they lay."""
-    hidden = ["/", *wanted.hidden, str(wanted.scratch.parent)]
-    own = map(str, wanted.own)
-    return places.visible(hidden, [*places.system(), *wanted.memory, *listed, *own])
+    shown = [*places.system(), *wanted.memory, *listed, *map(str, wanted.own)]
+    return places.visible(["/", *_hidden(wanted)], shown)
+
+
+def _hidden(wanted: Places) -> list[str]:
+    return [*wanted.hidden, str(wanted.scratch.parent)]
+
+
+def opened(wanted: Places) -> list[str]:
+    """What is hidden, and lies in a folder that may be written to: all of that is open."""
+    write = [os.path.realpath(path) for path in wanted.write]
+    hidden = filter(os.path.lexists, map(os.path.realpath, _hidden(wanted)))
+    return [path for path in hidden if any(str(p) in write for p in Path(path).parents)]
 
 
 def confinement(

@@ -81,8 +81,10 @@ class Jail:
     def protection(self) -> Protection:
         """What is on, and what is missing and why. Raises `ConfigError`."""
         bare = self._bare if self.layers else {}
-        shares = bool(self._places.memory)
-        return describe(self._asked, self.abilities, *self._decision, self.reached, bare, shares)
+        shares, opened = bool(self._places.memory), container.opened(self._places)
+        return describe(
+            self._asked, self.abilities, *self._decision, self.reached, bare, shares, opened
+        )
 
     @property
     def kept_root(self) -> MissingProtection | None:
