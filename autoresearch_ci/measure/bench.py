@@ -39,7 +39,7 @@ from autoresearch_ci.measure.commands import (
     RunLogs,
     Subject,
 )
-from autoresearch_ci.measure.cures import cures, unseen
+from autoresearch_ci.measure.cures import cures, unseen, unwritable
 from autoresearch_ci.measure.guards import Guards
 from autoresearch_ci.measure.hooks import Hooks
 from autoresearch_ci.measure.judge import Judge, judged_paths
@@ -219,6 +219,8 @@ class Bench:
         lines += [f"note: {words}" for words in self._absent]
         lines += cures(output, network=network, noexec=self.tree.noexec)
         lines += unseen(output, self.tree.sandbox.sees, self._search)
+        if not self.tree.sandbox.full:
+            lines += unwritable(output, self.tree.sandbox.sees)
         return "".join(f"{line}\n" for line in lines)
 
     def pace(self, knowledge: Knowledge) -> Pace:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -123,6 +124,11 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = (
         "do: give it a display of its own: xvfb-run -a COMMAND",
     ),
     (
+        re.compile(r"Author identity unknown|Please tell me who you are"),
+        "do: name somebody in a `setup` command, as HOME is another one here: git config --global "
+        "user.name test && git config --global user.email test@localhost",
+    ),
+    (
         re.compile(r"Failed to move to new namespace|No usable sandbox!"),
         "do: start the browser with --no-sandbox: it is confined already",
     ),
@@ -195,6 +201,32 @@ def unseen(output: str, sees: Callable[[str], bool], search: str) -> list[str]:
         f"--set 'sandbox.read=[{plain(_whole(path), 200)}]'"
         for path in list(wanted)[:_MOST]
     ]
+
+
+_REFUSED = re.compile(
+    r"(?im)^.*(?:permission denied|accessdenied|EACCES|unable to open database).*$"
+)
+
+
+def unwritable(output: str, sees: Callable[[str], bool]) -> list[str]:
+    """What to do where commands have no /tmp of their own. `sees`: as for `unseen`."""
+    lines = _REFUSED.findall(output[-_LOOKED_AT:])
+    places = (match[0] for line in lines for match in _PLACE.finditer(line))
+    folders = (os.path.dirname(path) for path in places if not sees(path))  # noqa: PTH120
+    return [
+        f'do: have it write in TMPDIR (Java: -Djava.io.tmpdir="$TMPDIR"), as {plain(folder, 200)} '
+        "is closed to measured code here, or allow a folder in it that is there: "
+        f"--set 'sandbox.write=[{plain(folder, 200)}/NAME]'"
+        for folder in folders
+        if _is_everybodys(folder)
+    ][:1]
+
+
+def _is_everybodys(folder: str) -> bool:
+    try:
+        return bool(os.stat(folder).st_mode & stat.S_IWOTH)  # noqa: PTH116
+    except OSError:
+        return False
 
 
 def _named(text: str, search: str) -> Iterator[str]:

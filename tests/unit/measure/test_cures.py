@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 
-from autoresearch_ci.measure.cures import cures
+from autoresearch_ci.measure.cures import cures, unwritable
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,7 @@ def test_a_download_belongs_into_setup(output: str, network: str) -> None:
             "mkdir: cannot create directory \u2018/opt/x\u2019: Read-only file system",
             "write=[/opt/x]",
         ),
+        ("fatal: x\n*** Please tell me who you are.\n", "git config --global user.name test"),
         ("OSError: [Errno 30] Read-only file system: '/var/lib/y'", "write=[/var/lib/y]"),
         ("touch: cannot touch '/srv/z/a': Read-only file system", "write=[/srv/z/a]"),
         ("OSError: [Errno 28] No space left on device", "cache=[target/]"),
@@ -141,3 +143,24 @@ def test_a_long_line_of_nothing_costs_little() -> None:
     assert cures(f"cp: o{path}: Read-only file system")[0].endswith(
         f"--set 'sandbox.write=[{path}]'"
     )
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "PermissionError: [Errno 13] Permission denied: 'PLACE/x'",
+        'Exception in thread "main" java.nio.file.AccessDeniedException: PLACE/a174b',
+        'Error: unable to open database "PLACE/x.db": unable to open database file',
+        "Error: EACCES: permission denied, open 'PLACE/x'",
+        "bash: line 1: PLACE/x: Permission denied",
+    ],
+)
+def test_who_insists_on_a_folder_of_everybodys_is_told_of_ours(output: str, tmp_path: Path) -> None:
+    said = output.replace("PLACE", str(tmp_path))
+    assert unwritable(said, lambda _: False) == [], "that is not the sandbox's doing"
+    tmp_path.chmod(0o1777)
+    (told,) = unwritable(f"{said}\n{said}", lambda _: False)
+    assert "TMPDIR" in told
+    assert f"--set 'sandbox.write=[{tmp_path}/NAME]'" in told
+    assert unwritable(said, lambda _: True) == [], "it has that folder"
+    assert unwritable(f"reads {tmp_path}/x", lambda _: False) == []
