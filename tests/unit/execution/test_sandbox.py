@@ -335,10 +335,10 @@ def test_priority_that_nobody_can_give_back_is_that_of_all_later_commands(withou
 
 
 def test_where_everything_works_nothing_is_missing() -> None:
-    found = describe(Sandbox(), EVERYTHING, NOBODY, None, ["/run/docker.sock"], {}, True)
+    found = describe(Sandbox(), EVERYTHING, NOBODY, None, ["/run/docker.sock"], {}, True, ())
     assert found.off == ()
     bare = describe(
-        Sandbox(), EVERYTHING, NOBODY, None, [], {"/opt/tools": "Invalid argument"}, True
+        Sandbox(), EVERYTHING, NOBODY, None, [], {"/opt/tools": "Invalid argument"}, True, ()
     ).off
     assert "sockets that are made in /opt/tools while it runs, because" in str(*bare)
     assert found.network == "deny"
@@ -349,12 +349,12 @@ def test_where_everything_works_nothing_is_missing() -> None:
 
 
 def test_a_container_keeps_the_network_out_and_may_end_it_at_the_loopback() -> None:
-    assert describe(Sandbox(), CONTAINER, None, None, [], {}, True).network == "deny"
+    assert describe(Sandbox(), CONTAINER, None, None, [], {}, True, ()).network == "deny"
     asked = Sandbox(network="loopback")
-    shared = describe(asked, CONTAINER, None, None, [], {}, True)
+    shared = describe(asked, CONTAINER, None, None, [], {}, True, ())
     assert shared.network == "loopback"
     assert any("127.0.0.1 answers measured code" in str(missing) for missing in shared.off)
-    found = describe(asked, replace(CONTAINER, why_no_loopback="no"), None, None, [], {}, True)
+    found = describe(asked, replace(CONTAINER, why_no_loopback="no"), None, None, [], {}, True, ())
     assert found.network == "deny", "less than was asked for, and never more"
     assert not found.loopback
     assert any("has no network at all, although" in str(missing) for missing in found.off)
@@ -362,7 +362,7 @@ def test_a_container_keeps_the_network_out_and_may_end_it_at_the_loopback() -> N
 
 
 def test_what_is_missing_is_said_once_with_its_reason_and_cure() -> None:
-    found = describe(Sandbox(), NOTHING, None, None, [], {}, True)
+    found = describe(Sandbox(), NOTHING, None, None, [], {}, True, ())
     words = [str(missing) for missing in found.off]
     assert len(words) == len(set(words)) == 5
     assert all(", because " in text and text.endswith(".") for text in words)
@@ -373,7 +373,7 @@ def test_what_is_missing_is_said_once_with_its_reason_and_cure() -> None:
 def test_an_old_landlock_is_reported_unless_another_user_makes_up_for_it() -> None:
     old = replace(CONTAINER, landlock=1)
     ours, others = (
-        describe(Sandbox(), old, user, None, [], {}, True).off for user in (None, NOBODY)
+        describe(Sandbox(), old, user, None, [], {}, True, ()).off for user in (None, NOBODY)
     )
     assert len(ours) == len(others) + 3
 
@@ -381,11 +381,11 @@ def test_an_old_landlock_is_reported_unless_another_user_makes_up_for_it() -> No
 def test_a_container_says_what_it_promises_about_memory() -> None:
     (told,) = (
         words
-        for words in describe(Sandbox(), CONTAINER, NOBODY, None, [], {}, True).on
+        for words in describe(Sandbox(), CONTAINER, NOBODY, None, [], {}, True, ()).on
         if "memory" in words
     )
     assert told == "may share memory with others while it runs, and leaves none behind"
-    assert "has no /dev/shm" in describe(Sandbox(), CONTAINER, NOBODY, None, [], {}, False).on
+    assert "has no /dev/shm" in describe(Sandbox(), CONTAINER, NOBODY, None, [], {}, False, ()).on
 
 
 @pytest.mark.parametrize(
@@ -406,7 +406,7 @@ def test_a_container_says_what_it_promises_about_memory() -> None:
 def test_what_holds_is_the_least_of_its_parts(
     found: Abilities, user: User | None, asked: Sandbox, holds: str
 ) -> None:
-    assert describe(asked, found, user, None, [], {}, True).holds == holds
+    assert describe(asked, found, user, None, [], {}, True, ()).holds == holds
 
 
 @pytest.mark.parametrize(
@@ -427,7 +427,9 @@ def test_a_job_requires_more_than_a_laptop(
 
 
 def test_switched_off_is_neither_on_nor_missing() -> None:
-    found = describe(Sandbox(network="allow", read_only=False), NOTHING, NOBODY, None, [], {}, True)
+    found = describe(
+        Sandbox(network="allow", read_only=False), NOTHING, NOBODY, None, [], {}, True, ()
+    )
     assert [missing.what for missing in found.off] == [
         "the system calls of measured code are not filtered"
     ]
