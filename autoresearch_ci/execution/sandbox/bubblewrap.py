@@ -7,6 +7,7 @@ namespaces.py's business; what is listed, and who runs it, is not decided here e
 from __future__ import annotations
 
 import functools
+import glob
 import importlib.util
 import os
 import re
@@ -25,8 +26,8 @@ _LINKED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 """Most systems have these in /usr."""
 CODE = ("/usr", *(f"/{name}" for name in _LINKED))
 _OF_PROCESSORS = ("/sys/devices/system/cpu", "/sys/devices/system/node")
-_OF_GPUS = ("/sys/bus/pci", "/sys/devices", "/sys/class/drm", "/sys/module/nvidia")
-_DEVICES = ("nvidia*", "dri", "kfd", "dxg")
+OF_GPUS = ("/sys/bus/pci", "/sys/devices", "/sys/class/drm", "/sys/module/nvidia")
+GPUS = ("/dev/nvidia*", "/dev/dri", "/dev/kfd", "/dev/dxg")
 _NEW_FOR_EACH = ("/dev/shm", "/tmp", "/var/tmp")
 
 
@@ -154,10 +155,10 @@ class View:
         words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
         words += ["--perms", "1777", "--tmpfs", "/tmp", "--perms", "0755", "--dir", "/var"]
         words += ["--perms", "1777", "--tmpfs", "/var/tmp", "--perms", "0755", "--dir", "/run"]
-        gpus = [str(path) for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
+        gpus = [path for pattern in GPUS for path in glob.glob(pattern)]  # noqa: PTH207
         for path in gpus:
             words += ["--dev-bind-try", path, path]
-        for path in _OF_GPUS if gpus else _OF_PROCESSORS:
+        for path in OF_GPUS if gpus else _OF_PROCESSORS:
             words += ["--ro-bind-try", path, path]
         return words
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.execution.sandbox import system_files
-from autoresearch_ci.execution.sandbox.bubblewrap import mounted_below
+from autoresearch_ci.execution.sandbox.bubblewrap import CODE, GPUS, OF_GPUS, mounted_below
 from autoresearch_ci.execution.sandbox.shared_memory import SHARED_MEMORY
 from autoresearch_ci.safety.secret_values import points_to_secret
 
@@ -25,13 +25,9 @@ _OF_A_RUNNER = (
     "/github/runner_temp", "/github/file_commands", "/github/workflow", "/github/home",
 )  # fmt: skip
 _DEVICES = (
-    "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty",
-    "/dev/nvidia*", "/dev/dri", "/dev/kfd", "/dev/dxg",
+    "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", *GPUS,
 )  # fmt: skip
-_SYSTEM = (
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/proc",
-    "/sys/devices", "/sys/fs/cgroup", "/sys/bus/pci", "/sys/class/drm", "/sys/module/nvidia",
-)  # fmt: skip
+_SYSTEM = (*CODE, "/proc", "/sys/fs/cgroup", *OF_GPUS)
 _SERVICES = (
     "/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock",
     "/run/crio/crio.sock", "/run/dbus/system_bus_socket", "/run/systemd/private",

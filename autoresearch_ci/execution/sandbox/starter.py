@@ -32,7 +32,7 @@ class Starter:
     """One process; may be asked by several threads."""
 
     def __init__(self, *namespaces: int) -> None:
-        """`namespaces`: see `within.serve`. Raises `OSError`."""
+        """`namespaces`: see `starter_process.serve`. Raises `OSError`."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         given = [theirs.fileno(), *namespaces]
         with theirs:
@@ -67,7 +67,7 @@ class Starter:
 
         When that process has ended, so has all that was started; killing it ends all.
 
-        `request`: see `within._start`. `mounts`: a descriptor of the namespace of its mounts.
+        `request`: see `starter_process._start`. `mounts`: of a namespace of mounts, a descriptor.
         `streams`: its input and outputs. Raises `NotConfined`, and `OSError` where there is no
         program that could be executed.
         """
@@ -84,7 +84,7 @@ class Starter:
     def make_fresh(self, request: Mapping[str, Any], mounts: int) -> tuple[int, int]:
         """Of one measurement: a namespace of mounts, and the folder in it that `request` names.
 
-        `request`: see `within._make_fresh`. Raises `NotConfined`.
+        `request`: see `starter_process._make_fresh`. Raises `NotConfined`.
         """
         _, made, reader = self._asked(MAKE_FRESH, request, [mounts])
         with open(reader, "rb", buffering=0) as told:  # noqa: PTH123 - a descriptor
