@@ -1,7 +1,7 @@
 # One entry point for every check, the same here and in CI.
 #
 #   make demo    the loop on examples/demo/, on CPU, without a key: about four minutes
-#   make test    lint, types and tests: of what is slow (tests/slow.txt) one variant
+#   make test    lint, types and tests: of what is slow (tests/slow.txt) one variant, unless that is, too
 #   make test-all  the same with all tests
 #   make docs    docs/ as a site, in site/
 #   make torture every kill point, cheat and injection instead of a sample

@@ -68,8 +68,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     listed, seen = slow.listed(), set[str]()
     for item in items:
         function = slow.function_of(item.nodeid)
-        variants = "[" in item.nodeid
-        if function in listed and (function in seen or not variants):
+        first = "[" in item.nodeid and function not in seen
+        if function in listed and (listed[function] or not first):
             item.add_marker(pytest.mark.slow)
         seen.add(function)
     named = {Path(str(word).partition("::")[0]).resolve() for word in config.args}
