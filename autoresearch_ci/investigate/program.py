@@ -6,6 +6,7 @@ done with it is investigation.py's business. Ours lie in `autoresearch_ci/progra
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -181,6 +182,7 @@ def from_file(path: Path) -> Program:
     return parse(text, str(path))
 
 
+@functools.lru_cache(maxsize=32)
 def parse(data: bytes, name: str) -> Program:
     """`name` stands in errors. Raises `ConfigError` that lists every problem."""
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import enum
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypeVar
@@ -303,8 +304,7 @@ def _parsed(model: type[_M], arguments: object) -> _M:
 
 
 def _definition(name: str) -> dict[str, Any]:
-    model: type[_Arguments] = Submission if name == SUBMIT else _MODELS[name]
-    schema = model.model_json_schema()
+    schema = _schema(Submission if name == SUBMIT else _MODELS[name])
     properties = {key: _plain(value) for key, value in schema["properties"].items()}
     required = schema.get("required", [])
     return {
@@ -312,6 +312,12 @@ def _definition(name: str) -> dict[str, Any]:
         "description": schema["description"],
         "input_schema": {"type": "object", "properties": properties, "required": required},
     }
+
+
+@functools.cache
+def _schema(model: type[_Arguments]) -> Mapping[str, Any]:
+    """Each request offers tools, and to find it out takes longer than to write the request."""
+    return model.model_json_schema()
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
