@@ -115,9 +115,9 @@ class Stack:
     page: Builder | None
     """Command that builds a page, its folder, and where the repository says so."""
     queries: tuple[str, ...]
+    """Files of SQL."""
     tables: frozenset[str]
     """Of which these ask nothing: they make tables and fill them."""
-    """Files of SQL."""
     notebooks: tuple[str, ...]
     sites: tuple[tuple[str, str], ...]
     """Command that builds the documentation, and where the repository says so."""
