@@ -131,21 +131,18 @@ def _reachable(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _decorators_skip(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> str:
     for decorator in node.decorator_list:
-        called = decorator.func if isinstance(decorator, ast.Call) else decorator
-        is_fixture = last_name(called) == "fixture" and node.name.startswith("test")
-        rows = [
-            n for n in ast.walk(decorator) if isinstance(n, ast.List | ast.Tuple) and not n.elts
-        ]
-        without = last_name(called) == "parametrize" and rows
-        if is_fixture or without or (skip := _skip_in(decorator)):
-            return skip if not (is_fixture or without) else ast.unparse(decorator)[:80]
+        name = last_name(decorator.func if isinstance(decorator, ast.Call) else decorator)
+        parts = ast.walk(decorator)
+        empty = any(isinstance(part, ast.List | ast.Tuple) and not part.elts for part in parts)
+        never = empty if name == "parametrize" else name == "fixture" and node.name[:4] == "test"
+        if never or "skip" in name.lower() or _skip_in(decorator):
+            return ast.unparse(decorator)[:80]
     return ""
 
 
 def _skip_in(node: ast.AST) -> str:
     for inner in ast.walk(node):
-        name = last_name(inner) if isinstance(inner, ast.Attribute | ast.Name) else ""
-        if name in _SKIPS or "skip" in name.lower():
+        if isinstance(inner, ast.Attribute | ast.Name) and last_name(inner) in _SKIPS:
             return ast.unparse(node)[:80]
     return ""
 
