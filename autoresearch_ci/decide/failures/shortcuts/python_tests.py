@@ -131,9 +131,13 @@ def _reachable(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _decorators_skip(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> str:
     for decorator in node.decorator_list:
+        given = (
+            [*decorator.args, *(k.value for k in decorator.keywords)]
+            if isinstance(decorator, ast.Call)
+            else []
+        )
         name = last_name(decorator.func if isinstance(decorator, ast.Call) else decorator)
-        parts = ast.walk(decorator)
-        empty = any(isinstance(part, ast.List | ast.Tuple) and not part.elts for part in parts)
+        empty = any(isinstance(value, ast.List | ast.Tuple) and not value.elts for value in given)
         never = empty if name == "parametrize" else name == "fixture" and node.name[:4] == "test"
         if never or "skip" in name.lower() or _skip_in(decorator):
             return ast.unparse(decorator)[:80]

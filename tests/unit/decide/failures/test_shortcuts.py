@@ -348,6 +348,8 @@ RIGHT = [
     (PY, "    assert total == 3\n", "    assert total == 3\n    assert total > 0\n"),
     (PY, "abs=1e-3", "abs=1e-6"),
     (PY, "[1, 2, 3]", "[1, 2, 3, 4]"),
+    (PY, "[1, 2, 3]", "[1, 2, 3, []]"),
+    (PY, "LIMIT = 3", "LIMIT = 3\nSKIPPED_DIRS = ('a',)"),
     (PY, "timeout(5)", "timeout(2)"),
     (PY, "def test_raises", "def test_more():\n    assert add(2, 2) == 4\n\ndef test_raises"),
     (TS, "// the usual case", "/* as everybody does */"),
