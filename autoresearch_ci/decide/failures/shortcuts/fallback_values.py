@@ -31,7 +31,7 @@ _OTHERS = {
     r"\.([cm]?[jt]sx?|java|kt|scala|cs|php|swift)$": _BRACES,
     r"\.go$": rf"\bif\s+err\s*!=\s*nil\s*\{{\s*return\s+{_LITERAL}\s*(?:,\s*nil)?\s*\}}",
     r"\.rs$": rf"\.unwrap_or\(\s*{_LITERAL}\s*\)|\bErr\(\w+\)\s*=>\s*{_LITERAL}",
-    r"\.rb$": rf"\brescue\b[^\n]*\n\s*(?:return\s+)?{_LITERAL}\s*$",
+    r"\.rb$": rf"\brescue\b[^\n]{{0,200}}\n\s*(?:return\s+)?{_LITERAL}\s*$",
 }
 """How other languages answer an error with a literal, by the names of files."""
 
