@@ -6,7 +6,6 @@ looks for modules, whether its memory is closed) needs a real start.
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import importlib
 import os
@@ -15,7 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import termios
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -108,18 +106,3 @@ def command_line(
     """`python -m autoresearch_ci`."""
     argv = [sys.executable, "-m", "autoresearch_ci", *arguments]
     return forked(partial(run_program, arguments), argv, env, **options)
-
-
-def on_terminal(
-    arguments: Sequence[str], env: Mapping[str, str], terminal: int
-) -> subprocess.Popen[Any]:
-    """`python -m autoresearch_ci`, of a session of its own, whose terminal sends it signals."""
-
-    def program(environment: Mapping[str, str]) -> int:
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
-        return run_program(arguments, environment)
-
-    ends = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
-    argv = [sys.executable, "-m", "autoresearch_ci", *arguments]
-    return forked(program, argv, env, start_new_session=True, **ends)

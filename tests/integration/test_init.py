@@ -8,6 +8,7 @@ import os
 import pty
 import select
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,7 +23,6 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.execution.command import Stop
 from tests.conftest import FEW_PLUGINS
 from tests.contract.workflow_rules import workflow_problems
-from tests.forked import on_terminal
 from tests.messages_api import MessagesApi, Reply, calls, ends, text, tool
 
 if TYPE_CHECKING:
@@ -493,8 +493,11 @@ def _typing(*keys: bytes, flags: tuple[str, ...] | None = None) -> tuple[str, in
     """What `init` says on a terminal to somebody who types these, and its exit code. `flags`:
     nothing is run, and they."""
     ours, theirs = pty.openpty()
-    words = ["init"] if flags is None else ["init", "--quick", *flags]
-    with on_terminal(words, dict(os.environ), theirs) as process:
+    argv = [sys.executable, "-m", "autoresearch_ci", "init"]
+    argv += [] if flags is None else ["--quick", *flags]
+    with subprocess.Popen(  # of a session of its own, whose terminal sends it the signal
+        ["setsid", "--ctty", "--wait", *argv], stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
         os.close(theirs)
         told = b""
         for key in keys:
