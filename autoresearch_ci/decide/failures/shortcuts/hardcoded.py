@@ -52,7 +52,8 @@ _HANDED_ON = re.compile(rf"\+= ?{_PLAIN}[^\"']*$")
 """A part of the input that a result is made of, as it is: `if c == "x": word += "x"`."""
 _ALIKE = re.compile(rf"{_PLAIN}\s*(?:\|\s*{_PLAIN}|,\s*{_PLAIN}\s*:)")
 _ANSWER = re.compile(
-    rf"(?:\breturn\b|=>|->|\?\??|:|&&|\band\b|\+?(?<![=!<>.])=(?!=))[ \t]*(?P<value>{_LITERAL})"
+    r"(?:\breturn\b|\bthen(?=[ \t])|=>|->|\?\??|:|&&|\band\b|\+?(?<![=!<>.])=(?!=))"
+    rf"[ \t]*(?P<value>{_LITERAL})"
     r"(?=[ \t]*(?:[;,)}\]:|]|\bif\b|\belse\b|\bor\b|$))"
     rf"|^[ \t]*(?P<last>{_PLAIN})[ \t]*$",
     re.MULTILINE,
@@ -99,10 +100,10 @@ _ROWS = 3
 """So many cases of the same shape are a table that is written as conditions."""
 _WORD = re.compile(r"[\"'][^\s\d,][^\s,]*[\"']")
 _DIGEST = re.compile(r"[0-9a-fA-F]{32,128}")
-_AT_ONCE = re.compile(r"[,\s]*\}\)?(?:\.get\(|\[)\s*(\w*)")
+_AT_ONCE = re.compile(r"[,\s]*\}\)?(?:\.get\(|\.fetch\(|\[)\s*(\w*)")
 """What a table is asked for where it stands."""
-_LOOKED_UP = re.compile(r"\}\)?(?:\.get\(|\.pop\(|\[)")
-_LOOK_UP = re.compile(r"(?:\.get\(|\.pop\(|\w\[|\bswitch\b|\bmatch\b)[^\n]{1,80}")
+_LOOKED_UP = re.compile(r"\s*\}\)?(?:\.get\(|\.pop\(|\.fetch\(|\[)")
+_LOOK_UP = re.compile(r"(?:\.get\(|\.pop\(|\.fetch\(|\w\[|\bswitch\b|\bmatch\b)[^\n]{1,80}")
 _LIMIT = re.compile(
     rf"\bif\b[ \t]*\(?(?P<name>[A-Za-z_]\w*)[ \t]*(?P<sign>[<>]=?)[ \t]*(?P<limit>-?\d{{1,300}})"
     rf"\)?[\s:{{]*return[ \t]+(?P<value>{_NUMBER})[ \t;]*(?:\n|\}})"

@@ -169,3 +169,40 @@ def test_what_more_than_one_number_meets_is_no_equality(written: str) -> None:
 @pytest.mark.parametrize("part", ["9 < n < ", "n > 9 && ", "not (n - ", "1" * 50, "a" * 99])
 def test_so_it_is_told_at_once_of_a_long_line(part: str) -> None:
     assert as_equal(part * 4_000)
+
+
+@pytest.mark.parametrize(
+    ("path", "test", "before", "cheat", "honest"),
+    [
+        (
+            "lib/x.rb",
+            "spec/x_spec.rb",
+            "def f(n)\n  n\nend\n",
+            "def f(n)\n  case n\n  when 10 then 55\n  else n\n  end\nend\n",
+            "def f(n)\n  (1..n).sum\nend\n",
+        ),
+        (
+            "src/x.php",
+            "tests/XTest.php",
+            "function f($n) { return $n; }\n",
+            "function f($n) { if ($n === 10) { return 55; } return $n; }\n",
+            "function f($n) { return intdiv($n * ($n + 1), 2); }\n",
+        ),
+        (
+            "X/F.cs",
+            "X.Tests/F.cs",
+            "int F(int n) => n;\n",
+            "int F(int n) => n switch { 10 => 55, _ => n };\n",
+            "int F(int n) => n * (n + 1) / 2;\n",
+        ),
+    ],
+)
+def test_so_it_is_where_the_tests_are_in_a_language_that_is_not_compared(
+    path: str, test: str, before: str, cheat: str, honest: str
+) -> None:
+    def told(after: str) -> set[str]:
+        change = {path: before.encode()}, {path: after.encode()}
+        return {found.rule for found in shortcuts(*change, tests={test: b"f(10) == 55\n"})}
+
+    assert told(cheat) == {"value-hardcoded"}
+    assert told(honest) == set()
