@@ -88,8 +88,9 @@ def children() -> list[str]:
 
 
 def wait_for(path: Path) -> None:
+    """Until something stands in it: a shell makes a file before it writes there."""
     deadline = time.monotonic() + 10
-    while not path.exists() and time.monotonic() < deadline:
+    while not (path.exists() and path.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.005)
 
 
@@ -409,7 +410,7 @@ def test_ctrl_c_reaches_us_and_not_the_command(tmp_path: Path) -> None:
         "stop = Stop()\n"
         "signal.signal(signal.SIGINT, lambda *_: stop.request())\n"
         'command = \'trap "echo INT > got" INT; trap "echo TERM > got; exit" TERM;\'\n'
-        "command += 'touch ready; while :; do sleep 0.02; done'\n"
+        "command += 'echo > ready; while :; do sleep 0.02; done'\n"
         "try:\n"
         "    run_command(command, cwd=Path.cwd(), env=os.environ, stop=stop)\n"
         "except errors.Interrupted as error:\n"
