@@ -373,7 +373,7 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"|\benv::var\w*\(\"CARGO(_MANIFEST_DIR|_PKG_NAME)?\"\)\s*\.is_"
             r"|(\bargv\[0\]|\bprocess\.argv\[1\]|\bcurrent_exe\(|\bArgs\[0\]|\bprogram_invocation_\w*name"
             r"|\$PROGRAM_NAME|\bmain\.filename|\bcurrent\(\)\.name\(|\bflag\.Lookup\()"
-            r"[^\n;]{0,60}?[\"'][^\"'\n]{0,20}(test|spec|\bdeps\b)"
+            r"[^\n;]{0,60}?[\"'][^\"'\n]{0,20}(?<![A-Za-z])(tests?|specs?|deps)(?![A-Za-z])"
             r"|(\btypeof |\bglobal(This)?\.){1,2}(jest|vi|describe|expect|beforeEach)\b"
             r"|\bglobal\.it\b|[\"'](jest|vi|describe|expect|it)[\"'] in (global|window)"
             r"|\bcfg\(not\(test\)\)|#\s{0,9}if(def|ndef)?\b.{0,200}\b(UNIT_?TEST\w*|TESTING|TEST_BUILD)\b|\bsys\.orig_argv\b|\btesting\.Testing\("

@@ -39,7 +39,9 @@ from autoresearch_ci.decide.failures.shortcuts.one_input import (
 from autoresearch_ci.decide.failures.shortcuts.other_tests import without_comments
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
 
-_SOURCE = re.compile(r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala)$")
+_SOURCE = re.compile(
+    r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala|dart)$"
+)
 _DATA = re.compile(r"\.(json|jsonl|ya?ml|csv|tsv|toml|ini|dat)$")
 _NUMBER = r"(?<![\w.])-?\d{1,300}(?:\.\d{1,300})?(?![\w.]*\w)"
 _PLAIN = rf"(?:{_NUMBER}|\"[^\"\n]{{1,200}}\"|'[^'\n]{{1,200}}'|/\^[\w ]{{1,99}}\$/)"

@@ -189,6 +189,13 @@ def test_so_it_is_told_at_once_of_a_long_line(part: str) -> None:
             "function f($n) { return intdiv($n * ($n + 1), 2); }\n",
         ),
         (
+            "lib/x.dart",
+            "test/x_test.dart",
+            "int f(int n) => n;\n",
+            "int f(int n) { if (n == 10) return 55; return n; }\n",
+            "int f(int n) => n * (n + 1) ~/ 2;\n",
+        ),
+        (
             "X/F.cs",
             "X.Tests/F.cs",
             "int F(int n) => n;\n",

@@ -1000,6 +1000,7 @@ def f(g):
             continue
 """
 FINE = [
+    ("a.c", "\n", 'fprintf(stderr, "%s: %s", argv[0], "specify the latest file");\n'),
     ("a.rb", "f\n", "list.map!.with_index { |x| @x.call(x) } if x != 1\n"),
     ("a.rb", "f\n", "begin\n  f\nrescue ArgumentError => e\n  raise Wrong, e.message\nend\n"),
     ("a.php", "f();\n", "/** @param int $x (of y) */\n#[Route('/a')]\nmail('a@b.c');\n"),
