@@ -27,11 +27,12 @@ from autoresearch_ci.decide.failures.shortcuts.other_tests import (
     tests_in,
     text_suite,
 )
+from autoresearch_ci.decide.failures.shortcuts.pipeline_steps import CHECKER
 from autoresearch_ci.decide.failures.shortcuts.python_tests import python_suite
 from autoresearch_ci.decide.failures.shortcuts.strictness import lowered
 from autoresearch_ci.decide.failures.shortcuts.subjects import replaced
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut, Suite, loosened
-from autoresearch_ci.decide.failures.shortcuts.swallowed import CHECKER, swallowed
+from autoresearch_ci.decide.failures.shortcuts.swallowed import swallowed
 from autoresearch_ci.decide.gaming import ENDS, PATCHES, RUNS_TESTS, knows_of_tests
 from autoresearch_ci.decide.suppressions import added
 from autoresearch_ci.experiment import Texts
