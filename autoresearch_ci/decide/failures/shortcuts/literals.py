@@ -1,9 +1,14 @@
-"""Literals written in one way, whatever type, base, quotes or name they have; lines stay."""
+"""Literals: how code holds them, and code in which each is written in one way, whatever type, base,
+quotes or name it has. Lines stay."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
+
+from autoresearch_ci.decide.failures.shortcuts.one_input import Value, as_equal, values_of
+from autoresearch_ci.decide.failures.shortcuts.other_tests import without_comments
 
 _WRITTEN = re.compile(
     r"(?<![\w.%\"'`])(?:(?P<based>0(?:[xX][\da-fA-F_]{1,99}|[bB][01_]{1,99}|[oO][0-7_]{1,99}))"
@@ -37,7 +42,7 @@ _GIVEN = re.compile(
     r"|\([^()\n]*\)[^=\n]{0,40}=>|\b[a-z_]\w*[ \t]*=>|\w+(?:\+\+|--)|&mut[ \t]+\w+"
 )
 """What makes names stand for something else: arguments, loops."""
-_WORD = re.compile(r"(?<![\w.$\"'`])[A-Za-z_]\w+(?![\w\"'`]|[ \t]*\()")
+_NAME = re.compile(r"(?<![\w.$\"'`])[A-Za-z_]\w+(?![\w\"'`]|[ \t]*\()")
 
 
 def plain_literals(path: str, text: str) -> str:
@@ -57,6 +62,79 @@ def plain_literals(path: str, text: str) -> str:
         if (name := match["defined"] or match["name"]) and often[name] < 2
     }
     defined = {match.start(group) for match in named for group in ("defined", "name")}
-    return _WORD.sub(
+    return _NAME.sub(
         lambda match: match[0] if match.start() in defined else values.get(match[0], match[0]), text
     )
+
+
+NUMBER = r"(?<![\w.])-?\d{1,300}(?:\.\d{1,300})?(?![\w.]*\w)"
+PLAIN = rf"(?:{NUMBER}|\"[^\"\n]{{1,200}}\"|'[^'\n]{{1,200}}'|/\^[\w ]{{1,99}}\$/)"
+_ITEM = r"[^\[\](){}\n]"
+_LIST = rf"&?(?:vec!)?[\[({{](?>(?:{_ITEM}|[\[({{](?>{_ITEM}*)[\])}}])*)[\])}}]"
+LITERAL = rf"(?:{PLAIN}|{_LIST})"
+PAIR = re.compile(
+    rf"(?:(?P<opens>[\[({{,])\s*+|^[ \t]*+)(?:\w*+\[(?=[^\[\]\n]+\] *=(?!>)))?"
+    rf"(?P<key>{LITERAL}(?:\s*+\|\s*+{LITERAL})*)\s*+"
+    rf"(?P<leads>:|,|=>|\] *=)\s*(?P<value>{LITERAL})\s*(?=[\])}},])",
+    re.MULTILINE,
+)
+"""A key and what it leads to, in a table or a list of such pairs."""
+WORD = re.compile(r"[\"'][^\s\d,][^\s,]*[\"']")
+_BRACKET = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|(?P<opens>[\[({])|[\])}]")
+_OWNED = re.compile(
+    r"\bString::from\((\"[^\"\n]*\")\)|(\"[^\"\n]*\")\.(?:to_string|to_owned|into)\(\)"
+)
+_KEY = re.compile(r"(?<=[{,\s])(?<![\w)\]?][ \t])(?!default\b)([A-Za-z_$][\w$]*):(?=\s*[\d\"'-])")
+_STRINGS = r"\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''"
+_HASHES = re.compile(rf"(?P<text>{_STRINGS}|#[^\n]*)|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
+_JOINED = re.compile(
+    r"(?<!['\"])(?P<by>['\"])(?P<between>[^'\"\n]*)(?P=by)\.join\([\[(](?P<of>[^\[\]()\n]+)[\])]\)"
+)
+_PIECES = re.compile(r"(?P<quote>['\"])[ \t]*\+[ \t]*(?P=quote)")
+_HASHED = re.compile(
+    r"(?<![\w.])[\w.]{0,40}?(?:crc32|adler32|md5|sha\d{1,3}|hash)\w{0,20}\(\s*+"
+    rf"b?({PLAIN})\s*+\)(?:\.\w{{0,20}}(?:digest|hash)\w{{0,20}}\(\))?"
+)
+_FIELD = r"[\"']?\b[A-Za-z_]\w*[\"']?:"
+_RECORD = re.compile(rf"(?<=[\[,])(\s*+)\{{(\s*+(?:{_FIELD}\s*+{PLAIN}\s*+,?+\s*+){{2,9}})\}}")
+
+
+def plain_code(path: str, text: str) -> str:
+    """Without comments, each line in its place, and what is a text, or a row, written as one."""
+    text = _JOINED.sub(
+        lambda match: re.sub(r"['\"]\s*,\s*['\"]", match["between"], match["of"]),
+        as_equal(_without_types(path, text)),
+    )
+    text = _HASHED.sub(r"\1", _PIECES.sub("", text))
+    return _RECORD.sub(lambda match: f"{match[1]}[{re.sub(_FIELD, '', match[2])}]", text)
+
+
+def _without_types(path: str, text: str) -> str:
+    if path.endswith(".rs"):
+        return _OWNED.sub(r"\1\2", without_comments(text, rust=True))
+    if re.search(r"\.[cm]?[jt]sx?$", path):
+        return _KEY.sub(r'"\1":', without_comments(text))
+    if not path.endswith((".py", ".rb")):
+        return without_comments(text)
+    return _HASHES.sub(
+        lambda match: re.sub(r"[^\n]", " ", match[0]) if match["text"] else match[0], text
+    )
+
+
+def brackets(text: str, places: Iterable[int]) -> dict[int, int]:
+    """By place, where the bracket opens that it stands in; -1: in none."""
+    wanted, found, opened = sorted({*places}, reverse=True), dict[int, int](), list[int]()
+    for match in (*_BRACKET.finditer(text), None):
+        until = match.start() if match else len(text) + 1
+        while wanted and wanted[-1] <= until:
+            found[wanted.pop()] = opened[-1] if opened else -1
+        if match and match["opens"]:
+            opened.append(until)
+        elif match and len(match[0]) == 1 and opened:
+            opened.pop()
+    return found
+
+
+def values_in(literal: str) -> tuple[Value, ...]:
+    """What one says, or what all in a list do."""
+    return tuple(value for match in re.finditer(PLAIN, literal) for value in values_of(match[0]))

@@ -40,6 +40,8 @@ _LABEL = re.compile(r"(?:[^\W\d]|-)+\d?")
 _LISTS = re.compile(r"[\[({]([^\[\](){}\n]*)[\])}]")
 _NUMBERS = re.compile(r"(?<![\w.])-?\d{1,300}(?:\.\d{1,300})?(?![\w.]*\w)")
 _TEXTS = re.compile(r"\"([^\"\n]{1,200})\"|'([^'\n]{1,200})'")
+CHOOSES = re.compile(r"\s*+(?:if|for|foreach|while|switch|match|case|when|unless|try)\b")
+"""Starts of lines under which code runs in some cases only."""
 NEAR = 3
 """Lines of a test in which an input and what is expected of it stand together."""
 
