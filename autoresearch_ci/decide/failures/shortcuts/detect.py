@@ -16,6 +16,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from autoresearch_ci.decide.failures.shortcuts.equality import own_equality
 from autoresearch_ci.decide.failures.shortcuts.fallback_values import fallback_values
 from autoresearch_ci.decide.failures.shortcuts.hardcoded import hardcoded
 from autoresearch_ci.decide.failures.shortcuts.hardcoded_arithmetic import corrected
@@ -78,6 +79,7 @@ def shortcuts(
         for path, line, what in knows_of_tests(before, after)
         if what.startswith(PATCHES) or not (is_test(path) or _may(path, what, after[path] or b""))
     ]
+    found += [shortcut for shortcut, certain in own_equality(*_no_tests(before, after)) if certain]
     asked = _texts(tests)
     for path, was, now in _changed(before, after):
         found += _expected(path, was, now)
@@ -116,7 +118,13 @@ def suspicious(
         for shortcut, certain in fallback_values(path, was, now, asked)
         if not certain
     ]
-    return _listed(found, allow)
+    equal = own_equality(*_no_tests(_readable(before), _readable(after)))
+    return _listed([*found, *(shortcut for shortcut, certain in equal if not certain)], allow)
+
+
+def _no_tests(*sides: Texts) -> Iterator[dict[str, bytes | None]]:
+    for side in sides:
+        yield {path: content for path, content in side.items() if not is_test(path)}
 
 
 _Content = TypeVar("_Content", bytes, bytes | None)
