@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -35,6 +36,8 @@ from autoresearch_ci.safety.wording import number, percent, shortened, signed
 RUNS = 4
 """Measurements of the next one on screen."""
 _BAR = 30
+_TICK = 0.25
+"""Seconds between two pictures."""
 
 _STYLES = {
     Status.BASELINE: "bold",
@@ -54,9 +57,9 @@ _FIRST = re.compile(r"(?:security |gate )?(?P<word>[a-z]+)\b")
 
 
 class Display:
-    """An observer whose picture is redrawn by rich's own thread, so that elapsed time ticks.
+    """An observer whose picture is redrawn meanwhile, so that elapsed time ticks.
 
-    That thread reads what events write: every attribute is replaced, none is changed in place.
+    By a thread of our own: rich's writes between the moves of the cursor of another and its text.
     """
 
     def __init__(self, stream: QuietStream, clock: Callable[[], float] = time.monotonic) -> None:
@@ -73,15 +76,24 @@ class Display:
         self._live = Live(
             console=self._console,
             get_renderable=self._picture,
-            refresh_per_second=4,
+            auto_refresh=False,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        self._drawing = threading.Lock()
+        self._over = threading.Event()
+        self._ticks = threading.Thread(target=self._tick, daemon=True)
 
     def __enter__(self) -> Display:
         self._live.__enter__()
+        self._ticks.start()
         return self
+
+    def _tick(self) -> None:
+        while not self._over.wait(_TICK):
+            with self._drawing:
+                self._live.refresh()
 
     def __exit__(
         self,
@@ -89,9 +101,15 @@ class Display:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._over.set()
+        self._ticks.join()
         self._live.__exit__(kind, error, trace)
 
     def __call__(self, event: Event) -> None:
+        with self._drawing:
+            self._show(event)
+
+    def _show(self, event: Event) -> None:
         match event:
             case OutputLine():
                 self._output = event.text

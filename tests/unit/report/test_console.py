@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -177,7 +178,19 @@ def test_a_reader_that_leaves_stops_the_output_silently(mode: str, tmp_path: Pat
     assert (code, errors.read_text()) == (0, "finished\n")
 
 
-def on_a_terminal(events: Sequence[Event], lines: Sequence[str] = ()) -> str:
+class Slow(io.TextIOWrapper):
+    """Of which it takes time to know what it is, `naps` times: a picture is due meanwhile."""
+
+    naps = 0
+
+    def isatty(self) -> bool:
+        if self.naps and threading.current_thread() is threading.main_thread():
+            self.naps -= 1
+            time.sleep(0.3)
+        return super().isatty()
+
+
+def on_a_terminal(events: Sequence[Event], lines: Sequence[str] = (), *, naps: int = 0) -> str:
     """Everything that a real terminal would be sent."""
     master, slave = pty.openpty()
     pieces: list[bytes] = []
@@ -193,9 +206,10 @@ def on_a_terminal(events: Sequence[Event], lines: Sequence[str] = ()) -> str:
     reader = threading.Thread(target=read)
     reader.start()
     with (
-        os.fdopen(slave, "w", encoding="utf-8") as stream,
+        Slow(os.fdopen(slave, "wb"), encoding="utf-8") as stream,
         make_progress(stream, json=False) as observer,
     ):
+        stream.naps = naps
         for event in events:
             observer(event)
         say(lines, stream)
@@ -216,6 +230,12 @@ def test_the_live_display_shows_the_run_and_obeys_nothing(monkeypatch: pytest.Mo
     assert "\u202e" not in text
     assert "[bold red]z[/]" in text, "markup in untrusted text is only text"
     assert text.rstrip("\r\n").rpartition("\x1b[?25")[2].startswith("h"), "the cursor is back"
+
+
+def test_no_picture_is_drawn_into_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", on_a_terminal(RUN[:1], naps=3))
+    assert re.search(r"(?m)^run t:", text)
 
 
 def test_a_line_stays_of_each_candidate_and_fits_the_terminal(
