@@ -45,6 +45,7 @@ from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.kernel import dumpable
 from autoresearch_ci.llm.credentials import has_credentials
 from autoresearch_ci.preflight import Options, RunContext, survey
+from autoresearch_ci.report.console import stages_shown
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.secret_values import must_leave
 from autoresearch_ci.workspace.build_caches import GO_CACHE, build_caches
@@ -110,7 +111,10 @@ def examine(
         return [*checks, _failed(about, error), proposer, *_machine(None, {})]
     program = _program(config, context)
     checks += [_repository(context), *_signature(config, start, environment), program]
-    with apart_from_runs(config, context, environment, stop) as apart:
+    with (
+        stages_shown(sys.stderr) as observe,
+        apart_from_runs(config, context, environment, stop, observe) as apart,
+    ):
         checks.append(_proposer(config, environment, apart))
         if not (quick or config.metric.rubric or program.state == "fail"):
             checks.append(_baseline(apart))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from autoresearch_ci.cli.assembly import Collaborators, make_ledger, make_redactor
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.events import Observer
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.ledger import Ledger
@@ -28,7 +29,11 @@ class TemporaryRun:
 
 @contextmanager
 def apart_from_runs(
-    config: Config, context: RunContext, environment: Mapping[str, str], stop: Stop
+    config: Config,
+    context: RunContext,
+    environment: Mapping[str, str],
+    stop: Stop,
+    observe: Observer = lambda event: None,
 ) -> Iterator[TemporaryRun]:
     """Neither the checkout nor the records of runs are touched."""
     with ExitStack() as stack:
@@ -44,7 +49,7 @@ def apart_from_runs(
             config=config,
             context=context,
             store=store,
-            observe=lambda event: None,
+            observe=observe,
             stop=stop,
             environment=environment,
             redactor=make_redactor(config, environment),

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TextIO
 
-from autoresearch_ci.events import Event, Observer, OutputLine, to_json
+from autoresearch_ci.events import (
+    Event,
+    MetricMeasured,
+    Observer,
+    OutputLine,
+    StageStarted,
+    to_json,
+)
 from autoresearch_ci.report.event_lines import EventLines
 from autoresearch_ci.safety.log_text import clipped, json_text
 from autoresearch_ci.safety.output_streams import QuietStream
@@ -57,6 +64,17 @@ def say(lines: Iterable[str], stream: TextIO) -> None:
         return
     for line in lines:
         print(line, file=stream)
+
+
+@contextmanager
+def stages_shown(stream: TextIO) -> Iterator[Observer]:
+    """At a terminal, what is run at the moment and for how long; nothing of it stays."""
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda event: None
+        return
+    with _live(QuietStream(stream)) as observe:
+        passing = (StageStarted, OutputLine, MetricMeasured)
+        yield lambda event: observe(event) if isinstance(event, passing) else None
 
 
 @contextmanager

@@ -141,13 +141,13 @@ class Display:
             text = Text(clipped(line), style=style or _style_of(event, line))
             self._console.print(text, soft_wrap=": /" in line)  # a path stays whole to be copied
         if isinstance(event, RunFinished):
-            self._run, self._waiting = None, ""  # the picture has nothing to add
+            self._run, self._stage, self._waiting = None, None, ""  # there is nothing to add
 
     def _picture(self) -> RenderableType:
         run = self._run
-        if run is None:
+        if not (run or self._stage):
             return self._still_there()
-        parts = [self._bar(run), self._incumbent(run)]
+        parts = [self._bar(run), self._incumbent(run)] if run else []
         if self._stage is not None:
             parts += self._running(self._stage)
         if self._measured:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from autoresearch_ci.measure.baseline import Baseline, measure_baseline
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.preflight import Options, RunContext, survey
+from autoresearch_ci.report.console import stages_shown
 from autoresearch_ci.workspace.repository import Changes
 
 RUNS = 3
@@ -142,7 +144,10 @@ def tried(
     And `ConfigError` when the target is reached already.
     """
     config = _impatient(config, longest)
-    with apart_from_runs(config, context, environment, stop) as apart:
+    with (
+        stages_shown(sys.stdout) as observe,
+        apart_from_runs(config, context, environment, stop, observe) as apart,
+    ):
         bench = open_bench(apart.collaborators, apart.stack)
         policy = make_policy(config)
         enough = time.monotonic() + _PATIENCE

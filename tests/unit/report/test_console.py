@@ -11,9 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -23,6 +26,7 @@ from autoresearch_ci.events import (
     MeasuredSide,
     MetricMeasured,
     Note,
+    Observer,
     OutputLine,
     RunFinished,
     RunStarted,
@@ -30,7 +34,7 @@ from autoresearch_ci.events import (
     Warning,
 )
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.report.console import make_progress, say
+from autoresearch_ci.report.console import make_progress, say, stages_shown
 from autoresearch_ci.report.event_lines import next_steps
 from tests import journal_rows
 
@@ -178,6 +182,10 @@ def test_a_reader_that_leaves_stops_the_output_silently(mode: str, tmp_path: Pat
     assert (code, errors.read_text()) == (0, "finished\n")
 
 
+Show = Callable[[TextIO], AbstractContextManager[Observer]]
+PROGRESS: Show = partial(make_progress, json=False)
+
+
 class Slow(io.TextIOWrapper):
     """Of which it takes time to know what it is, `naps` times: a picture is due meanwhile."""
 
@@ -190,7 +198,13 @@ class Slow(io.TextIOWrapper):
         return super().isatty()
 
 
-def on_a_terminal(events: Sequence[Event], lines: Sequence[str] = (), *, naps: int = 0) -> str:
+def on_a_terminal(
+    events: Sequence[Event],
+    lines: Sequence[str] = (),
+    *,
+    naps: int = 0,
+    show: Show = PROGRESS,
+) -> str:
     """Everything that a real terminal would be sent."""
     master, slave = pty.openpty()
     pieces: list[bytes] = []
@@ -207,7 +221,7 @@ def on_a_terminal(events: Sequence[Event], lines: Sequence[str] = (), *, naps: i
     reader.start()
     with (
         Slow(os.fdopen(slave, "wb"), encoding="utf-8") as stream,
-        make_progress(stream, json=False) as observer,
+        show(stream) as observer,
     ):
         stream.naps = naps
         for event in events:
@@ -236,6 +250,21 @@ def test_no_picture_is_drawn_into_a_line(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("TERM", "xterm-256color")
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", on_a_terminal(RUN[:1], naps=3))
     assert re.search(r"(?m)^run t:", text)
+
+
+def test_of_a_trial_a_terminal_shows_what_is_run_now_and_keeps_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    text = on_a_terminal([*RUN[1:4], *RUN[8:10]], show=stages_shown)
+    assert re.search(r"0:00.* metric: .*bench", text)
+    assert "candidate 2, 12 s" in text
+    assert "deterministic" not in text, "its notes are for whoever asked for it to tell"
+    assert re.search(r"\x1b\[2K\Z", text), "the picture is gone"
+    stream = io.StringIO()
+    with stages_shown(stream) as observe:
+        observe(RUN[1])
+    assert not stream.getvalue(), "a log has only what stays true"
 
 
 def test_a_line_stays_of_each_candidate_and_fits_the_terminal(
