@@ -289,9 +289,11 @@ class _Walk:
     def _decision(self, status: Status, word: str) -> Decision:
         low, high = self._interval()
         gain = self.gain() if self.pairs else self._relative(self._seen()[0] * self.unit)
+        # which may be far from the incumbent's number of an hour ago
+        beside = f" beside the incumbent's {median(self.incumbent):.6g}" if self.incumbent else ""
         return Decision(
             status=status,
-            reason=f"{word}{percent(gain, '+')} (CI {100 * low:.1f}..{100 * high:.1f})",
+            reason=f"{word}{percent(gain, '+')} (CI {100 * low:.1f}..{100 * high:.1f}){beside}",
             ci_low=low,
             ci_high=high,
         )

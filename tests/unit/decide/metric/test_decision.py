@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from pydantic import TypeAdapter
@@ -410,7 +412,7 @@ def test_both_directions_decide_alike() -> None:
         flipped = noisy(seed, gain=0.03)
         up = decide(lambda side, measure=flipped: -measure(side), mirrored, maximize)
         assert [value for _, value in down[0].runs] == [-value for _, value in up[0].runs]
-        assert down[1] == up[1]
+        assert down[1] == replace(up[1], reason=up[1].reason.replace("'s -", "'s "))
 
 
 def _baseline(seed: int) -> list[float]:
@@ -632,6 +634,17 @@ def test_a_gain_that_is_the_incumbents_loss_is_distrusted(loss: float, gain: flo
     _, decision = decide(measure, calibrate(measure))
     assert decision.status is Status.DISCARD
     assert decision.reason.startswith("distrusted, the incumbent is worse by ")
+
+
+def test_a_number_that_beats_the_baselines_is_told_beside_which_it_lost() -> None:
+    baseline = calibrate(noisy(1, spread=0.004))
+    measure = noisy(2, gain=-0.1, level=80.0, spread=0.004)  # the machine is faster by now
+    evidence, decision = decide(measure, baseline)
+    candidate = statistics.median(evidence.values(Side.CANDIDATE))
+    incumbent = statistics.median(evidence.values(Side.INCUMBENT))
+    assert incumbent < candidate < min(baseline.incumbent)
+    assert decision.reason.startswith("clearly worse: -")
+    assert decision.reason.endswith(f" beside the incumbent's {incumbent:.6g}")
 
 
 def test_a_gain_that_is_larger_than_the_incumbents_loss_is_kept() -> None:
