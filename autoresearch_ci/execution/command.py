@@ -32,6 +32,8 @@ HEAD_BYTES = TAIL_BYTES = 1 << 20
 """What is kept of a command's output: the first and the last mebibyte."""
 LINE_BYTES = 8192
 """`on_line` sees at most this much of a line."""
+_NAMED = 20
+"""Processes, in a message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,6 +358,7 @@ def _watched(
     timeout: float | None,
 ) -> CommandResult:
     with tree:
+        tree.go_first()
         deadline = None if timeout is None else started + timeout
         limit = _Limit(tree, streams or output, stop, started, deadline)
         readers = [streams.feed_out, streams.feed_err] if streams else [output.feed]
@@ -374,13 +377,13 @@ def _watched(
         exit_code = tree.kill_all(PATIENCE_STOPPING if in_a_hurry else PATIENCE)
         watch.drain()
         (streams or output).end()
-    if tree.survived and not in_a_hurry:
+    if tree.survivors and not in_a_hurry:
         raise errors.WorkspaceError(
             f"processes that {plain(command, 200)!r} had started could not be ended within "
             f"{PATIENCE:.0f} s, so what it measured counts for nothing.\n"
             "usually: they wait for a disk, a network drive or a GPU that does not answer.\n"
-            "do: end them (ps -ef shows them; restart the machine if they cannot be killed), then "
-            "--resume."
+            f"do: end them (ps {' '.join(map(str, tree.survivors[:_NAMED]))} shows them; restart "
+            "the machine if they cannot be killed), then --resume."
         )
     result = _result(command, output, exit_code)
     if streams:

@@ -29,6 +29,8 @@ from autoresearch_ci.execution.survivor import Survivor
 PATIENCE = 10.0
 """Seconds to wait for processes that were sent SIGKILL. None can ignore it, but the kernel may take
 seconds to reclaim a GPU context or 100 GB of memory, and the next measurement must not overlap."""
+_HALF_OF_ALL, _ALL = 500, 1000
+"""Memory that a command shall seem to use beside its own (`man 5 proc_pid_oom_score_adj`)."""
 PATIENCE_STOPPING = 0.4
 """The same when a person waits for us to end."""
 
@@ -130,7 +132,7 @@ def start(spawn: Callable[[], Started], end: End | None = None) -> ProcessTree:
 
     `end`: see `Enter`.
     """
-    _adopt_orphans()
+    _adopt_orphans(os.getpid())
     return _commands.start(spawn, end)
 
 
@@ -146,8 +148,8 @@ class ProcessTree:
         self._commands = commands
         self._swept = False
         self._ended = leader.ended if isinstance(leader, Apart) else None
-        self.survived = False
-        """Something of it could not be ended, as far as we are told."""
+        self.survivors: list[int] = []
+        """What of it could not be ended."""
         self._streams = [stream for stream in (leader.stdout, leader.stderr) if stream]
         self.pipes = [stream.fileno() for stream in self._streams]
         """What the command prints: one, or stdout and stderr."""
@@ -155,6 +157,25 @@ class ProcessTree:
             os.set_blocking(pipe, False)
         self.pidfd = _pidfd(leader.pid) if self._ended is None else self._ended
         """Readable once the command itself has exited, whoever still holds the pipes."""
+
+    def go_first(self) -> None:
+        """When memory runs out the kernel kills the command or what it starts, rather than us.
+
+        It looks at who uses most, which may be us: what a command writes to /dev/shm is nobody's.
+        """
+        if self._ended is not None:  # it did so itself, before anything else
+            return
+        with contextlib.suppress(OSError):  # no Linux
+            ours = int(_read("/proc/self/oom_score_adj"))
+            worse = min(ours + _HALF_OF_ALL, _ALL)
+            for _ in range(2):  # as a fork that goes on just now is seen a moment later
+                pending = [self.pid]
+                while pending:
+                    process = pending.pop()
+                    with contextlib.suppress(OSError):  # gone already
+                        Path(f"/proc/{process}/oom_score_adj").write_text(f"{worse}")
+                        # What is forked from now on is told, what was before is seen.
+                        pending += [child.pid for child in _children(process)]
 
     def reap(self) -> bool:
         """Whether the command itself has exited."""
@@ -208,16 +229,16 @@ class ProcessTree:
         self._commands.end(self.pid)
         give_up = time.monotonic() + patience
         known: set[int] = set()
-        immune: set[int] = set()
         pause = 0.0002
         while True:
-            gone = self._gone() or not _signal(os.kill, self.pid, signal.SIGKILL)
+            if not (gone := self._gone()):
+                _signal(os.kill, self.pid, signal.SIGKILL)
             found = {p.pid: p for p in self._commands.descendants(self.pid)}
-            # What may stay: another user's (sudo), and what is stuck in the kernel.
-            if (gone and found.keys() <= immune) or time.monotonic() > give_up:
-                self.survived = not gone or bool(found.keys() - immune)
+            self.survivors = [*([] if gone else [self.pid]), *found]
+            if not self.survivors or time.monotonic() > give_up:
                 break
-            immune |= {p.pid for p in found.values() if not self._kill(p)}
+            for process in found.values():
+                self._kill(process)
             if found.keys() <= known:  # else look again at once: the new ones may be forking still
                 self._wait(0 if gone else self.pid, pause)
                 pause = min(2 * pause, 0.02)
@@ -242,16 +263,15 @@ class ProcessTree:
         finally:
             os.close(pidfd)
 
-    def _kill(self, process: _Process) -> bool:
-        """False when we may not. A group dies in one step, even one that keeps forking."""
+    def _kill(self, process: _Process) -> None:
+        """A group dies in one step, even one that keeps forking."""
         if process.group > 1:  # killpg(1) would be kill(-1): everyone
             _signal(os.killpg, process.group, signal.SIGKILL)
-        allowed = _signal(os.kill, process.pid, signal.SIGKILL)
+        _signal(os.kill, process.pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):  # not adopted yet: its parent goes first
             pid, _, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:
                 self._peak_kb = max(self._peak_kb, usage.ru_maxrss)
-        return allowed
 
     @property
     def peak_memory_mb(self) -> float | None:
@@ -314,8 +334,11 @@ def _read(path: str) -> bytes:
 
 
 @functools.cache
-def _adopt_orphans() -> None:
-    """Makes us the parent of every descendant that loses its own; without it the group must do."""
+def _adopt_orphans(_of: int) -> None:
+    """Makes us the parent of every descendant that loses its own; without it the group must do.
+
+    A fork of us must ask for itself.
+    """
     if LINUX:
         with contextlib.suppress(OSError):
             prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -328,12 +351,7 @@ def _pidfd(pid: int) -> int | None:
     return None
 
 
-def _signal(send: Callable[[int, int], None], target: int, number: int) -> bool:
-    """False when we may not; a target that is gone already is fine."""
-    try:
+def _signal(send: Callable[[int, int], None], target: int, number: int) -> None:
+    """If it is there, and we may; else whoever waits for its end sees that."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         send(target, number)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return True

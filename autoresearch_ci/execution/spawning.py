@@ -7,7 +7,6 @@ would take several times as long as everything else.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import threading
@@ -18,9 +17,6 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from autoresearch_ci.execution.sandbox.kernel import NotConfined, Start, Within
-
-_HALF_OF_ALL, _ALL = 500, 1000
-"""Memory that a command shall seem to use beside its own (`man 5 proc_pid_oom_score_adj`)."""
 
 
 class Enter(Protocol):
@@ -95,8 +91,6 @@ def spawn(
         for writer in writers:
             os.close(writer)
     process.stdout, process.stderr = outputs[0], outputs[1] if apart else None
-    if not isinstance(process, Apart):
-        _goes_first(process.pid)
     return process
 
 
@@ -130,17 +124,6 @@ def _begun(
     if enter is None:
         return start()
     return _from_a_fork(enter, start) if enter.forks else _from_a_thread(enter, start)
-
-
-def _goes_first(pid: int) -> None:
-    """When memory runs out the kernel kills the command or what it starts, rather than us.
-
-    It looks at who uses most, and that may be us: what a command writes to /dev/shm is nobody's.
-    """
-    with contextlib.suppress(OSError):  # gone already; or no Linux
-        ours = int(Path("/proc/self/oom_score_adj").read_text())
-        worse = min(ours + _HALF_OF_ALL, _ALL)
-        Path(f"/proc/{pid}/oom_score_adj").write_text(f"{worse}")
 
 
 def _here(act: Callable[[], None]) -> None:

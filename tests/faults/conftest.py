@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,29 +64,23 @@ def story(
 
 NEW_MOUNTS = 0x00020000
 """CLONE_NEWNS of linux/sched.h; `os.unshare` came with Python 3.12."""
-OnSmallDisk = Callable[[str, Callable[[Path], None]], None]
+Body = Callable[[Path], None]
+OnSmallDisk = Callable[[str, Body], None]
 
 
-@pytest.fixture
-def on_small_disk(tmp_path: Path) -> OnSmallDisk:
-    """Calls a function with the folder of a file system of such options (`man 5 tmpfs`).
+def with_own_mounts(tmp_path: Path, mount: Callable[[Path], bool], body: Body) -> None:
+    """Calls `body` with a folder that `mount` has mounted something on, if it says that it could.
 
     It runs in a child that has mounts of its own: nobody else ever sees that file system, and the
     kernel takes it away with the child.
     """
-    folder = tmp_path / "disk"
+    folder, report = tmp_path / "disk", tmp_path / "report"
     folder.mkdir()
-    report = tmp_path / "report"
+    private = ["mount", "--make-rprivate", "/"]
 
-    def child(options: str, body: Callable[[Path], None]) -> None:
-        if ctypes.CDLL(None).unshare(NEW_MOUNTS):
+    def child() -> None:
+        if ctypes.CDLL(None).unshare(NEW_MOUNTS) or not _mounts(private) or not mount(folder):
             sys.exit(77)
-        for argv in (
-            ["mount", "--make-rprivate", "/"],
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
-        ):
-            if subprocess.run(argv, check=False, capture_output=True).returncode:
-                sys.exit(77)
         try:
             body(folder)
         except BaseException:  # noqa: BLE001 (told to the parent, which fails)
@@ -94,17 +88,29 @@ def on_small_disk(tmp_path: Path) -> OnSmallDisk:
             os._exit(1)
         os._exit(0)
 
-    def call(options: str, body: Callable[[Path], None]) -> None:
-        if os.geteuid():
-            pytest.skip("only root may mount")
-        process = multiprocessing.get_context("fork").Process(target=child, args=(options, body))
-        process.start()
-        process.join(600)
-        if process.exitcode == 77:
-            pytest.skip("mounting is not permitted here")
-        ended = process.exitcode
-        process.kill()  # else what hangs goes on, with its mounts
-        told = report.read_text() if report.exists() else f"no word of why; exit code {ended}"
-        assert ended == 0, told
+    if os.geteuid():
+        pytest.skip("only root may mount")
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(600)
+    if process.exitcode == 77:
+        pytest.skip("mounting is not permitted here")
+    ended = process.exitcode
+    process.kill()  # else what hangs goes on, with its mounts
+    told = report.read_text() if report.exists() else f"no word of why; exit code {ended}"
+    assert ended == 0, told
+
+
+def _mounts(argv: Sequence[str]) -> bool:
+    return not subprocess.run(argv, check=False, capture_output=True).returncode
+
+
+@pytest.fixture
+def on_small_disk(tmp_path: Path) -> OnSmallDisk:
+    """Calls a function with the folder of a file system of such options (`man 5 tmpfs`)."""
+
+    def call(options: str, body: Body) -> None:
+        words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs"]
+        with_own_mounts(tmp_path, lambda folder: _mounts([*words, str(folder)]), body)
 
     return call

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci import errors
+from autoresearch_ci.execution import processes
 from autoresearch_ci.execution.command import (
     HEAD_BYTES,
     LINE_BYTES,
@@ -388,6 +389,32 @@ def test_a_process_that_the_system_refuses_is_not_the_commands_failure() -> None
         [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
     )
     assert done.stdout.split() == [str(errno.EAGAIN)], done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux kills who uses most memory")
+def test_when_memory_runs_out_all_of_a_command_is_killed_before_us() -> None:
+    """What it has forked before anybody could tell it, too."""
+    asked = "for _ in 1 2; do (read _; cat /proc/self/oom_score_adj) & done; echo; read _"
+    reader, writer = os.pipe()
+    with (
+        os.fdopen(reader, "rb") as wait,
+        processes.start(
+            lambda: subprocess.Popen(
+                ["sh", "-c", f"exec 3<&0; {asked.replace('read _;', 'read _ <&3;')}"],
+                stdin=wait,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+            )
+        ) as tree,
+    ):
+        os.set_blocking(tree.pipes[0], True)
+        assert os.read(tree.pipes[0], 1) == b"\n"
+        tree.go_first()
+        os.write(writer, b"\n" * 3)
+        os.close(writer)
+        first = min(int(Path("/proc/self/oom_score_adj").read_text()) + 500, 1000)
+        told = [os.read(tree.pipes[0], 9) for _ in range(2)]
+        assert b"".join(told).split() == [b"%d" % first] * 2
 
 
 def test_after_a_stop_nothing_is_started(run: Run, tmp_path: Path) -> None:

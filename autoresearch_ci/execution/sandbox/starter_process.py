@@ -262,7 +262,7 @@ def _make_place(asked: dict[str, Any], mounts: int) -> None:
 
 
 def _go_first() -> None:
-    """When memory runs out, rather than who measures; see spawning.py."""
+    """When memory runs out, rather than who measures; see processes.py."""
     with contextlib.suppress(OSError):
         place = os.open("/proc/self/oom_score_adj", os.O_RDWR)
         worse = min(int(os.read(place, 8)) + 500, 1000)
