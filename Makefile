@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test test-all torture lint types collected unit unit-all slow docs format golden lock clean
+.PHONY: demo test test-all torture lint types collected unit unit-all most trained slow docs format golden lock clean
 
 demo: $(VENV)/trainer
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
@@ -42,16 +42,18 @@ types: $(VENV)/dev
 
 # What pytest makes of its files (assertions that say what differs) lies in __pycache__ then.
 collected: $(VENV)/dev $(VENV)/trainer
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -qq --collect-only --slow > /dev/null || true  # the tests say why
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -qq --collect-only --slow --ignore tests/trainer > /dev/null || true  # the tests say why
 
-# The trainer's tests apart: a worker that holds PyTorch takes three times as long to fork.
-unit: $(VENV)/dev $(VENV)/trainer
-	$(PYTEST) --ignore tests/trainer
-	$(PYTEST) tests/trainer
+# The trainer's tests beside the others, in one process: each that imports PyTorch spends five seconds on it, and
+# takes three times as long to fork.
+unit unit-all: $(VENV)/dev $(VENV)/trainer
+	$(MAKE) --jobs 2 most trained SLOW=$(if $(@:unit=),--slow)
 
-unit-all: $(VENV)/dev $(VENV)/trainer
-	$(PYTEST) --slow --ignore tests/trainer
-	$(PYTEST) --slow tests/trainer
+most:
+	$(PYTEST) $(SLOW) --ignore tests/trainer
+
+trained:
+	$(PYTEST) -n 0 $(SLOW) tests/trainer
 
 torture: $(VENV)/dev $(VENV)/trainer
 	$(PYTEST) --torture tests/adversarial tests/faults tests/unit/decide/test_gaming.py
