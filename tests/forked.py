@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from pydantic import BaseModel
+
 import autoresearch_ci
 from autoresearch_ci.cli.action import entry
 from autoresearch_ci.cli.main import run_program
@@ -26,18 +28,29 @@ from autoresearch_ci.execution import processes
 from autoresearch_ci.execution.sandbox.abilities import abilities
 from autoresearch_ci.execution.sandbox.users import nobody
 from autoresearch_ci.execution.supervisor import supervise
+from autoresearch_ci.publish import bundle
+from autoresearch_ci.record import investigation_records, record_lines
 from autoresearch_ci.report.html_pieces import template
 from autoresearch_ci.safety.secret_values import must_leave
 
 _OURS = [
     found.name for found in pkgutil.walk_packages(autoresearch_ci.__path__, "autoresearch_ci.")
 ]
-for _name in (*_OURS, "anthropic", "genai_prices", "github"):  # once, not in every child
-    if not _name.endswith("__main__") and "pytest_plugin" not in _name:
-        importlib.import_module(_name)
-
+_THEIRS = ("anthropic", "genai_prices.data", "github", "httpcore2", "truststore")
+_modules = [  # once, not in every child; nor what is made of them when it is first used:
+    importlib.import_module(name)
+    for name in (*_OURS, *_THEIRS)
+    if not name.endswith("__main__") and "pytest_plugin" not in name
+]
+for _thing in (thing for module in _modules for thing in vars(module).values()):
+    if isinstance(_thing, type) and issubclass(_thing, BaseModel) and _thing is not BaseModel:
+        _thing.model_rebuild()
+for _reader in (record_lines._reader, investigation_records._reader, bundle._reader):
+    _reader()
 for _page in ("report", "findings"):
-    template(_page)  # compiled
+    _pages = template(_page).environment
+    for _name in _pages.list_templates(["j2"]):
+        _pages.get_template(_name)
 
 # The machine is the same in every child, which would fork five times to find that out.
 abilities(None if os.geteuid() else nobody())

@@ -16,6 +16,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -183,7 +184,7 @@ def read(path: Path) -> tuple[Manifest, bytes]:
         raise _unusable(path, "it is not a bundle of ours") from error
     try:
         data = json.loads(text)
-        manifest = TypeAdapter(Manifest).validate_python(_typed(data), strict=False)
+        manifest = _reader().validate_python(_typed(data), strict=False)
     except (ValidationError, ValueError, TypeError, RecursionError) as error:
         raise _unusable(path, "its manifest cannot be read") from error
     if manifest.format != _FORMAT:
@@ -195,6 +196,11 @@ def read(path: Path) -> tuple[Manifest, bytes]:
     if hashlib.sha256(commits).hexdigest() != manifest.sha256:
         raise _unusable(path, "its commits are not those that were written")
     return manifest, commits
+
+
+@cache
+def _reader() -> TypeAdapter[Manifest]:
+    return TypeAdapter(Manifest)
 
 
 def _member(archive: tarfile.TarFile, name: str, limit: int) -> bytes:
