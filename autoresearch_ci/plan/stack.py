@@ -54,7 +54,7 @@ _NO_SOURCE_FILE = re.compile(
     r"(^|/)(setup|conftest|noxfile|fabfile|tasks|manage|build)\.(py|rs)$"
     r"|(^|/)[\w.-]+\.(config|conf|d)\.[cm]?[jt]s$|\.min\.js$|(^|/)(Gulpfile|Gruntfile)\.js$"
     r"|(^|/)(bench(mark)?s?|perf|examples?|demo)([_-][\w-]+)?\.\w+$|[\w-]+[_-]bench(mark)?\.\w+$"
-    r"|(^|/)\.[^/]+$|_pb2?\.(py|go)$"
+    r"|(^|/)\.[^/]+$|_pb2?\.(py|go)$|\.(sample|example)\.\w+$"
 )
 """What sets up, builds, measures or shows: no part of what gets better."""
 _TESTS = re.compile(

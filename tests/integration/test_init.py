@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -288,6 +289,23 @@ def test_what_nobody_installed_is_installed_by_the_setup(
     assert "npm install" not in (here.path / WORKFLOW).read_text()
 
 
+def test_what_installing_has_not_mended_is_not_installed_for_the_next_metric(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not shutil.which("npm"):
+        pytest.skip("no npm here")
+    package = '{"name": "a", "type": "module", "scripts": {"test": "node --test", '
+    package += '"bench": "node bench.js"}, "devDependencies": {"summed": "file:summed"}}'
+    summed = {"summed/package.json": '{"name": "summed"}', ".gitignore": "node_modules\n"}
+    bench = {"bench.js": "import 'gone';\nconsole.log('ops: 1');\n"}
+    commit(here, {**NODE, **summed, **bench, "package.json": package})
+    assert init() == 0
+    told = capsys.readouterr().out
+    assert "installing first: npm install" in told
+    assert "setup" not in written(here), told
+    assert "none changes this metric" in told, told
+
+
 def test_a_linter_that_fails_beside_the_tests_leaves_them_as_the_guard(here: Repo) -> None:
     if not shutil.which("npx"):
         pytest.skip("no npx here")
@@ -506,7 +524,7 @@ def _typing(*keys: bytes, flags: tuple[str, ...] | None = None) -> tuple[str, in
         told += _until(ours)
         code = process.wait(20)
     os.close(ours)
-    return told.decode(), code
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told.decode()), code
 
 
 def _until(terminal: int, *words: bytes) -> bytes:
@@ -527,7 +545,8 @@ def test_the_numbers_of_a_trial_are_told(here: Repo, capsys: pytest.CaptureFixtu
     assert "metric: 10 10" in told
     assert "deterministic" in told
     assert "25 iterations: about 1 min; with Claude about $" in told
-    assert "next: give it a proposer" in told
+    assert "\nwithout a key only constants are searched, and the scope has none\n" in told
+    assert "next: autoresearch-ci run --proposer claude-code   # or codex, " in told
     assert json.dumps(str(here.path)) not in told
 
 
@@ -714,6 +733,14 @@ def test_a_file_that_a_build_no_longer_writes_makes_no_smaller_bundle(
     none: dict[str, str | None] = {"scope": None, "metric": None, "sandbox-write": None}
     result = run("--iterations", "1", "--set", "confirm=never", **none)
     assert result.column("status")[1] != "keep", result.told
+
+
+def test_go_without_a_module_is_told_what_is_missing(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(here, {"a.go": "package a\n\nfunc A() int { return 1 }\n"})
+    assert init("--dry-run", "--quick") == 0
+    assert "warning: there is no go.mod, which Go wants; first: go mod" in capsys.readouterr().out
 
 
 def test_modules_that_are_not_installed_are_named_at_once(

@@ -190,7 +190,7 @@ def test_a_search_without_constants_is_refused_before_anything_is_measured(
 ) -> None:
     result = run(proposer="search", metric="cat value; touch measured")
     assert (result.code, repo.git("branch", "--list", "autoresearch/*")) == (5, ""), result.told
-    assert "No tunable constant" in result.err
+    assert "no constant to search" in result.err
     assert "metric:" not in result.out
 
 

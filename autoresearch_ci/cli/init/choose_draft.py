@@ -83,7 +83,7 @@ class Survey:
     warned: set[str] = field(default_factory=set)
     """What was said of the repository already."""
     bare: list[Sequence[ConfigDraft]] = field(default_factory=list)
-    """What is tried again as it was, if what it lacks cannot be installed."""
+    """What was tried without what it lacks, and is again if that cannot be installed."""
     lacks: list[str] = field(default_factory=list)
     """Why it cannot, in words."""
     untold: list[str] = field(default_factory=list)
@@ -316,24 +316,31 @@ def _settled(
     errors: list[AutoresearchError] = []
     worse: list[tuple[ConfigDraft, Trial]] = []
     why: list[str] = []
-    for number, draft in enumerate(drafts[:_TRIES]):
+    left = [*drafts[:_TRIES]]
+    while left:
+        draft, *others = left
         try:
             found, trial = _proved(draft, place, LONGEST if len(drafts) == 1 else 2 * SLOW)
         except SetupFailed as error:  # before any metric
-            if not place.bare or drafts is place.bare[0]:
+            if not place.bare or place.lacks:
                 raise
             print(defuse(f"warning: not installed, which init --force tries again: {_told(error)}"))
             place.lacks.append(_told(error))
-            return _settled(place, place.bare[0], typed)
+            left = [*place.bare[-1]]
+            continue
         except (ConfigError, BaselineError) as error:
             if _may_be_uninstalled(error, draft, place):
-                place.bare.append(drafts)
-                ready = [installing(each, place.stack) for each in drafts]
+                place.bare.append(left)
+                ready = [installing(each, place.stack) for each in left]
                 print(defuse(f"not installed: {_told(error)}"))
-                print(defuse(f"installing first: {' && '.join(ready[number].more['setup'])}"))
-                return _settled(place, ready, typed)
+                print(defuse(f"installing first: {' && '.join(ready[0].more['setup'])}"))
+                # another metric may need nothing; a guard is the same for all
+                left = ready if isinstance(error, RedGuard) else [ready[0], *others]
+                continue
             if isinstance(error, RedGuard):
-                return _settled(place, _eased(drafts[number:], error, place, typed), typed)
+                if "setup" in draft.more:
+                    left = [installing(each, place.stack) for each in left]
+                return _settled(place, _eased(left, error, place, typed), typed)
             errors.append(error)
             why.append(f"not {_called(draft)}: {_told(error)}")
         else:
@@ -345,6 +352,7 @@ def _settled(
             worse.append((found, trial))
             why.append(f"not yet {_called(draft)}: {reason}")
         place.untold.append(why[-1])
+        left = others
     if place.untold and place.untold != why:  # then something was tried
         print("\n".join(map(defuse, place.untold)))
     if not worse:
@@ -381,10 +389,10 @@ _COMPILED = re.compile(r"\.(?:pyx|c|cpp|cc|rs)$")
 
 
 def _may_be_uninstalled(error: Exception, draft: ConfigDraft, place: Survey) -> bool:
-    """Once. Of Node, and of an extension of Python that is not built, whatever fails: what is
-    missed is said in many words, or in none."""
+    """Unless it cannot be installed. Of Node, and of an extension of Python that is not built,
+    whatever fails: what is missed is said in many words, or in none."""
     stack = place.stack
-    if place.bare or isinstance(error, ConfigError) or installing(draft, stack) == draft:
+    if place.lacks or isinstance(error, ConfigError) or installing(draft, stack) == draft:
         return False
     if stack.is_of_node:
         return stack.needs_modules and not (place.repository.root / "node_modules").is_dir()

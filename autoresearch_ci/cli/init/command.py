@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, redirect_stdout, suppress
@@ -25,11 +26,13 @@ from autoresearch_ci.cli.init.comment_questions import (
 from autoresearch_ci.cli.init.questions import Questions, Terminal, is_terminal
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.flags import given
+from autoresearch_ci.config.proposers import PRESETS
 from autoresearch_ci.config.resolve import DEFAULT_PATH, load
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.command_screen import is_constant
 from autoresearch_ci.errors import AutoresearchError, ConfigError, ProposerError, PublishError
 from autoresearch_ci.plan.config_draft import yaml_of
+from autoresearch_ci.plan.offers import SCORE
 from autoresearch_ci.plan.package_managers import beside_setup, in_the_checkout, tool_commands
 from autoresearch_ci.plan.stack import Stack, stack_of
 from autoresearch_ci.plan.workflow_file import OURS, USES, schema_line, workflow_text
@@ -212,8 +215,10 @@ def _facts(stack: Stack) -> dict[str, Any]:
 
 
 def _not_installed(place: Survey) -> Iterator[str]:
-    """Why tests of JavaScript usually fail in a fresh clone."""
+    """Why tests usually fail in a fresh clone."""
     stack = place.stack
+    if stack.main == "Go" and not any(path.endswith("go.mod") for path in place.files):
+        yield "warning: there is no go.mod, which Go wants; first: go mod init NAME, and commit it"
     there = (place.repository.root / "node_modules").is_dir()
     if stack.is_of_node and stack.needs_modules and not there:
         yield f"warning: node_modules is not there; first: {stack.install[0]}"
@@ -284,9 +289,13 @@ def _next(
     yield from idle
     if "nightly" in uses:
         named = f" --config {options.config}" if options.config else ""
-        yield f"next: autoresearch-ci run{named}"
+        yield f"next: autoresearch-ci run{named}{_BY_MODEL if idle else ''}"
     if {"fix", "gate"} & {*uses}:
         yield "next: autoresearch-ci fix --dry-run shows what fix and gate look at"
+
+
+_BY_MODEL = f" --proposer {PRESETS[0]}   # or {', '.join(PRESETS[1:])}; or set ANTHROPIC_API_KEY"
+_OF_TEXT = rf"{SCORE} (?:problems|readability|prose|links|docstrings|marks|complexity) "
 
 
 def _idle(config: Config, place: Survey) -> Iterator[str]:
@@ -296,6 +305,10 @@ def _idle(config: Config, place: Survey) -> Iterator[str]:
 
     if proposer_name(config, place.environment) != "search":
         return
+    told = "without a key only constants are searched, and "
+    if config.metric and re.match(_OF_TEXT, config.metric.command):
+        yield f"{told}none changes this metric"
+        return
     repository = place.repository
     versions = repository.files(repository.head())
     for path in gitignore_spec(config.scope).match_files(place.files):
@@ -304,7 +317,4 @@ def _idle(config: Config, place: Survey) -> Iterator[str]:
                 return
         except ProposerError:  # somebody wrote a range for one, if not well: `run` says how
             return
-    yield (
-        "next: give it a proposer: without a key only constants are searched, and the scope has "
-        "none: set ANTHROPIC_API_KEY, or --proposer claude-code, codex, gemini, ..."
-    )
+    yield f"{told}the scope has none"

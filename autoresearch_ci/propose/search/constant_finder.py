@@ -41,6 +41,7 @@ from autoresearch_ci.propose.search.tune_comments import (
 # metric or move nothing. An annotation overrides the list.
 _NOT_TUNABLE = frozenset(
     {"SEED", "VERSION", "PORT", "FLOPS", "EVAL", "LOG", "DEBUG", "VERBOSE", "TIMEOUT", "BUDGET"}
+    | {"CHECKING"}  # TYPE_CHECKING, which type checkers take for true
 )
 _TABLE = 8  # a longer container is data, not a set of knobs
 _ASSIGNMENT = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n;])[ \t\f]*_*[A-Z][A-Z0-9_]*[ \t]*[:=]")

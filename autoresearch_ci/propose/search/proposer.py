@@ -133,9 +133,11 @@ def _best_steps(
 
 NAME = "search"
 _NOTHING = (
-    "No tunable constant in the files in scope. The search needs module-level UPPER_CASE numbers "
-    "in Python, or, in any language, a comment behind the value: `# tune: 1e-4..1 log`, "
-    "`// tune: [16, 32, 64]`. Add one, or choose another proposer."
+    "no constant to search in the files in scope.\n"
+    "usually: there is no ANTHROPIC_API_KEY, and without a model only constants are changed: "
+    "module-level UPPER_CASE numbers in Python, and in any language a value before a comment such "
+    "as `# tune: 1e-4..1 log` or `// tune: [16, 32, 64]`.\n"
+    "do: set the key, or --proposer claude-code, codex, gemini, ...; or write such a comment."
 )
 
 

@@ -86,6 +86,7 @@ JAVA = {
         (JAVA, "Java", "src/main/**/*.java", "mvn -B -q test"),
         ({"README.md": "", "docs/a.md": "", "tool.py": ""}, "Python", "tool.py", ""),
         ({f"docs/p{n}.md": "" for n in range(9)}, "docs", "docs/**/*.md", ""),
+        ({"README.md": "", "style.md": "", "config.sample.js": ""}, "docs", "README.md", ""),
         ({"a.ipynb": "{}", "README.md": ""}, "notebooks", "a.ipynb", ""),
         ({"q/a.sql": "", "q/schema.sql": ""}, "SQL", "q/a.sql", ""),
         ({"prompts/a.md": "", "prompts/b.md": ""}, "prompts", "prompts/a.md", ""),
