@@ -293,7 +293,7 @@ class _Walk:
         beside = f" beside the incumbent's {median(self.incumbent):.6g}" if self.incumbent else ""
         return Decision(
             status=status,
-            reason=f"{word}{percent(gain, '+')} (CI {100 * low:.1f}..{100 * high:.1f}){beside}",
+            reason=f"{word}{percent(gain, '+')}{beside} (CI {100 * low:.1f}..{100 * high:.1f})",
             ci_low=low,
             ci_high=high,
         )

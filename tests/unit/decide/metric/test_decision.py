@@ -644,7 +644,7 @@ def test_a_number_that_beats_the_baselines_is_told_beside_which_it_lost() -> Non
     incumbent = statistics.median(evidence.values(Side.INCUMBENT))
     assert incumbent < candidate < min(baseline.incumbent)
     assert decision.reason.startswith("clearly worse: -")
-    assert decision.reason.endswith(f" beside the incumbent's {incumbent:.6g}")
+    assert f" % beside the incumbent's {incumbent:.6g} (CI -" in decision.reason
 
 
 def test_a_gain_that_is_larger_than_the_incumbents_loss_is_kept() -> None:
