@@ -142,7 +142,8 @@ def _outputs(report: GateReport) -> str:
 
 # --- a terminal -----------------------------------------------------------------------------------
 
-_LINES, _DOUBTED = 50, 20
+_LINES, _BEFORE, _DOUBTED = 50, 5, 20
+"""What is new, what was there before and may be, and what to look at."""
 _WIDTH = 70
 
 
@@ -150,11 +151,12 @@ def gate_lines(report: GateReport) -> Iterator[str]:
     """Plain text, aligned; each line harmless to a terminal and to a runner's log."""
     verdict = report.verdict
     causes = _causes(verdict.items)
-    rows = [
-        (f"{j.age}{'' if j.blocks else ' (ok)'}", *_cells(j, tools)) for j, tools in causes[:_LINES]
-    ]
+    before = [at for at, (j, _) in enumerate(causes) if j.age is Age.OLD and not j.blocks]
+    hidden = {*before[_BEFORE:]}
+    told = [cause for at, cause in enumerate(causes) if at not in hidden][:_LINES]
+    rows = [(f"{j.age}{'' if j.blocks else ' (ok)'}", *_cells(j, tools)) for j, tools in told]
     yield from (clipped(text, 400) for text in aligned(rows))
-    if (more := len(causes) - _LINES) > 0:
+    if (more := len(causes) - len(told)) > 0:
         yield f"and {more} more in {_FILE}"
     for text in (
         *verdict.missed,

@@ -43,8 +43,9 @@ from autoresearch_ci.report.summary_page import idle, measured, nights, page_hea
 from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.safety.wording import duration, percent, shortened
 
+_BEST = "baseline -> best"
 _OF_A_NUMBER = (
-    "baseline -> best",
+    _BEST,
     "target",
     "trend",
     "returns",
@@ -102,6 +103,7 @@ def html_page(experiments: Sequence[Experiment], info: RunInfo, page: ReportPage
         if repairs
         else None,
         "panels": list(_panels(experiments, info, page)),
+        "noisy": any(e.ci_low != e.ci_high for e in rows),
         "commands": list(_commands(info, page)),
         "configuration": [
             (shortened(key, 80), shortened(json_text(value, readable=True), 400))
@@ -168,9 +170,9 @@ def _panels(
         target=page.target,
         files={n: attempt.files for n, attempt in page.attempts.items()},
     )
-    outcome = [
-        row for row in evaluation.rows(found) if not info.repairs or row[0] not in _OF_A_NUMBER
-    ]
+    # what was measured again at the end is the headline, and the one number of the page
+    left_out = _OF_A_NUMBER if info.repairs else (_BEST,) if info.confirmation else ()
+    outcome = [row for row in evaluation.rows(found) if row[0] not in left_out]
     yield "outcome", "What it came to", Markup(), outcome
     yield "noise", "Noise", Markup(), list(_noise(experiments, info))
     foreseen = expectations(experiments, info.direction)

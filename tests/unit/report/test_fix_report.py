@@ -340,6 +340,14 @@ def test_what_comes_and_goes_is_not_counted_as_left_to_fix() -> None:
     assert gate_json(SAMPLES[1], [])["failures"] == 4
 
 
+def test_what_was_there_before_does_not_hide_what_is_new_from_a_terminal() -> None:
+    old = [judged(failure(path=f"old{n}.py"), Age.OLD, blocks=False) for n in range(9)]
+    told = list(gate_lines(report(*old, judged(failure(path="new.py")))))
+    assert any("new.py" in line for line in told)
+    assert sum("old (ok)" in line for line in told) == 5
+    assert "and 4 more in failures.json" in told
+
+
 def test_what_two_tools_tell_of_a_line_is_shown_once_and_counted_twice() -> None:
     types = [failure(category=Category.TYPE, tool=tool) for tool in ("mypy", "pyright")]
     sample = report(*map(judged, types))

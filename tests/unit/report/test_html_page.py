@@ -90,6 +90,8 @@ def test_an_exact_result_has_no_interval() -> None:
     again = confirmed(ci_low=0.056, ci_high=0.056, n_base=1, n_head=1)
     text = Elements(made(night(3), confirmation=again)).text
     assert "1 + 1 runs, all the same" in text
+    assert "baseline -> best" not in text, "the headline has the one number that counts"
+    assert "Delta and interval compare with the incumbent as it was measured beside" in text
     assert "95 % CI -5.6 %" not in text
 
 
