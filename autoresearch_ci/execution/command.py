@@ -22,8 +22,8 @@ from pathlib import Path
 from autoresearch_ci import errors
 from autoresearch_ci.execution import processes
 from autoresearch_ci.execution.processes import PATIENCE, PATIENCE_STOPPING, ProcessTree
-from autoresearch_ci.execution.sandbox.kernel import NotConfined
-from autoresearch_ci.execution.spawning import Enter, spawn
+from autoresearch_ci.execution.sandbox.kernel import Confinement, NotConfined
+from autoresearch_ci.execution.spawning import spawn
 from autoresearch_ci.execution.telling_line import telling_line
 from autoresearch_ci.execution.watch import LINGER, StreamLines, Watch
 from autoresearch_ci.safety.prompt_text import line as plain
@@ -285,7 +285,7 @@ def run_command(
     timeout: float | None = None,
     stop: Stop | None = None,
     on_line: Callable[[str], bool | None] | None = None,
-    enter: Enter | None = None,
+    enter: Confinement | None = None,
     apart: bool = False,
 ) -> CommandResult:
     """Runs `command` to its end, and every process it started to theirs.

@@ -130,7 +130,7 @@ _commands = _Commands()
 def start(spawn: Callable[[], Started], end: End | None = None) -> ProcessTree:
     """The command that `spawn` starts, to be used in a `with`; what `spawn` raises passes.
 
-    `end`: see `Enter`.
+    `end`: see `Confinement`.
     """
     _adopt_orphans(os.getpid())
     return _commands.start(spawn, end)

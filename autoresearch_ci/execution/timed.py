@@ -53,16 +53,14 @@ def timed(argv: Sequence[str], stdout: int | None = None) -> Timed:
     Raises `OSError` when it cannot be started.
     """
     reader, writer = os.pipe()
-    try:
-        small = [sys.executable, "-I", "-S", "-c", _SMALL, str(writer), *argv]
-        with subprocess.Popen(small, pass_fds=(writer,), stdout=stdout) as process:
-            os.close(writer)
-            writer = -1
-            said = _all_of(reader)
-    finally:
-        os.close(reader)
-        if writer >= 0:
-            os.close(writer)
+    small = [sys.executable, "-I", "-S", "-c", _SMALL, str(writer), *argv]
+    with (
+        os.fdopen(reader, "rb") as told,
+        os.fdopen(writer, "wb") as ours,
+        subprocess.Popen(small, pass_fds=(writer,), stdout=stdout) as process,
+    ):
+        ours.close()
+        said = told.read()
     if not said:
         raise OSError(process.returncode, "the command was killed with what timed it")
     found = json.loads(said)
@@ -75,11 +73,3 @@ def timed(argv: Sequence[str], stdout: int | None = None) -> Timed:
         cpu_seconds=found["cpu_seconds"],
         peak_memory_mb=None if peak is None else peak / _UNIT,
     )
-
-
-def _all_of(reader: int) -> bytes:
-    """What is written until nobody can write any more: a short line."""
-    said = b""
-    while part := os.read(reader, 4096):
-        said += part
-    return said

@@ -8,6 +8,7 @@ commit amended: its ancestors and tags are the base commit's, so both have the s
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -171,25 +172,13 @@ class GitView:
 def _entry(tree: Path, path: bytes, version: FileVersion) -> bytes:
     """With what `lstat` says of the file now, so that git need not read it."""
     mode = int(version.mode, 8)
-    facts: tuple[int, ...] = (0, 0, 0, 0, 0, 0, mode, 0, 0, 0)
-    try:
+    facts = [0, 0, 0, 0, 0, 0, mode, 0, 0, 0]
+    with contextlib.suppress(OSError):
         found = os.lstat(tree / os.fsdecode(path))
-    except OSError:
-        pass
-    else:
-        times = [
-            part for ns in (found.st_ctime_ns, found.st_mtime_ns) for part in divmod(ns, 10**9)
-        ]
-        numbers = (
-            *times,
-            found.st_dev,
-            found.st_ino,
-            mode,
-            found.st_uid,
-            found.st_gid,
-            found.st_size,
-        )
-        facts = tuple(number & 0xFFFFFFFF for number in numbers)
+        times = (*divmod(found.st_ctime_ns, 10**9), *divmod(found.st_mtime_ns, 10**9))
+        whose = (found.st_uid, found.st_gid, found.st_size)
+        numbers = (*times, found.st_dev, found.st_ino, mode, *whose)
+        facts = [number & 0xFFFFFFFF for number in numbers]
     flags = struct.pack(">H", min(len(path), 0xFFF))
     entry = _STAT.pack(*facts) + bytes.fromhex(version.blob) + flags + path
     return entry + b"\0" * (8 - len(entry) % 8)

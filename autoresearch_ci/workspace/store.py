@@ -54,16 +54,16 @@ class CommitTree(Tree):
         return any(self.version(name) is not None for name in names)
 
     def read(self, path: str) -> bytes:
-        version = self.version(path)
-        if version is None or not version.regular:
-            raise KeyError(path)
-        return self.store.read(version)
+        return self.store.read(self._file(path))
 
     def size(self, path: str) -> int:
+        return self.store.size(self._file(path))
+
+    def _file(self, path: str) -> FileVersion:
         version = self.version(path)
         if version is None or not version.regular:
             raise KeyError(path)
-        return self.store.size(version)
+        return version
 
     def paths(self) -> Sequence[str]:
         names = {p for p, v in self.files.items() if v.regular} | self.changes.keys()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoresearch_ci.config.schema import Network, Protections, Sandbox
 from autoresearch_ci.execution.sandbox import bubblewrap, landlock, loopback, namespaces, seccomp
@@ -108,20 +108,29 @@ class Protection:
     """The same for setup, which has the network."""
 
 
-def describe(
-    asked: Sandbox,
-    found: Abilities,
-    user: User | None,
-    other_user: MissingProtection | None,
-    reached: Sequence[str],
-    bare: Mapping[str, str],
-    shares: bool,
-    opened: Sequence[str],
-) -> Protection:
-    """`other_user`: why it is not another one, where that would be better. `reached`: sockets of
-    those who would act for measured code, outside of any confinement. `bare`: toolchains that are
-    no layers where others are, and why. `shares`: whether it may use /dev/shm, without a view.
-    `opened`: what is to be hidden, and lies in a folder that may be written to, without a view."""
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What was asked for, and where the commands of one run are."""
+
+    asked: Sandbox
+    found: Abilities
+    user: User | None = None
+    """Who runs them; `None`: we ourselves."""
+    kept_root: MissingProtection | None = None
+    """Why it is not another one, where that would be better."""
+    reached: Sequence[str] = ()
+    """Sockets of those who would act for them, outside of any confinement."""
+    bare: Mapping[str, str] = field(default_factory=dict)
+    """Toolchains that are no layers where others are, and why."""
+    shares: bool = True
+    """Whether they may use /dev/shm, without a view."""
+    opened: Sequence[str] = ()
+    """What is to be hidden, and lies in a folder that may be written to, without a view."""
+
+
+def describe(of: Situation) -> Protection:
+    """What is on, and what is missing."""
+    asked, found, user = of.asked, of.found, of.user
     enforced, view = enforced_network(asked, found), gives_view(asked, found)
     on = [f"runs as uid {user.uid}"] if user else []
     hints = [f"{on[0]}, which may not reach what is yours alone (sandbox.user: keep)"] if on else []
@@ -142,21 +151,17 @@ def describe(
         hints.append(f"has {words} (sandbox.network: {enforced})")
     if view:
         on.append("shares no memory with others")
-    elif asked.read_only and found.landlock and not shares:
+    elif asked.read_only and found.landlock and not of.shares:
         on.append("has no /dev/shm")
         hints.append("has no /dev/shm (the repository or TMPDIR lies in it)")
     elif user:  # without one, what is missing says more
         on.append("may share memory with others while it runs, and leaves none behind")
     if LINUX:
         on.append("gains no privileges")
-    off = [
-        *([other_user] if other_user else []),
-        *_missing(asked, found, user, reached, bare, opened),
-    ]
     return Protection(
         holds=holding(asked, found, user),
         on=tuple(on),
-        off=tuple(off),
+        off=tuple(_missing(of)),
         network=enforced,
         loopback=view or not found.why_no_loopback,
         hint=_sentence(hints),
@@ -187,68 +192,27 @@ def enforced_network(asked: Sandbox, found: Abilities) -> Network:
     return "deny" if asked.network == "loopback" and found.why_no_loopback else asked.network
 
 
-def _missing(
-    asked: Sandbox,
-    found: Abilities,
-    user: User | None,
-    reached: Sequence[str],
-    bare: Mapping[str, str],
-    opened: Sequence[str],
-) -> Iterator[MissingProtection]:
-    if gives_view(asked, found):
-        yield from _missing_of_view(found, bare)
-        return
-    if asked.read_only:
-        closed = user is not None and user.exclusive and ends_with_us()
-        where = "in folders that lead to its own" if closed else "outside of its folders"
+def _missing(of: Situation) -> Iterator[MissingProtection]:
+    if of.kept_root:
+        yield of.kept_root
+    if of.found.filters:
         yield MissingProtection(
-            what=f"measured code can tell what lies {where}, and connect to sockets there that its "
-            "user may use",
-            why=_no_view(found),
-            cure=_CURE_OF_VIEW,
+            what="the system calls of measured code are not filtered",
+            why=f"seccomp fails ({of.found.filters})",
+            cure="Run where the container's security profile allows it.",
         )
-        yield from _missing_of_landlock(found, user)
-    if asked.read_only and opened and found.landlock:
-        yield MissingProtection(
-            what=f"measured code can read and change {opened[0]}, as its user may",
-            why="it lies in a folder of sandbox.write, of which Landlock leaves out nothing",
-            cure="List folders that hold only what it may change, or set TMPDIR to another one.",
-        )
-    given = enforced_network(asked, found)
-    if given == "loopback":
-        yield MissingProtection(
-            what="whatever listens on the machine's 127.0.0.1 answers measured code",
-            why=_no_view(found),
-            cure=_CURE_OF_VIEW,
-        )
-    if given == "allow" != asked.network:
-        yield MissingProtection(
-            what=f"measured code has the network, although sandbox.network is {asked.network}",
-            why=f"{_no_view(found)} and seccomp fails ({found.filters})",
-            cure="Run where the container's security profile allows either.",
-        )
-    elif given != asked.network:
-        yield MissingProtection(
-            what="measured code has no network at all, although sandbox.network is loopback",
-            why=f"{_no_view(found)} and {found.why_no_loopback}",
-            cure="Give the container CAP_NET_ADMIN (--cap-add NET_ADMIN), or let it have the "
-            "machine's network (sandbox.network: allow).",
-        )
-    if found.filters:
-        yield _unfiltered(found)
-    yield from _missing_of_processes(found, user, reached)
+    yield from (_of_view if gives_view(of.asked, of.found) else _of_container)(of)
 
 
-def _missing_of_view(found: Abilities, bare: Mapping[str, str]) -> Iterator[MissingProtection]:
-    if found.filters:
-        yield _unfiltered(found)
+def _of_view(of: Situation) -> Iterator[MissingProtection]:
+    found = of.found
     if found.why_not_fresh:
         yield MissingProtection(
             what="one measurement can leave something for the next, as in the size of a folder",
             why=f"new folders for each are not to be had ({found.why_not_fresh})",
             cure="Use Linux 6.6 or newer, or set TMPDIR to a folder on another file system.",
         )
-    for folder, why in bare.items():
+    for folder, why in of.bare.items():
         yield MissingProtection(
             what=f"measured code can connect to sockets that are made in {folder} while it runs",
             why=f"overlayfs makes no layer of that folder ({why})",
@@ -263,15 +227,63 @@ def _missing_of_view(found: Abilities, bare: Mapping[str, str]) -> Iterator[Miss
         )
 
 
-def _unfiltered(found: Abilities) -> MissingProtection:
-    return MissingProtection(
-        what="the system calls of measured code are not filtered",
-        why=f"seccomp fails ({found.filters})",
-        cure="Run where the container's security profile allows it.",
-    )
+def _of_container(of: Situation) -> Iterator[MissingProtection]:
+    asked, found, user = of.asked, of.found, of.user
+    why = f"bubblewrap does not work here ({found.why_no_view})"
+    if not found.why_no_view:
+        why = "sandbox.read_only is off"
+    if asked.read_only:
+        closed = user is not None and user.exclusive and ends_with_us()
+        where = "in folders that lead to its own" if closed else "outside of its folders"
+        yield MissingProtection(
+            what=f"measured code can tell what lies {where}, and connect to sockets there that its "
+            "user may use",
+            why=why,
+            cure=_CURE_OF_VIEW,
+        )
+        yield from _of_landlock(found, user)
+    if asked.read_only and of.opened and found.landlock:
+        yield MissingProtection(
+            what=f"measured code can read and change {of.opened[0]}, as its user may",
+            why="it lies in a folder of sandbox.write, of which Landlock leaves out nothing",
+            cure="List folders that hold only what it may change, or set TMPDIR to another one.",
+        )
+    given = enforced_network(asked, found)
+    if given == "loopback":
+        yield MissingProtection(
+            what="whatever listens on the machine's 127.0.0.1 answers measured code",
+            why=why,
+            cure=_CURE_OF_VIEW,
+        )
+    elif given == "allow" != asked.network:
+        yield MissingProtection(
+            what=f"measured code has the network, although sandbox.network is {asked.network}",
+            why=f"{why} and seccomp fails ({found.filters})",
+            cure="Run where the container's security profile allows either.",
+        )
+    elif given != asked.network:
+        yield MissingProtection(
+            what="measured code has no network at all, although sandbox.network is loopback",
+            why=f"{why} and {found.why_no_loopback}",
+            cure="Give the container CAP_NET_ADMIN (--cap-add NET_ADMIN), or let it have the "
+            "machine's network (sandbox.network: allow).",
+        )
+    if user is None:
+        yield MissingProtection(
+            what="one measurement can leave something in /dev/shm for the next",
+            why=why,
+            cure="Run where user namespaces are allowed, or let root give the commands to another "
+            "user (sandbox.user).",
+        )
+    if of.reached:
+        yield MissingProtection(
+            what=f"measured code can ask {of.reached[0]} to act for it, outside of the sandbox",
+            why=why,
+            cure="Do not mount it, or run as a user (or group) that may not use it.",
+        )
 
 
-def _missing_of_landlock(found: Abilities, user: User | None) -> Iterator[MissingProtection]:
+def _of_landlock(found: Abilities, user: User | None) -> Iterator[MissingProtection]:
     if not found.landlock:
         yield MissingProtection(
             what="measured code may write and read wherever its user may",
@@ -279,8 +291,6 @@ def _missing_of_landlock(found: Abilities, user: User | None) -> Iterator[Missin
             cure="Use Linux 5.13 or newer with landlock in /sys/kernel/security/lsm.",
         )
         return
-    if user:
-        return  # another user may do neither
     lacks = {
         landlock.TRUNCATE_ABI: ("files elsewhere can be emptied", "Linux 6.2"),
         landlock.SCOPE_ABI: (
@@ -289,37 +299,12 @@ def _missing_of_landlock(found: Abilities, user: User | None) -> Iterator[Missin
         ),
     }
     for version, (what, cure) in lacks.items():
-        if found.landlock < version:
+        if found.landlock < version and user is None:  # another user may do neither
             yield MissingProtection(
                 what=what,
                 why=f"this kernel's Landlock ({found.landlock}) is too old",
                 cure=f"Use {cure} or newer, or start autoresearch-ci as root (sandbox.user).",
             )
-
-
-def _no_view(found: Abilities) -> str:
-    if not found.why_no_view:
-        return "sandbox.read_only is off"
-    return f"bubblewrap does not work here ({found.why_no_view})"
-
-
-def _missing_of_processes(
-    found: Abilities, user: User | None, reached: Sequence[str]
-) -> Iterator[MissingProtection]:
-    why = _no_view(found)
-    if user is None:
-        yield MissingProtection(
-            what="one measurement can leave something in /dev/shm for the next",
-            why=why,
-            cure="Run where user namespaces are allowed, or let root give the commands to another "
-            "user (sandbox.user).",
-        )
-    if reached:
-        yield MissingProtection(
-            what=f"measured code can ask {reached[0]} to act for it, outside of the sandbox",
-            why=why,
-            cure="Do not mount it, or run as a user (or group) that may not use it.",
-        )
 
 
 def _sentence(parts: Sequence[str]) -> str:

@@ -94,14 +94,13 @@ def confinement(
     network: bool,
 ) -> Confinement:
     """`rules`: `None` where Landlock is not wanted, or missing. `folder`: of the commands."""
-    forks, exclusive = not threads_have_users(), bool(user and user.exclusive)
-    scoped = rules and found.landlock >= SCOPE_ABI and not forks
-    scoped = scoped and (user is None or may_kill_others())
+    scoped = rules and found.landlock >= SCOPE_ABI and (user is None or may_kill_others())
     scope = _scope(os.getpid(), folder) if scoped else None  # first: it is one of our threads
     steps: list[Step] = [("scheduling", as_scheduled())] if LINUX else []
-    if user:
+    becomes = user is not None and threads_have_users()
+    if user and becomes:
         steps.append(("user", user.become))
-    elif LINUX:
+    elif LINUX and not user:
         given_up = give_up_ambient_capabilities if os.geteuid() else weaker_root()
         steps.append(("capabilities", given_up))
     if LINUX:
@@ -117,9 +116,13 @@ def confinement(
         else:
             families = LOCAL_FAMILIES if given == "deny" else None
             steps.append(("seccomp", Filter(families, refuse=refuse, spare=_ourselves()).enter))
-    end = scope.kill_all if scope else user.kill_all if user and exclusive else None
-    own, within = user.take if user else None, scope.run if scope else None
-    return Confinement(steps, forks=forks, own=own, within=within, end=end)
+    return Confinement(
+        steps=steps,
+        own=user.take if user else None,
+        within=scope.run if scope else None,
+        end=scope.kill_all if scope else user.kill_all if user and user.exclusive else None,
+        user=(user.uid, user.gid) if user and not becomes else None,
+    )
 
 
 class Closed:

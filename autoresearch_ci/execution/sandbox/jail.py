@@ -23,6 +23,7 @@ from autoresearch_ci.execution.sandbox.abilities import (
     Abilities,
     MissingProtection,
     Protection,
+    Situation,
     abilities,
     describe,
     gives_view,
@@ -80,10 +81,18 @@ class Jail:
     @functools.cached_property
     def protection(self) -> Protection:
         """What is on, and what is missing and why. Raises `ConfigError`."""
-        bare = self._bare if self.layers else {}
-        shares, opened = bool(self._places.memory), container.opened(self._places)
+        user, kept_root = self._decision
         return describe(
-            self._asked, self.abilities, *self._decision, self.reached, bare, shares, opened
+            Situation(
+                asked=self._asked,
+                found=self.abilities,
+                user=user,
+                kept_root=kept_root,
+                reached=self.reached,
+                bare=self._bare if self.layers else {},
+                shares=bool(self._places.memory),
+                opened=container.opened(self._places),
+            )
         )
 
     @property

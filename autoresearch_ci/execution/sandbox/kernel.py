@@ -14,8 +14,8 @@ import os
 import platform
 import sys
 import warnings
-import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -138,7 +138,6 @@ def _failed(what: str) -> OSError:
 # chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service: what root
 # needs to work on its own files. Not tracing, mounting, loading, raw devices, the clock.
 KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10})
-_MESSAGE_BYTES = 1000
 
 
 @functools.cache
@@ -169,51 +168,34 @@ class NotConfined(Exception):
     """The command was not started; the text is the reason."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Confinement:
-    """Given to `run_command` as `enter`; may be used for any number of commands."""
+    """What is done to a command before it is executed; for any number of commands."""
 
-    def __init__(
-        self,
-        steps: Sequence[Step],
-        *,
-        forks: bool,
-        own: Callable[[int], None] | None,
-        start: Start | None = None,
-        within: Within | None = None,
-        end: Callable[[], None] | None = None,
-    ) -> None:
-        """Of `forks` and what follows, see `Enter`; `own`: `None`: the output may stay ours."""
-        self._steps = steps
-        self._own = own
-        self.forks = forks
-        self.start = start
-        self.within = within
-        self.end = end
-        self._reader, self._writer = os.pipe()
-        for descriptor in (self._reader, self._writer):
-            os.set_blocking(descriptor, False)
-            weakref.finalize(self, os.close, descriptor)
+    steps: Sequence[Step] = ()
+    """In a thread of its own, which then starts the command."""
+    own: Callable[[int], None] | None = None
+    """Hands a pipe that it prints to over to it; it may open that again."""
+    start: Start | None = None
+    """Who starts the command instead of us, confined as it shall be."""
+    within: Within | None = None
+    """Where it is done, unless any thread will do."""
+    end: Callable[[], None] | None = None
+    """Kills all processes of commands that it was done to, whoever their parents are."""
+    user: tuple[int, int] | None = None
+    """Who the command becomes after all steps, where no thread can."""
 
     def __call__(self) -> None:
-        """Raises `OSError`: then nothing may be executed."""
-        for name, step in self._steps:
+        """Raises `NotConfined`: then nothing may be executed."""
+        for name, step in self.steps:
             try:
                 step()
             except OSError as error:
-                message = f"{name}: {error.strerror or error}"
-                os.write(self._writer, message.encode(errors="replace")[:_MESSAGE_BYTES])
-                raise
+                raise NotConfined(f"{name}: {error.strerror or error}") from error
 
     def own_output(self, descriptor: int) -> None:
-        """The command may open again what it prints to."""
-        if self._own:
-            self._own(descriptor)
-
-    def failure(self) -> str:
-        """Why a command could not be confined; can be read once."""
-        with contextlib.suppress(BlockingIOError):
-            return os.read(self._reader, _MESSAGE_BYTES).decode(errors="replace")
-        return "no reason was given"
+        if self.own:
+            self.own(descriptor)
 
 
 def no_new_privileges() -> None:

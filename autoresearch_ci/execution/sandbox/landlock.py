@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import stat
+import struct
 from collections.abc import Iterable
 
 from autoresearch_ci.execution.sandbox.kernel import LINUX, no_new_privileges, syscall
@@ -41,14 +42,6 @@ def abi() -> int:
         return syscall("landlock_create_ruleset", _CREATE, None, 0, _VERSION)
     except OSError:
         return 0
-
-
-class _Beneath(ctypes.Structure):
-    """`struct landlock_path_beneath_attr`."""
-
-    _pack_ = 1
-    _layout_ = "ms"
-    _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
 class Ruleset:
@@ -97,9 +90,9 @@ class Ruleset:
             os.close(place)
 
     def _add(self, place: int, rights: int, path: str) -> None:
-        rule = _Beneath(rights, place)
+        rule = struct.pack("=Qi", rights, place)  # struct landlock_path_beneath_attr
         try:
-            syscall("landlock_add_rule", _ADD, self._fd, 1, ctypes.byref(rule), 0)
+            syscall("landlock_add_rule", _ADD, self._fd, 1, rule, 0)
         except OSError as error:
             if error.errno != errno.EBADFD:  # the kernel's own, such as /proc/PID/ns/net
                 raise OSError(error.errno, f"landlock rule for {path}: {error.strerror}") from error

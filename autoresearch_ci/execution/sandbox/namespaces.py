@@ -68,7 +68,7 @@ class Namespaces:
             mounts = self._mounts.descriptor if self._fresh is None else self._fresh
             return self._alive().start(always | what, mounts, streams)
 
-        return Confinement([], forks=False, own=user.take if user else None, start=start)
+        return Confinement(own=user.take if user else None, start=start)
 
     def _new_starter(self) -> Starter:
         users = self._mounts.users

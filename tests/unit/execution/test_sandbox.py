@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,12 @@ from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.command_words import first_words, programs
 from autoresearch_ci.execution.sandbox import users
-from autoresearch_ci.execution.sandbox.abilities import Abilities, describe
+from autoresearch_ci.execution.sandbox.abilities import (
+    Abilities,
+    Protection,
+    Situation,
+    describe,
+)
 from autoresearch_ci.execution.sandbox.kernel import answer_of_a_child, as_scheduled
 from autoresearch_ci.execution.sandbox.namespaces import _room
 from autoresearch_ci.execution.sandbox.places import services, visible
@@ -334,12 +340,14 @@ def test_priority_that_nobody_can_give_back_is_that_of_all_later_commands(withou
 # --- words ----------------------------------------------------------------------------------------
 
 
+def said(found: Abilities, user: User | None = None, **of: Any) -> Protection:
+    return describe(Situation(**{"asked": Sandbox(), "found": found, "user": user, **of}))
+
+
 def test_where_everything_works_nothing_is_missing() -> None:
-    found = describe(Sandbox(), EVERYTHING, NOBODY, None, ["/run/docker.sock"], {}, True, ())
+    found = said(EVERYTHING, NOBODY, reached=["/run/docker.sock"])
     assert found.off == ()
-    bare = describe(
-        Sandbox(), EVERYTHING, NOBODY, None, [], {"/opt/tools": "Invalid argument"}, True, ()
-    ).off
+    bare = said(EVERYTHING, NOBODY, bare={"/opt/tools": "Invalid argument"}).off
     assert "sockets that are made in /opt/tools while it runs, because" in str(*bare)
     assert found.network == "deny"
     assert "runs as uid 65534" in found.on
@@ -349,12 +357,12 @@ def test_where_everything_works_nothing_is_missing() -> None:
 
 
 def test_a_container_keeps_the_network_out_and_may_end_it_at_the_loopback() -> None:
-    assert describe(Sandbox(), CONTAINER, None, None, [], {}, True, ()).network == "deny"
+    assert said(CONTAINER).network == "deny"
     asked = Sandbox(network="loopback")
-    shared = describe(asked, CONTAINER, None, None, [], {}, True, ())
+    shared = said(CONTAINER, asked=asked)
     assert shared.network == "loopback"
     assert any("127.0.0.1 answers measured code" in str(missing) for missing in shared.off)
-    found = describe(asked, replace(CONTAINER, why_no_loopback="no"), None, None, [], {}, True, ())
+    found = said(replace(CONTAINER, why_no_loopback="no"), asked=asked)
     assert found.network == "deny", "less than was asked for, and never more"
     assert not found.loopback
     assert any("has no network at all, although" in str(missing) for missing in found.off)
@@ -362,7 +370,7 @@ def test_a_container_keeps_the_network_out_and_may_end_it_at_the_loopback() -> N
 
 
 def test_what_is_missing_is_said_once_with_its_reason_and_cure() -> None:
-    found = describe(Sandbox(), NOTHING, None, None, [], {}, True, ())
+    found = said(NOTHING)
     words = [str(missing) for missing in found.off]
     assert len(words) == len(set(words)) == 5
     assert all(", because " in text and text.endswith(".") for text in words)
@@ -372,20 +380,14 @@ def test_what_is_missing_is_said_once_with_its_reason_and_cure() -> None:
 
 def test_an_old_landlock_is_reported_unless_another_user_makes_up_for_it() -> None:
     old = replace(CONTAINER, landlock=1)
-    ours, others = (
-        describe(Sandbox(), old, user, None, [], {}, True, ()).off for user in (None, NOBODY)
-    )
+    ours, others = (said(old, user).off for user in (None, NOBODY))
     assert len(ours) == len(others) + 3
 
 
 def test_a_container_says_what_it_promises_about_memory() -> None:
-    (told,) = (
-        words
-        for words in describe(Sandbox(), CONTAINER, NOBODY, None, [], {}, True, ()).on
-        if "memory" in words
-    )
+    (told,) = (words for words in said(CONTAINER, NOBODY).on if "memory" in words)
     assert told == "may share memory with others while it runs, and leaves none behind"
-    assert "has no /dev/shm" in describe(Sandbox(), CONTAINER, NOBODY, None, [], {}, False, ()).on
+    assert "has no /dev/shm" in said(CONTAINER, NOBODY, shares=False).on
 
 
 @pytest.mark.parametrize(
@@ -406,7 +408,7 @@ def test_a_container_says_what_it_promises_about_memory() -> None:
 def test_what_holds_is_the_least_of_its_parts(
     found: Abilities, user: User | None, asked: Sandbox, holds: str
 ) -> None:
-    assert describe(asked, found, user, None, [], {}, True, ()).holds == holds
+    assert said(found, user, asked=asked).holds == holds
 
 
 @pytest.mark.parametrize(
@@ -427,9 +429,7 @@ def test_a_job_requires_more_than_a_laptop(
 
 
 def test_switched_off_is_neither_on_nor_missing() -> None:
-    found = describe(
-        Sandbox(network="allow", read_only=False), NOTHING, NOBODY, None, [], {}, True, ()
-    )
+    found = said(NOTHING, NOBODY, asked=Sandbox(network="allow", read_only=False))
     assert [missing.what for missing in found.off] == [
         "the system calls of measured code are not filtered"
     ]
