@@ -226,15 +226,19 @@ class ProcessTree:
         """Kills the command and all below it, waits until they are gone, returns the exit code."""
         self._swept = True
         _signal(os.killpg, self.pid, signal.SIGKILL)
-        self._commands.end(self.pid)
+        ended = False
         give_up = time.monotonic() + patience
         known: set[int] = set()
         pause = 0.0002
         while True:
+            if not ended:
+                with contextlib.suppress(BlockingIOError):  # they have taken every process there is
+                    self._commands.end(self.pid)
+                    ended = True
             if not (gone := self._gone()):
                 _signal(os.kill, self.pid, signal.SIGKILL)
             found = {p.pid: p for p in self._commands.descendants(self.pid)}
-            self.survivors = [*([] if gone else [self.pid]), *found]
+            self.survivors = [*([] if gone and ended else [self.pid]), *found]
             if not self.survivors or time.monotonic() > give_up:
                 break
             for process in found.values():

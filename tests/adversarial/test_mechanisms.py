@@ -317,6 +317,9 @@ def see_a_command_line_of_others():
             if T["secret argument"].encode() in open(f"/proc/{name}/cmdline", "rb").read():
                 return True
 @attack
+def see_keys_of_others():
+    return T["key"] in open("/proc/keys").read()
+@attack
 def see_an_environment_of_others():
     return b"HIDDEN" in open(f"/proc/{T['process']}/environ", "rb").read()
 @attack
@@ -592,6 +595,7 @@ UNPROMISED = frozenset(
     {
         "see_a_command_line_of_others",  # row 17
         "see_connections_of_others",
+        "see_keys_of_others",
         "tell_that_a_socket_exists",  # row 16
     }
 )
@@ -714,6 +718,7 @@ def play(
     with services(attack.open_folder) as reached, other_process() as process:
         targets = {
             **reached,
+            "key": a_key(reached["port"]),
             "process": process,
             "secret argument": SECRET_ARGUMENT,
             "credentials": [str(path) for path in credentials],
@@ -839,6 +844,15 @@ def other_process() -> Iterator[int]:
     with process:
         yield process.pid
         process.communicate()
+
+
+def a_key(port: int) -> str:
+    """In the keyring of our session, where the kernel lets us have one."""
+    name = f"mechanisms-{port}"
+    timeout, session, seconds = 15, -3, 600
+    call = ctypes.CDLL(None).syscall
+    call(250, timeout, call(248, b"user", name.encode(), b"CANARY", 6, session), seconds)
+    return name
 
 
 def forget(port: int) -> None:

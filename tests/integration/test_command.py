@@ -417,6 +417,23 @@ def test_when_memory_runs_out_all_of_a_command_is_killed_before_us() -> None:
         assert b"".join(told).split() == [b"%d" % first] * 2
 
 
+def test_where_no_process_is_left_to_end_a_command_with_that_is_tried_again() -> None:
+    """As when it has taken all that a container may have."""
+    asked = list[int]()
+
+    def end() -> None:
+        asked.append(len(asked))
+        if len(asked) < 3:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with processes.start(
+        lambda: subprocess.Popen(["sleep", "60"], start_new_session=True), end
+    ) as tree:
+        assert tree.kill_all(10) == -signal.SIGKILL
+    assert asked == [0, 1, 2]
+    assert not tree.survivors
+
+
 def test_after_a_stop_nothing_is_started(run: Run, tmp_path: Path) -> None:
     stop = Stop()
     stop.check()

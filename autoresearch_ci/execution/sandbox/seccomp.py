@@ -41,8 +41,9 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
     "sched_setaffinity": (203, 122), "sched_setattr": (314, 274), "sched_setparam": (142, 118),
     "sched_setscheduler": (144, 119), "setdomainname": (171, 162), "sethostname": (170, 161),
     "setns": (308, 268), "setpriority": (141, 140), "settimeofday": (164, 170),
-    "setxattr": (188, 5), "socket": (41, 198), "swapoff": (168, 225), "swapon": (167, 224),
-    "syslog": (103, 116), "umount2": (166, 39), "unshare": (272, 97), "userfaultfd": (323, 282),
+    "setxattr": (188, 5), "socket": (41, 198), "socketpair": (53, 199), "swapoff": (168, 225),
+    "swapon": (167, 224), "syslog": (103, 116), "umount2": (166, 39), "unshare": (272, 97),
+    "userfaultfd": (323, 282),
 }  # fmt: skip
 """On x86_64 and aarch64."""
 _NEWER = {
@@ -68,7 +69,9 @@ _OF_INODES = (0x40086602, 0x40046602, 0x40087602, 0x40047602, 0x40086604, 0x4004
 they are about, and slow down (`chattr +S`) who comes next."""
 _OF_TERMINALS = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX type for others."""
-_WITH_CARE = ("clone", "clone3", "unshare", "socket", "ioctl", "prlimit64", *_OF_SCHEDULING)
+_WITH_CARE = (
+    "clone", "clone3", "unshare", "socket", "socketpair", "ioctl", "prlimit64", *_OF_SCHEDULING,
+)  # fmt: skip
 OF_DEBUGGERS = ("ptrace", "process_vm_readv", "process_vm_writev")
 OF_ATTRIBUTES = tuple(name for name in _NUMBERS if "setxattr" in name or "removexattr" in name)
 """Of any file of the user's, which no rule of Landlock's keeps. Where the answer is that a file
@@ -155,6 +158,8 @@ def program(
         # Limits of others: Landlock does not see it, and one of none ends whoever has it.
         "prlimit64": [_argument(0), *different(0, refused)],
         "ioctl": [_argument(1)],
+        # The only other kind that makes pairs (TIPC) can talk to more than its pair.
+        "socketpair": [_argument(0), *different(_UNIX, _refusal(errno.EOPNOTSUPP))],
         **{name: _scheduling(name, index, spare) for name, index in _OF_SCHEDULING.items()},
     }
     for order in (*_OF_INODES, *_OF_TERMINALS):  # as of a file system that has no such thing

@@ -43,6 +43,8 @@ _SET_FILTER, _KEEP_SPECULATION, _SCOPES = 1, 4, 3
 _SET_FLAGS, _UP_AND_RUNNING = 0x8914, 0x41
 _CAPABILITIES_3 = 0x20080522
 _FOLDER = os.O_PATH | os.O_DIRECTORY
+_OF_A_PERSON = ("keys", "key-users")
+"""In /proc: what lies in keyrings is told to whoever has the user or the session."""
 _MOST = 16
 """Descriptors that come with a request."""
 
@@ -161,7 +163,7 @@ def _make_fresh(given: list[int], processes: int) -> tuple[int, list[int]]:
         for folder in asked["empty"]:
             name = f"{store}/{os.path.basename(folder)}"  # noqa: PTH119
             _make_like(name, os.stat(folder))  # noqa: PTH116
-            _check(folder, _libc.mount(_raw(name), _raw(folder), None, ctypes.c_ulong(_BIND), None))
+            _bind(name, folder)
         _check(store, _libc.umount2(_raw(store), _DETACH))
         made.append(os.open("self/ns/mnt", os.O_RDONLY, dir_fd=processes))
         made.append(os.open(asked["box"], _FOLDER))
@@ -206,6 +208,9 @@ def _first(
         os.setsid()
         os.umask(mask)
         _mount("proc", "/proc", _NO_SUID | _NO_DEVICES | _NO_PROGRAMS)
+        for name in _OF_A_PERSON:
+            with contextlib.suppress(FileNotFoundError):
+                _bind(os.devnull, f"/proc/{name}")
         if not asked["network"]:
             _bring_up()
         _set(_SET_DUMPABLE, 1)  # else its files in /proc are not its own; `confine` takes it back
@@ -362,6 +367,11 @@ def _mount_again(places: list[str], trees: list[int]) -> None:
 def _mount(kind: str, place: str, flags: int, options: str = "") -> None:
     words = (_raw(kind), _raw(place), _raw(kind))
     _check(place, _libc.mount(*words, ctypes.c_ulong(flags), _raw(options) or None))
+
+
+def _bind(source: str, place: str) -> None:
+    words = (_raw(source), _raw(place), None, ctypes.c_ulong(_BIND), None)
+    _check(place, _libc.mount(*words))
 
 
 def _raw(path: str) -> bytes:

@@ -252,6 +252,7 @@ def test_what_a_command_leaves_thousands_of_folders_deep_is_deleted(tmp_path: Pa
 
 ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 PTRACE, SOCKET = {"x86_64": 101, "aarch64": 117}, {"x86_64": 41, "aarch64": 198}
+SOCKETPAIR = {"x86_64": 53, "aarch64": 199}
 UNSHARE, BPF = {"x86_64": 272, "aarch64": 97}, {"x86_64": 321, "aarch64": 280}
 IOCTL = {"x86_64": 16, "aarch64": 29}
 READ = {"x86_64": 0, "aarch64": 63}
@@ -292,6 +293,7 @@ def test_the_filter_refuses_what_it_says_and_nothing_else(machine: str) -> None:
         assert call(code, UNSHARE[machine], 0x10000000 | 0x20000) == 1
         assert call(code, UNSHARE[machine], 0x400) == 0
         assert verdict(code, {0: READ[machine], 4: 0x40000003}) == 1, "another architecture"
+        assert [call(code, SOCKETPAIR[machine], family) for family in (1, 30)] == [0, 95]
     assert [call(closed, SOCKET[machine], f, 1, 0) for f in (1, 2, 10, 16, 17, 38, 40)] == [
         0, 13, 13, 0, 13, 13, 13
     ]  # fmt: skip
