@@ -157,7 +157,7 @@ def needs_model(failures: Sequence[Failure]) -> str:
     first = line(failures[0].id, 100)
     return (
         f"no tool's own fixer mends {first}; what is left ({summary(failures)}) needs a model: "
-        "set ANTHROPIC_API_KEY, or name an agent with --proposer '{command: ...}'"
+        "set ANTHROPIC_API_KEY, or --proposer claude-code, codex, gemini, ..."
     )
 
 

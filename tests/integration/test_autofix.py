@@ -293,7 +293,7 @@ def test_without_a_model_the_last_word_says_what_needs_one(repo: Repo, make: Mak
     assert bed.ask("mypy", "arg-type", "mypy .") is None
     assert "mypy:src/a.py:arg-type:0" in bed.last_word
     assert "(1 lint) needs a model: set ANTHROPIC_API_KEY" in bed.last_word
-    assert "--proposer '{command: ...}'" in bed.last_word
+    assert "--proposer claude-code, codex" in bed.last_word
     assert "\n" not in bed.last_word
 
 

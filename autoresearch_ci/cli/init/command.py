@@ -307,7 +307,9 @@ def _idle(config: Config, place: Survey) -> Iterator[str]:
         return
     told = "without a key only constants are searched, and "
     if config.metric and re.match(_OF_TEXT, config.metric.command):
-        yield f"{told}none changes this metric"
+        fixable = " problems " in config.metric.command
+        fixers = "; autoresearch-ci fix has tools mend what they can" if fixable else ""
+        yield f"{told}none changes this metric{fixers}"
         return
     repository = place.repository
     versions = repository.files(repository.head())
