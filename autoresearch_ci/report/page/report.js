@@ -70,13 +70,14 @@
   tip.hidden = ring.hidden = true;
   const about = (p) => {
     const row = byNumber.get(p[1]);
-    if (!row) return [`#${p[0]} of an earlier run`, p[6] || "", ""];
+    if (!row) return [`#${p[0]} of an earlier run`, p[6] || "", "", ""];
     const values = row.values;
     const gain = percent(values[GAIN]);
     const head = `#${values[N]} ${row.tr.cells[1].textContent} ${label(values[METRIC])}${gain && ` (gain ${gain})`}`;
     const diff = row.tr.querySelector(".diff")?.textContent ?? "";
     const lines = diff.split("\n").filter((line) => /^[-+](?!--|\+\+)/.test(line));
-    return [head, row.tr.querySelector("summary").textContent, lines.slice(0, 9).join("\n")];
+    const why = row.tr.querySelector(".reason")?.textContent ?? "";
+    return [head, row.tr.querySelector("summary").textContent, why, lines.slice(0, 9).join("\n")];
   };
   let current = null;
   const hover = (u) => {
@@ -86,8 +87,8 @@
     ring.hidden = tip.hidden;
     current = tip.hidden ? null : p;
     if (tip.hidden) return;
-    const [head, words, diff] = about(p);
-    tip.replaceChildren(make("b", head), make("div", words));
+    const [head, words, why, diff] = about(p);
+    tip.replaceChildren(make("b", head), make("div", words), make("div", why, "why"));
     if (diff) tip.append(make("pre", diff));
     const x = u.valToPos(p[0], "x") + u.over.offsetLeft;
     const [right, narrow] = [x > chart.clientWidth / 2, chart.clientWidth < 640];
@@ -143,7 +144,7 @@
     while (points[i] && !visible(points[i])) i += step;
     if (!points[i]) return;
     plot.setCursor({ left: plot.valToPos(points[i][0], "x"), top: plot.valToPos(place(points[i]), "y") });
-    at("said").textContent = about(points[i]).slice(0, 2).join(": ");
+    at("said").textContent = about(points[i]).slice(0, 3).filter(Boolean).join(": ");
   });
 
   // --- the small charts ---
