@@ -735,6 +735,19 @@ def test_a_file_that_a_build_no_longer_writes_makes_no_smaller_bundle(
     assert result.column("status")[1] != "keep", result.told
 
 
+def test_a_checker_that_makes_every_gate_incomplete_is_named(
+    here: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = "[tool.pyright]\n[tool.mypy]\n"
+    commit(here, {"a.py": "x = 1\n", "pyproject.toml": settings})
+    here.write("bin/mypy", "", 0o755)
+    monkeypatch.setenv("PATH", f"{here.path}/bin:/usr/bin:/bin")
+    assert init("--use", "gate", "--dry-run") == 0
+    assert (
+        "warning: not installed here: pyright; until it is, also in CI," in capsys.readouterr().out
+    )
+
+
 def test_go_without_a_module_is_told_what_is_missing(
     here: Repo, capsys: pytest.CaptureFixture[str]
 ) -> None:

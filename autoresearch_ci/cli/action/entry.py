@@ -285,7 +285,11 @@ def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
 
 def _unpublished(words: list[str], command: str) -> list[str]:
     if command == "publish":
-        raise ConfigError("nothing can be published for a pull request from a fork.")
+        raise ConfigError(
+            "nothing can be published for a pull request from a fork.\n"
+            "do: leave the job out there: "
+            "if: github.event.pull_request.head.repo.full_name == github.repository"
+        )
     return [*words, "--publish", "none"] if command in (*LOOPS, "security") else words
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, redirect_stdout, suppress
@@ -112,7 +113,7 @@ def _questions(options: argparse.Namespace, repository: Repository) -> Questions
 def _init(options: argparse.Namespace, place: Survey) -> dict[str, Any]:
     """What came of it, for programs; people have been told then."""
     uses = list(dict.fromkeys(options.use or ["nightly"]))
-    told = [*_found(place.stack), *_not_installed(place)]
+    told = [*_found(place.stack), *_not_installed(place, uses)]
     new: dict[str, str] = {}
     trial = None
     idle: list[str] = []
@@ -214,9 +215,18 @@ def _facts(stack: Stack) -> dict[str, Any]:
     }
 
 
-def _not_installed(place: Survey) -> Iterator[str]:
-    """Why tests usually fail in a fresh clone."""
+_CHECKERS = ("ruff", "mypy", "pyright", "golangci-lint", "staticcheck", "shellcheck", "actionlint")
+"""Programs of their own, which no build brings along."""
+
+
+def _not_installed(place: Survey, uses: Sequence[str]) -> Iterator[str]:
+    """Why tests usually fail in a fresh clone, and gates say nothing for sure."""
     stack = place.stack
+    tools = [target.tool for target in stack.checks.targets if target.tool in _CHECKERS]
+    lacking = [tool for tool in dict.fromkeys(tools) if not shutil.which(tool)]
+    if lacking and {"fix", "gate"} & {*uses}:
+        names = ", ".join(lacking)
+        yield f"warning: not installed here: {names}; until it is, also in CI, a gate is incomplete"
     if stack.main == "Go" and not any(path.endswith("go.mod") for path in place.files):
         yield "warning: there is no go.mod, which Go wants; first: go mod init NAME, and commit it"
     there = (place.repository.root / "node_modules").is_dir()
