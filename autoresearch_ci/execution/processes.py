@@ -42,20 +42,16 @@ def kill_with_variable(name: str, value: str) -> int:
     them apart. Without /proc this does nothing.
     """
     wanted, killed = os.fsencode(f"{name}={value}"), 0
-    for process in _everybody():
+    everybody: list[str] = []
+    with contextlib.suppress(OSError):
+        everybody = os.listdir("/proc")  # noqa: PTH208 - hot path
+    for process in filter(str.isdigit, everybody):
         with contextlib.suppress(OSError):
             environment = _read(f"/proc/{process}/environ")
             if wanted in environment and wanted in environment.split(b"\0"):
                 os.kill(int(process), signal.SIGKILL)
                 killed += 1
     return killed
-
-
-def _everybody() -> list[str]:
-    try:
-        return [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - hot path
-    except OSError:
-        return []
 
 
 class _Process(NamedTuple):
@@ -87,13 +83,13 @@ class _Commands:
                 self._bystanders = frozenset((p.pid, p.started) for p in _children(os.getpid()))
             leader = spawn()
             self._leaders[leader.pid] = end
-            self._survivor.watch(leader.pid)
+            self._survivor.tell("+", leader.pid)
             return ProcessTree(leader, self)
 
     def forget(self, leader: int) -> None:
         with self._lock:
             self._leaders.pop(leader, None)
-            self._survivor.forget(leader)
+            self._survivor.tell("-", leader)
 
     def end(self, leader: int) -> None:
         """As it was given; unless that would end another command, too."""

@@ -56,15 +56,8 @@ class Survivor:
         finally:
             os.close(reader)
 
-    def watch(self, group: int) -> None:
-        """This process group has begun."""
-        self._tell("+", group)
-
-    def forget(self, group: int) -> None:
-        """It is over."""
-        self._tell("-", group)
-
-    def _tell(self, what: str, group: int) -> None:
+    def tell(self, what: str, group: int) -> None:
+        """`+`: this process group has begun; `-`: it is over."""
         if self._pipe is not None and self._of == os.getpid():
             with contextlib.suppress(BrokenPipeError):
                 os.write(self._pipe, b"%s %d\n" % (what.encode(), group))

@@ -22,7 +22,7 @@ from autoresearch_ci.execution.processes import kill_with_variable
 from autoresearch_ci.execution.sandbox.jail import Jail, unconfined
 from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.git_view import GitView
-from autoresearch_ci.workspace.measured_state import Overlay, is_attributes, make_folders
+from autoresearch_ci.workspace.measured_state import is_attributes, make_folders, put, write
 from autoresearch_ci.workspace.relocate import relocate
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scope import matched
@@ -107,12 +107,8 @@ class MeasureTree:
         self._held = {path: files[path] for path in matched(layout.withheld, files)}
         self._view: GitView | None = None
         self._converts = any(map(is_attributes, files))
-        self._overlay = Overlay(
-            stage=layout.pristine.with_name("stage"),
-            files=files,
-            content=self._content,
-            own=self.sandbox.own,
-        )
+        self._stage = layout.pristine.with_name("stage")
+        """A folder to make and use for a moment."""
         own = (layout.tree, layout.home, layout.temporary)
         self._below = [Snapshot(folder, self.sandbox.own) for folder in own]
         """As setup left them, where nothing can lie above them."""
@@ -229,13 +225,37 @@ class MeasureTree:
                 stack.callback(self._restore, built=built)
             try:
                 with undisturbed(self.layout.tree):
-                    self._overlay.write(self.seen.tree, changes, self._view)
+                    self._write(changes)
                     for path in self.layout.filtered.keys() & self._held if whole else ():
                         self._fill(self.seen.tree, path)
                         self.sandbox.own(self.seen.tree, path)
                 yield
             finally:
                 self.seen, self.within = self.layout, self.sandbox
+
+    def _write(self, changes: Changes) -> None:
+        tree, own = self.seen.tree, self.sandbox.own
+        filters = self._filters(changes)
+        edits = {
+            p: (v.mode, self._content(p, v, filters)) if v else None for p, v in changes.items()
+        }
+        write(tree, edits, own)
+        told = self._view.differing(changes, tree) if self._view else {}
+        for path, content in told.items():
+            beneath.remove(tree, path)
+            put(tree, path, content, 0o644, own)
+
+    def _filters(self, changes: Changes) -> Path | None:
+        """Where .gitattributes lie as this state has them; `None`: in the tree as it is."""
+        if not any(map(is_attributes, changes)):
+            return None
+        remove(self._stage)
+        self._stage.mkdir(mode=0o700, parents=True)
+        for path, version in {**self._files, **changes}.items():
+            if is_attributes(path) and version and version.regular:
+                make_folders(self._stage, path.rpartition("/")[0], lambda root, path: None)
+                (self._stage / path).write_bytes(self._content(path, version))
+        return self._stage
 
     @property
     def withholds(self) -> bool:
@@ -244,7 +264,7 @@ class MeasureTree:
 
     def pretend_repository(self, head: str, staged: str) -> None:
         """In `placed`, git in the tree sees `staged` as what is to be committed on `head`."""
-        made = self.layout.pristine.with_name("stage")
+        made = self._stage
         remove(made)
         head, staged = self._shown(head), self._shown(staged)
         objects = self.layout.scratch / "objects"

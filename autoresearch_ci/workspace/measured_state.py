@@ -10,74 +10,36 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from autoresearch_ci.safety import untrusted_files as beneath
-from autoresearch_ci.workspace.git_view import GitView
-from autoresearch_ci.workspace.repository import Changes, FileVersion
-from autoresearch_ci.workspace.snapshot import remove
+from autoresearch_ci.workspace.store import Edits
 
 Own = Callable[[Path, str], None]
 """Hands what we have just made to the one who runs the commands: below a folder, a path."""
 
 
-class Overlay:
-    """Writes states of one base commit; remembers nothing."""
+def write(tree: Path, edits: Edits, own: Own) -> None:
+    """Make `tree`, which is the base commit, another state of the code."""
+    times = {path: _next(tree, path) for path, edit in edits.items() if edit}
+    for path in edits:  # a folder may take the place of a file, and the other way round
+        _clear_way(tree, path)
+        beneath.remove(tree, path)
+    for path, edit in edits.items():
+        if edit is None:
+            beneath.drop_empty_parents(tree, path)
+        else:
+            put(tree, path, edit[1], 0o755 if edit[0] == "100755" else 0o644, own)
+            with beneath.place(tree, path) as (at, name):
+                os.utime(name, ns=(times[path], times[path]), dir_fd=at, follow_symlinks=False)
 
-    def __init__(
-        self,
-        *,
-        stage: Path,
-        files: Mapping[str, FileVersion],
-        content: Callable[[str, FileVersion, Path | None], bytes],
-        own: Own,
-    ) -> None:
-        """`stage`: a folder to make and use for a moment. `files`: of the base commit.
 
-        `content`: of a file, as the .gitattributes in a folder say; `None`: in the tree as it is.
-        """
-        self._stage = stage
-        self._files = files
-        self._content = content
-        self._own = own
-
-    def write(self, tree: Path, changes: Changes, view: GitView | None) -> None:
-        """Make `tree`, which is the base commit, the one with `changes`; for `view`, too."""
-        filters = self._filters(changes)
-        contents = {p: self._content(p, v, filters) for p, v in changes.items() if v}
-        times = {path: _next(tree, path) for path in contents}
-        for path in changes:  # a folder may take the place of a file, and the other way round
-            _clear_way(tree, path)
-            beneath.remove(tree, path)
-        for path, version in changes.items():
-            if version is None:
-                beneath.drop_empty_parents(tree, path)
-            else:
-                self._put(tree, path, contents[path], 0o755 if version.mode == "100755" else 0o644)
-                with beneath.place(tree, path) as (at, name):
-                    os.utime(name, ns=(times[path], times[path]), dir_fd=at, follow_symlinks=False)
-        if view:
-            for path, content in view.differing(changes, tree).items():
-                beneath.remove(tree, path)
-                self._put(tree, path, content, 0o644)
-
-    def _put(self, tree: Path, path: str, content: bytes, mode: int) -> None:
-        make_folders(tree, path.rpartition("/")[0], self._own)
-        beneath.write(tree, path, content, mode)
-        self._own(tree, path)
-
-    def _filters(self, changes: Changes) -> Path | None:
-        """Where .gitattributes lie as this state has them."""
-        if not any(map(is_attributes, changes)):
-            return None
-        remove(self._stage)
-        self._stage.mkdir(mode=0o700, parents=True)
-        for path, version in {**self._files, **changes}.items():
-            if is_attributes(path) and version and version.regular:
-                make_folders(self._stage, path.rpartition("/")[0], lambda root, path: None)
-                (self._stage / path).write_bytes(self._content(path, version, None))
-        return self._stage
+def put(tree: Path, path: str, content: bytes, mode: int, own: Own) -> None:
+    """A file, and the folders above it."""
+    make_folders(tree, path.rpartition("/")[0], own)
+    beneath.write(tree, path, content, mode)
+    own(tree, path)
 
 
 def is_attributes(path: str) -> bool:

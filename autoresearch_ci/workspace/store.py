@@ -307,16 +307,15 @@ class Store:
         if commit not in made:
             folder = Path(tempfile.mkdtemp(dir=place))
             (folder / "pack").mkdir()
-            known = next((c for c in reversed(made) if self._leads_to(commit, c)), "")
+            asked = ("merge-base", "--is-ancestor")
+            above = (c for c in reversed(made) if not self._git.attempt(*asked, c, commit)[0])
+            known = next(above, "")
             if known:
                 _link_packs(made[known], folder)
             self.extract(folder, [commit, *tags], [known, *tags] if known else (), without)
             made[commit] = folder
         (objects / "pack").mkdir(parents=True)
         _link_packs(made[commit], objects)
-
-    def _leads_to(self, commit: str, other: str) -> bool:
-        return not self._git.attempt("merge-base", "--is-ancestor", other, commit)[0]
 
     def _ever_at(self, globs: Iterable[str], tips: Iterable[str]) -> frozenset[str]:
         """Objects that lay at a path of these, as gitignore reads them, in what leads to `tips`."""

@@ -85,17 +85,14 @@ class Ruleset:
                 return
             if not stat.S_ISDIR(kind):
                 rights &= _OF_FILES
-            self._add(place, rights & self._handled, path)
-        finally:
-            os.close(place)
-
-    def _add(self, place: int, rights: int, path: str) -> None:
-        rule = struct.pack("=Qi", rights, place)  # struct landlock_path_beneath_attr
-        try:
+            # struct landlock_path_beneath_attr
+            rule = struct.pack("=Qi", rights & self._handled, place)
             syscall("landlock_add_rule", _ADD, self._fd, 1, rule, 0)
         except OSError as error:
             if error.errno != errno.EBADFD:  # the kernel's own, such as /proc/PID/ns/net
                 raise OSError(error.errno, f"landlock rule for {path}: {error.strerror}") from error
+        finally:
+            os.close(place)
 
     def enter(self) -> None:
         """For good, for this process and all it starts. Raises `OSError`."""
