@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ETC = Path("/etc")
@@ -36,41 +36,11 @@ _LARGEST = 4 << 20
 class SystemFiles:
     """What there is of /etc; paths are absolute."""
 
-    files: Mapping[str, tuple[int, bytes]]
+    files: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Permissions and content of each."""
-    links: Mapping[str, str]
-    folders: Sequence[str]
+    links: dict[str, str] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)
     """Of the machine's own, which are shown as they are."""
-
-
-def public() -> list[Path]:
-    """What of the machine's own others may see, where it cannot be another one."""
-    wanted = (*_SHOWN, "passwd", "group", "nsswitch.conf")
-    return [path for name in wanted for path in sorted(ETC.glob(name))]
-
-
-def shown(uid: int, gid: int, home: str, asked: Iterable[str] = ()) -> SystemFiles:
-    """For a user and its HOME. `asked`: paths below /etc that are to be there as well."""
-    found = _Found()
-    for place in (*(path for name in _SHOWN for path in sorted(ETC.glob(name))), *map(Path, asked)):
-        with contextlib.suppress(OSError):  # what we may not read is not for others either
-            found.add(place)
-    texts = {
-        "passwd": _users(uid, gid, home),
-        "group": f"root:x:0:\nnogroup:x:65534:\n{_user(f'grp:x:{gid}:', gid)}",
-        "nsswitch.conf": _SWITCH,
-    }
-    if f"{ETC}/hosts" not in found.files:
-        texts["hosts"] = "127.0.0.1 localhost\n::1 localhost\n"
-    made = {f"{ETC}/{name}": (0o644, os.fsencode(text)) for name, text in texts.items()}
-    return SystemFiles(files=found.files | made, links=found.links, folders=found.folders)
-
-
-class _Found:
-    def __init__(self) -> None:
-        self.files: dict[str, tuple[int, bytes]] = {}
-        self.links: dict[str, str] = {}
-        self.folders: list[str] = []
 
     def add(self, place: Path) -> None:
         """A link may lead out of /etc, to what is shown; those in a folder stay as they are."""
@@ -91,6 +61,29 @@ class _Found:
                 else:
                     with contextlib.suppress(OSError):
                         self.add(Path(entry.path))
+
+
+def public() -> list[Path]:
+    """What of the machine's own others may see, where it cannot be another one."""
+    wanted = (*_SHOWN, "passwd", "group", "nsswitch.conf")
+    return [path for name in wanted for path in sorted(ETC.glob(name))]
+
+
+def shown(uid: int, gid: int, home: str, asked: Iterable[str] = ()) -> SystemFiles:
+    """For a user and its HOME. `asked`: paths below /etc that are to be there as well."""
+    found = SystemFiles()
+    for place in (*(path for name in _SHOWN for path in sorted(ETC.glob(name))), *map(Path, asked)):
+        with contextlib.suppress(OSError):  # what we may not read is not for others either
+            found.add(place)
+    texts = {
+        "passwd": _users(uid, gid, home),
+        "group": f"root:x:0:\nnogroup:x:65534:\n{_user(f'grp:x:{gid}:', gid)}",
+        "nsswitch.conf": _SWITCH,
+    }
+    if f"{ETC}/hosts" not in found.files:
+        texts["hosts"] = "127.0.0.1 localhost\n::1 localhost\n"
+    found.files.update({f"{ETC}/{name}": (0o644, os.fsencode(t)) for name, t in texts.items()})
+    return found
 
 
 def _is_public_throughout(folder: str) -> bool:
