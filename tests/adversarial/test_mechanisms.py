@@ -178,6 +178,10 @@ def change_a_device():
     os.chmod("/dev/full", 0o666)
     return True
 @attack
+def change_what_covers_keys():
+    os.utime("/proc/keys", (42, 42))
+    return True
+@attack
 def make_a_device():
     os.mknod("disk", stat.S_IFBLK | 0o600, os.makedev(7, 0))
     os.unlink("disk")
@@ -617,6 +621,7 @@ UNPROMISED_AS_US = UNPROMISED | {
     "change_a_mode",  # row 4
     "change_a_time",
     "change_a_device",
+    "change_what_covers_keys",
     "leave_a_time_of_a_device",  # row 20, of what is ours
     "leave_shared_memory",  # row 13
     "leave_old_shared_memory",
@@ -859,7 +864,9 @@ def forget(port: int) -> None:
     """What attacks leave on this machine where nobody keeps them from it."""
     for place in ("/tmp", "/var/tmp", "/dev/shm"):
         Path(place, f"left-{port}").unlink(missing_ok=True)
-    os.utime("/dev/full")
+    for place in ("/dev/full", "/proc/keys"):
+        with contextlib.suppress(OSError):
+            os.utime(place)
     subprocess.run(["ipcrm", "-M", str(port)], capture_output=True, check=False)
     with contextlib.suppress(OSError):
         ctypes.CDLL("librt.so.1").mq_unlink(f"/left-{port}".encode())

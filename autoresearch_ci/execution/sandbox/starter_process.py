@@ -43,8 +43,8 @@ _SET_FILTER, _KEEP_SPECULATION, _SCOPES = 1, 4, 3
 _SET_FLAGS, _UP_AND_RUNNING = 0x8914, 0x41
 _CAPABILITIES_3 = 0x20080522
 _FOLDER = os.O_PATH | os.O_DIRECTORY
-_OF_A_PERSON = ("keys", "key-users")
-"""In /proc: what lies in keyrings is told to whoever has the user or the session."""
+_OF_A_PERSON = ("/proc/keys", "/proc/key-users")
+"""What lies in keyrings is told to whoever has the user or the session."""
 _MOST = 16
 """Descriptors that come with a request."""
 
@@ -208,15 +208,15 @@ def _first(
         os.setsid()
         os.umask(mask)
         _mount("proc", "/proc", _NO_SUID | _NO_DEVICES | _NO_PROGRAMS)
-        for name in _OF_A_PERSON:
-            with contextlib.suppress(FileNotFoundError):
-                _bind(os.devnull, f"/proc/{name}")
+        covered = [path for path in _OF_A_PERSON if os.path.exists(path)]  # noqa: PTH110
+        for path in covered:
+            _bind(os.devnull, path)
         if not asked["network"]:
             _bring_up()
         _set(_SET_DUMPABLE, 1)  # else its files in /proc are not its own; `confine` takes it back
         _go_first()
         if asked["capabilities"]:  # root's are the settings of the kernel, and all devices
-            _keep_settings()
+            _keep_settings(covered)
         os.chdir(asked["folder"])
         if asked["itself"]:
             _be_itself(*asked["itself"])
@@ -238,12 +238,13 @@ def _first(
     _wait_for(command, told)
 
 
-def _keep_settings() -> None:
+def _keep_settings(covered: list[str]) -> None:
     """In /proc, and modes and times of what is not new in /dev; devices can be written to."""
     flags = ctypes.c_ulong(_AGAIN | _BIND | _READ_ONLY | _NO_SUID | _NO_PROGRAMS)
     own, new = os.stat("/dev").st_dev, ("pts", "shm", "mqueue")  # noqa: PTH116
     devices = [f"/dev/{name}" for name in os.listdir("/dev") if name not in new]  # noqa: PTH208
-    for place in ("/proc", *(path for path in devices if os.lstat(path).st_dev != own)):
+    bound = (path for path in devices if os.lstat(path).st_dev != own)
+    for place in ("/proc", *covered, *bound):
         _check(place, _libc.mount(None, _raw(place), None, flags, None))
 
 
