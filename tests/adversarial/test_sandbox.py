@@ -34,7 +34,7 @@ from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.sandbox import loopback
 from autoresearch_ci.execution.sandbox.abilities import abilities
 from autoresearch_ci.execution.sandbox.jail import Jail
-from autoresearch_ci.execution.sandbox.kernel import MACHINE, dumpable, ends_with_us
+from autoresearch_ci.execution.sandbox.kernel import MACHINE, Confinement, dumpable, ends_with_us
 from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.seccomp import Filter
 from autoresearch_ci.execution.sandbox.shared_memory import entries_of, remove_entries
@@ -1115,6 +1115,14 @@ def test_what_a_user_of_a_container_was_given_is_not_passed_on(given_up: bool) -
     argv = ["setpriv", *given, sys.executable, "-c", ask]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert (int(done.stdout.split()[1], 16) == 0) == given_up
+
+
+@as_root
+def test_where_no_thread_can_be_another_user_the_command_becomes_it() -> None:
+    """As on processors whose numbers of system calls we do not have."""
+    enter = Confinement(user=(61150, 61151))
+    done = run_command("id -u; id -g; id -G", cwd=Path("/"), env={"PATH": os.defpath}, enter=enter)
+    assert done.output.split() == ["61150", "61151", "61151"]
 
 
 @as_root
