@@ -370,7 +370,7 @@ def _without_files(descriptor: int, top: int) -> list[str]:
 
 
 def copy(source: tuple[Path, str], target: tuple[Path, str]) -> bool:
-    """Copy a regular file or a link with mode and times; the target must not be there.
+    """Copy a regular file or a link with its mode, as if unread; the target must not be there.
 
     Pipes, sockets and devices are not worth restoring. Returns whether something was copied.
     """
@@ -393,7 +393,8 @@ def copy(source: tuple[Path, str], target: tuple[Path, str]) -> bool:
             ):
                 shutil.copyfileobj(old, file, 1 << 20)
                 os.fchmod(file.fileno(), stat.S_IMODE(found.st_mode))
-        times = (found.st_atime_ns, found.st_mtime_ns)
+        # When it was read says how often it was copied, which is our doing.
+        times = (found.st_mtime_ns, found.st_mtime_ns)
         os.utime(new, ns=times, dir_fd=to, follow_symlinks=False)
     return True
 

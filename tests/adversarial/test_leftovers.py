@@ -99,6 +99,7 @@ for path in folders:
     did(lambda: os.utime(path, (42, 42)))
 with open(unread) as file:
     file.read()
+did(lambda: os.link(unread, "unread-too"))  # what is copied back was read for it
 for path in ("/tmp", "/var/tmp", "/dev/shm", "/run", "/dev/mqueue"):
     did(lambda: touched(f"{path}/ANSWER"))
 did(lambda: os.openpty())
