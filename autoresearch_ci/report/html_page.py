@@ -52,8 +52,11 @@ _OF_A_NUMBER = (
     "biggest wins",
     "biggest losses",
     "spent",
+    "plateau",
+    "recommendation",
 )
-"""What `evals` says that makes no sense of a set of failures: these are counted and named."""
+"""What `evals` says that makes no sense of a set of failures: these are counted and named, and
+nobody goes on where nothing is left."""
 _FILES, _SETTINGS = 300, 400
 """Files that one may choose from, and lines of the configuration."""
 PAGE_BYTES = 960_000
@@ -174,7 +177,7 @@ def _panels(
     left_out = _OF_A_NUMBER if info.repairs else (_BEST,) if info.confirmation else ()
     outcome = [row for row in evaluation.rows(found) if row[0] not in left_out]
     yield "outcome", "What it came to", Markup(), outcome
-    yield "noise", "Noise", Markup(), list(_noise(experiments, info))
+    yield "noise", "Noise", Markup(), [] if info.repairs else list(_noise(experiments, info))
     foreseen = expectations(experiments, info.direction)
     if foreseen:
         yield "expected", "Expected and measured gain", markdown([foreseen]), []
