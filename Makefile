@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test test-all torture lint types collected unit unit-all most trained slow docs format golden lock clean
+.PHONY: demo test test-all torture lint types collected unit unit-all shared alone trained slow docs format golden lock clean
 
 demo: $(VENV)/trainer
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
@@ -44,13 +44,17 @@ types: $(VENV)/dev
 collected: $(VENV)/dev $(VENV)/trainer
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -qq --collect-only --slow --ignore tests/trainer > /dev/null || true  # the tests say why
 
-# The trainer's tests beside the others, in one process: each that imports PyTorch spends five seconds on it, and
-# takes three times as long to fork.
+# Two kinds beside the others, each in one process. Of tests that wait for nothing, handing eight thousand to workers
+# takes more CPU than it saves time. Who imports PyTorch spends seconds on it, and takes three times as long to fork.
+ALONE = tests/unit tests/contract
 unit unit-all: $(VENV)/dev $(VENV)/trainer
-	$(MAKE) --jobs 2 most trained SLOW=$(if $(@:unit=),--slow)
+	$(MAKE) --jobs 3 shared alone trained SLOW=$(if $(@:unit=),--slow)
 
-most:
-	$(PYTEST) $(SLOW) --ignore tests/trainer
+shared:
+	$(PYTEST) $(SLOW) $(addprefix --ignore ,$(ALONE) tests/trainer)
+
+alone:
+	$(PYTEST) -n 0 $(SLOW) $(ALONE)
 
 trained:
 	$(PYTEST) -n 0 $(SLOW) tests/trainer
