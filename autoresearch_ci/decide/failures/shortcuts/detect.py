@@ -124,7 +124,11 @@ def suspicious(
 
 def _no_tests(*sides: Texts) -> Iterator[dict[str, bytes | None]]:
     for side in sides:
-        yield {path: content for path, content in side.items() if not is_test(path)}
+        yield {
+            path: content
+            for path, content in side.items()
+            if not is_test(path) and len(content or b"") <= BYTES_LIMIT
+        }
 
 
 _Content = TypeVar("_Content", bytes, bytes | None)

@@ -56,6 +56,16 @@ def test_a_text_that_was_there_may_have_lacked_its_equality() -> None:
     assert found("a.py", "class Title(str):\n    pass\n", PYTHON.format(of="(str)")) == (0, 1)
 
 
+def test_to_ask_for_a_value_is_no_equality() -> None:
+    after = "class Dates extends Map {\n  sum() { return this.first.valueOf() + 1; }\n}\n"
+    assert found("a.js", "", after) == (0, 0)
+
+
+def test_many_comparisons_and_classes_are_told_at_once() -> None:
+    after = "boolean equals(a)\n" * 3_000 + "class A extends ArrayList\n" * 2_000
+    assert found("A.java", "", after) == (0, 1)
+
+
 def test_a_comparison_may_move_to_another_file_and_tests_may_define_some() -> None:
     after = PYTHON.format(of="(str)").encode()
     moved = ({"a.py": after, "b.py": None}, {"a.py": b"", "b.py": after})
