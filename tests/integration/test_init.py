@@ -517,22 +517,29 @@ def _typing(*keys: bytes, flags: tuple[str, ...] | None = None) -> tuple[str, in
         ["setsid", "--ctty", "--wait", *argv], stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)
-        told = b""
-        for key in keys:
-            told += _until(ours, b"] ", b"> ")
-            os.write(ours, key)
-        told += _until(ours)
-        code = process.wait(20)
-    os.close(ours)
+        try:
+            told = b""
+            for key in keys:
+                told += _until(ours, b"] ", b"> ")
+                os.write(ours, key)
+            told += _until(ours, silence=2 if keys[-1] == b"\x03" else 20)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(2)
+            if process.poll() is None:  # Python was not waiting for a key yet, and is now
+                os.write(ours, keys[-1])
+                told += _until(ours)
+            code = process.wait(20)
+        finally:
+            os.close(ours)  # which ends who is still there
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told.decode()), code
 
 
-def _until(terminal: int, *words: bytes) -> bytes:
-    """What is printed there, up to one of these, or to its end; less after 20 s of silence."""
+def _until(terminal: int, *words: bytes, silence: float = 20) -> bytes:
+    """What is printed there, up to one of these, or to its end; less after seconds of silence."""
     told = b""
     with contextlib.suppress(OSError):  # nobody has the other side open any more
         while not told.endswith(words):
-            if not select.select([terminal], [], [], 20)[0]:
+            if not select.select([terminal], [], [], silence)[0]:
                 break
             told += os.read(terminal, 1 << 16)
     return told
