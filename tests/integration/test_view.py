@@ -317,6 +317,19 @@ def test_devices_are_its_own(run: Runs) -> None:
     assert found == harmless.split()
 
 
+def test_the_nodes_of_a_gpu_are_those_of_the_machine(
+    run: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any device that is not shown else will do for one."""
+    node = Path("/dev/kmsg")
+    if not node.is_char_device():
+        pytest.skip(f"no {node} here")
+    monkeypatch.setattr(bubblewrap, "GPUS", ("/dev/kms*", "/dev/nvidia*"))
+    there = node.stat().st_rdev
+    done = run(f"stat -c %t:%T {node}; ls -d /sys/devices")
+    assert done.output.split() == [f"{os.major(there):x}:{os.minor(there):x}", "/sys/devices"]
+
+
 def test_an_older_bubblewrap_is_not_taken_for_one(tmp_path: Path) -> None:
     old = tmp_path / "bwrap"
     old.write_text("#!/bin/sh\necho bubblewrap 0.4.1\n")
