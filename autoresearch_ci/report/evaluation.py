@@ -133,7 +133,8 @@ def _calibration(found: Evaluation) -> str:
 def _spent(found: Evaluation) -> Iterator[str]:
     if found.seconds:
         each = found.seconds_per_percent
-        yield duration(found.seconds) + (f" ({duration(each)} a per cent)" if each else "")
+        words = duration(each) if round(each or 0) else "under 1 s"
+        yield duration(found.seconds) + (f" ({words} a per cent)" if each else "")
     if found.tokens:
         yield f"{found.tokens:,} tokens"
     if found.cost_usd:
