@@ -132,13 +132,13 @@ def _calibration(found: Evaluation) -> str:
 
 def _spent(found: Evaluation) -> Iterator[str]:
     if found.seconds:
-        each = found.seconds_per_percent
-        words = duration(each) if round(each or 0) else "under 1 s"
+        each = found.seconds_per_percent or 0.0
+        words = duration(each) if round(each) else "under 1 s"
         yield duration(found.seconds) + (f" ({words} a per cent)" if each else "")
     if found.tokens:
         yield f"{found.tokens:,} tokens"
     if found.cost_usd:
-        each = found.usd_per_percent
+        each = found.usd_per_percent or 0.0
         yield f"${found.cost_usd:.2f}" + (f" (${each:.2f} a per cent)" if each else "")
 
 
