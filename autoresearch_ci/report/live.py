@@ -81,7 +81,7 @@ class Display:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._drawing = threading.Lock()
+        self._drawing = threading.RLock()  # whoever draws may be interrupted by what tells
         self._over = threading.Event()
         self._ticks = threading.Thread(target=self._tick, daemon=True)
 

@@ -26,7 +26,9 @@ _DEFINES = {
     r"|\bSymbol\.toPrimitive\b|\basymmetricMatch\b",
 }
 """How a comparison is defined, by the names of files."""
-_HEAD = re.compile(r"\b(?:class|struct|object)[ \t]+(?P<name>\w+)(?P<of>[^{\n]{0,200})")
+_HEAD = re.compile(
+    r"\b(?:class|struct|object)[ \t]+(?P<name>\w+)(?P<of>\([^()]{0,200}\)|[^{\n]{0,200})"
+)
 _BUILT_IN = re.compile(
     r"(?:[(:<,]|\bextends\b)\s*(?:str|int|float|complex|bytes|list|tuple|dict|set|frozenset|Decimal"
     r"|Fraction|U?String|Integer|Float|Number|Boolean|Hash|Map|Set|Array|List|Dictionary"

@@ -21,6 +21,7 @@ impl PartialEq for Money {
 DERIVED = [
     ("a.py", PYTHON.format(of="(str)")),
     ("a.py", PYTHON.format(of="(Loud, float)")),
+    ("a.py", PYTHON.format(of="(\n    str,\n)")),
     ("A.java", JAVA.format(of="extends ArrayList<String> ")),
     ("a.js", "class N extends Number {\n  valueOf() { return answer; }\n}\n"),
     ("a.rb", "class Loud < String\n  def ==(other)\n    casecmp?(other)\n  end\nend\n"),
