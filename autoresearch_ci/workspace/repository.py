@@ -64,10 +64,12 @@ Changes = Mapping[str, FileVersion | None]
 class Repository:
     """The user's repository: read as it stands; written only at our branch and notebook refs."""
 
-    def __init__(self, root: Path, git_dir: Path, common_dir: Path) -> None:
+    def __init__(self, root: Path, git_dir: Path, common_dir: Path, object_format: str) -> None:
         self.root = root
         self.git_dir = git_dir
         self.common_dir = common_dir
+        self.object_format = object_format
+        """`sha1` or `sha256`."""
         self._git = GitDirectory(root, git_dir, GIT_WORK_TREE=str(root))
         self._quiet: tuple[list[_Stamp | None], dict[str, str]] | None = None
         """What `_silenced` found, and the configuration it found it in."""
@@ -78,17 +80,19 @@ class Repository:
 
         Raises `WorkspaceError` when there is none, when it is bare, or when it has no commit.
         """
-        lines = locate(start, "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
-        if len(lines) != 3:
+        places = ("--show-toplevel", "--absolute-git-dir", "--git-common-dir")
+        lines = locate(start, *places, "--show-object-format")
+        if len(lines) != len(places) + 1:
             raise WorkspaceError(
                 f"{start} is not inside a git working tree, or its path has a line break.\n"
                 "usually: the command was started in the wrong folder, or the job has no "
                 "actions/checkout step (or checked out a bare repository).\n"
                 "do: cd into the repository, or `git init && git add -A && git commit -m start`."
             )
-        root, git_dir, common_dir = (Path(line) for line in lines)
+        *folders, object_format = lines
+        root, git_dir, common_dir = map(Path, folders)
         _refuse_foreign(start.resolve(), root, (git_dir, common_dir))
-        return cls(root, git_dir, common_dir)
+        return cls(root, git_dir, common_dir, object_format)
 
     def head(self) -> str:
         """The commit that HEAD names. Raises `WorkspaceError` when there is none yet."""
@@ -100,10 +104,6 @@ class Repository:
             )
         return commit
 
-    def object_format(self) -> str:
-        """`sha1` or `sha256`."""
-        return self._git("rev-parse", "--show-object-format").decode().strip()
-
     def is_shallow(self) -> bool:
         """Whether this clone lacks a part of its history."""
         return (self.common_dir / "shallow").exists()
@@ -114,7 +114,7 @@ class Repository:
         `apart`: it shares no objects with this clone, and so has nothing that could end.
         """
         git = GitDirectory(folder, folder)
-        kind = f"--object-format={self.object_format()}"
+        kind = f"--object-format={self.object_format}"
         git("init", "--quiet", "--bare", "--template=", kind, str(folder))
         if self.is_shallow() and not apart:
             shutil.copy(self.common_dir / "shallow", folder / "shallow")

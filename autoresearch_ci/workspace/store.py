@@ -165,7 +165,7 @@ class Store:
         self.folder = folder
         self._objects = repository.common_dir / "objects"
         self._shallow = repository.common_dir / "shallow"
-        self._format = repository.object_format()
+        self._format = repository.object_format
         self._tags = repository.tags
         if not (folder / "HEAD").exists():
             new = folder.with_name(f"{folder.name}.new")
