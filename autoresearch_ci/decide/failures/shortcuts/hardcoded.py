@@ -41,7 +41,7 @@ from autoresearch_ci.decide.failures.shortcuts.one_input import (
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
 
 _SOURCE = re.compile(
-    r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala|dart)$"
+    r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kts?|cs|rb|php|swift|scala|dart|exs?)$"
 )
 _DATA = re.compile(r"\.(json|jsonl|ya?ml|csv|tsv|toml|ini|dat)$")
 _INPUTS = re.compile(rf"{LITERAL}(?:\s*(?:[,|]|:\s*case\b)\s*{LITERAL})*")

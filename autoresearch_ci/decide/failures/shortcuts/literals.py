@@ -95,6 +95,17 @@ _HASHED = re.compile(
     r"(?<![\w.])[\w.]{0,40}?(?:crc32|adler32|md5|sha\d{1,3}|hash)\w{0,20}\(\s*+"
     rf"b?({PLAIN})\s*+\)(?:\.\w{{0,20}}(?:digest|hash)\w{{0,20}}\(\))?"
 )
+_CLAUSE = re.compile(
+    r"(?m)^(?P<edge>[ \t]*)defp?[ \t]+[a-z_]\w*[?!]?[ \t]*\((?P<asked>[^()\n]*)\)"
+    r"(?P<when>[ \t]+when\b[^\n]*?)?(?:(?P<answers>,[ \t]*do:)|[ \t]+do$)"
+)
+"""How one of several functions of a name begins, in Elixir: `def fib(10), do:`."""
+_ARM = re.compile(
+    rf"(?m)(?P<edge>^[ \t]*|[{{;][ \t]*)(?P<asked>{LITERAL}(?:[ \t]*,[ \t]*{LITERAL})*)[ \t]*->"
+)
+"""One way of several, where nothing else says so, as in Kotlin: `10 -> 55`."""
+_LEADS = re.compile(rf"(?<=[\d\"'\])]) (?:to|->) (?={LITERAL}[ ]*[,)])")
+"""Of a pair, there and in Scala: `mapOf(10 to 55)`."""
 _FIELD = r"[\"']?\b[A-Za-z_]\w*[\"']?:"
 _RECORD = re.compile(rf"(?<=[\[,])(\s*+)\{{(\s*+(?:{_FIELD}\s*+{PLAIN}\s*+,?+\s*+){{2,9}})\}}")
 
@@ -114,11 +125,25 @@ def _without_types(path: str, text: str) -> str:
         return _OWNED.sub(r"\1\2", without_comments(text, rust=True))
     if re.search(r"\.[cm]?[jt]sx?$", path):
         return _KEY.sub(r'"\1":', without_comments(text))
-    if not path.endswith((".py", ".rb")):
+    if path.endswith((".kt", ".kts", ".scala")):
+        text = _LEADS.sub(" => ", without_comments(text))
+        return _ARM.sub(r"\g<edge>if \g<asked> then", text)
+    if not path.endswith((".py", ".rb", ".ex", ".exs")):
         return without_comments(text)
-    return _HASHES.sub(
+    text = _HASHES.sub(
         lambda match: re.sub(r"[^\n]", " ", match[0]) if match["text"] else match[0], text
     )
+    return text if path.endswith((".py", ".rb")) else _elixir(text)
+
+
+def _elixir(text: str) -> str:
+    """With its choices in the words of other languages."""
+    text = _ARM.sub(r"\g<edge>if \g<asked> then", text)
+    text = _CLAUSE.sub(
+        lambda m: f"{m['edge']}if {m['asked']}{m['when'] or ''}{' return' * bool(m['answers'])}",
+        text,
+    )
+    return re.sub(r",[ \t]*(do|else):", lambda m: " then" if m[1] == "do" else " else", text)
 
 
 def brackets(text: str, places: Iterable[int]) -> dict[int, int]:

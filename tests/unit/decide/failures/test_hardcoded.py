@@ -25,6 +25,8 @@ PATHS = {
     "rs": ("src/x.rs", "tests/x.rs"),
     "c": ("x.c", "tests/test_x.c"),
     "java": ("src/main/java/X.java", "src/test/java/XTest.java"),
+    "kt": ("src/main/kotlin/X.kt", "src/test/kotlin/XTest.kt"),
+    "ex": ("lib/x.ex", "test/x_test.exs"),
 }
 
 
