@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import posixpath
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem, identified
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
@@ -62,6 +63,73 @@ class ToolOutput:
         if self.report is None:
             return self.stdout
         return self.report if isinstance(self.report, bytes) else b"".join(self.report)
+
+    def json(self, tool: str) -> Any:
+        """The JSON that the tool wrote. Raises `UnusableOutput`."""
+        return from_json(self.document(), tool)
+
+    def json_object(self, tool: str) -> JsonObject:
+        """Likewise, where it is one object."""
+        return mapping(self.json(tool), f"what {tool} wrote")
+
+    def json_objects(self, tool: str) -> list[JsonObject]:
+        """Likewise, where it is a list of them."""
+        return objects(self.json(tool), f"what {tool} wrote")
+
+    def json_lines(self, tool: str) -> Iterator[JsonObject]:
+        """Of what it printed, the lines that are an object each. Raises `UnusableOutput`."""
+        for line in self.stdout.splitlines():
+            if line.startswith("{"):
+                yield mapping(from_json(line, tool), f"a line of {tool}'s")
+
+    def stopped(self, tool: str, well: Collection[int]) -> str:
+        """Why a run cannot have told everything; empty: it ended as it does when it has.
+
+        `well`: exit codes with which it says that it looked at everything.
+        """
+        result = self.result
+        if result.timed_out or result.exit_code < 0 or result.exit_code > 128:
+            return f"{tool} did not end by itself: {result.failure}"
+        if result.exit_code in (126, 127) and result.exit_code not in well:
+            return f"{tool} could not be started: {result.reason}"
+        if result.exit_code not in well:
+            return f"{tool} failed: {result.reason}"
+        dropped = result.stdout.dropped + result.stderr.dropped
+        if dropped and self.report is None:
+            return f"{tool} printed more than is kept ({dropped} bytes too many)"
+        return ""
+
+    def untold(self, tool: str, told: object, how: str = "lists nothing") -> str:
+        """Why a run that tells nothing is not believed to have found nothing; empty: it is."""
+        quiet = self.result.exit_code and not told
+        return f"{tool} {how}, and yet: {self.result.reason}" if quiet else ""
+
+    def problem(
+        self,
+        category: Category,
+        path: str | None,
+        line: str | int | None = 0,
+        column: str | int | None = 0,
+        *,
+        message: str,
+        code: str | None = "",
+        name: str = "",
+    ) -> Problem:
+        """One that the tool tells of, in its own words; `None` and "": it does not say."""
+        return Problem(
+            category=category,
+            path=self.path(path) if path else "",
+            line=line if isinstance(line, int) else line_number(line),
+            column=column if isinstance(column, int) else line_number(column),
+            code=code or "",
+            message=self.words(message),
+            name=name,
+        )
+
+    def problem_in(self, found: re.Match[str], category: Category, code: str | None) -> Problem:
+        """One of a line with the groups `path`, `line`, `column` and `message`."""
+        place = (found[name] for name in ("path", "line", "column"))
+        return self.problem(category, *place, code=code, message=found["message"])
 
     def path(self, told: str) -> str:
         """`src/a.py` of whatever the tool calls it; one outside the tree stays absolute."""
@@ -124,46 +192,15 @@ def diagnosis(
     tool: str, problems: Iterable[Problem], incomplete: str = "", suite: SuiteResult | None = None
 ) -> Diagnosis:
     """What a parser returns, in bounds."""
-    kept: list[Problem] = []
-    for problem in problems:
-        if len(kept) == FAILURES_LIMIT:
-            incomplete = incomplete or f"{tool} tells of more than {FAILURES_LIMIT} failures"
-            break
-        kept.append(problem)
-    return Diagnosis(failures=identified(tool, kept), incomplete=incomplete, suite=suite)
-
-
-def stopped(said: ToolOutput, tool: str, well: Collection[int]) -> str:
-    """Why a run cannot have told everything; empty: it ended as it does when it has.
-
-    `well`: exit codes with which it says that it looked at everything.
-    """
-    result = said.result
-    if result.timed_out or result.exit_code < 0 or result.exit_code > 128:
-        return f"{tool} did not end by itself: {result.failure}"
-    if result.exit_code in (126, 127) and result.exit_code not in well:
-        return f"{tool} could not be started: {result.reason}"
-    if result.exit_code not in well:
-        return f"{tool} failed: {result.reason}"
-    dropped = result.stdout.dropped + result.stderr.dropped
-    if dropped and said.report is None:
-        return f"{tool} printed more than is kept ({dropped} bytes too many)"
-    return ""
-
-
-def untold(said: ToolOutput, tool: str, told: object) -> str:
-    """Why a run that tells nothing is not believed to have found nothing; empty: it is."""
-    quiet = said.result.exit_code and not told
-    return f"{tool} lists nothing, and yet: {said.result.reason}" if quiet else ""
+    kept = [*itertools.islice(problems, FAILURES_LIMIT + 1)]
+    if len(kept) > FAILURES_LIMIT:
+        incomplete = incomplete or f"{tool} tells of more than {FAILURES_LIMIT} failures"
+    failures = identified(tool, kept[:FAILURES_LIMIT])
+    return Diagnosis(failures=failures, incomplete=incomplete, suite=suite)
 
 
 class UnusableOutput(Exception):
     """An answer that is not what the tool writes; `str(error)` says what is wrong with it."""
-
-
-def document(said: ToolOutput, tool: str) -> Any:
-    """The JSON that the tool wrote. Raises `UnusableOutput`."""
-    return from_json(said.document(), tool)
 
 
 def from_json(text: str | bytes, tool: str) -> Any:
@@ -178,38 +215,52 @@ def from_json(text: str | bytes, tool: str) -> Any:
         raise UnusableOutput(f"{tool} wrote what is not JSON: {error}") from error
 
 
-def items(value: Any, where: str) -> list[dict[str, Any]]:
+class JsonObject(dict[str, Any]):
+    """Of a tool's answer. What is not of the kind that is asked for raises `UnusableOutput`."""
+
+    def text(self, key: str) -> str:
+        """A text, or nothing."""
+        found = self.get(key)
+        if found is None:
+            return ""
+        if not isinstance(found, str):
+            raise UnusableOutput(f"{key} is {type(found).__name__}, not a text")
+        return found
+
+    def code(self, key: str) -> str:
+        """A rule's name, in bounds."""
+        return code_of(self.text(key))
+
+    def number(self, key: str) -> int:
+        """A line or a column; 0 where there is none."""
+        found = self.get(key)
+        if found is None:
+            return 0
+        if isinstance(found, bool) or not isinstance(found, int):
+            raise UnusableOutput(f"{key} is {type(found).__name__}, not a whole number")
+        return min(max(found, 0), 10**9)
+
+    def mapping(self, key: str, *, optional: bool = False) -> JsonObject:
+        """An object; `optional`: an empty one where there is none."""
+        return mapping(self.get(key) or {} if optional else self.get(key), key)
+
+    def objects(self, key: str, *, optional: bool = False) -> list[JsonObject]:
+        """A list of objects, likewise."""
+        return objects(self.get(key) or [] if optional else self.get(key), key)
+
+
+def objects(value: Any, where: str) -> list[JsonObject]:
     """A list of objects. Raises `UnusableOutput`."""
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise UnusableOutput(f"{where} is not a list of objects")
-    return value
+    return [JsonObject(item) for item in value]
 
 
-def mapping(value: Any, where: str) -> Mapping[str, Any]:
+def mapping(value: Any, where: str) -> JsonObject:
     """An object. Raises `UnusableOutput`."""
     if not isinstance(value, dict):
         raise UnusableOutput(f"{where} is not an object")
-    return value
-
-
-def text_at(value: Mapping[str, Any], key: str) -> str:
-    """A text, or nothing. Raises `UnusableOutput` for anything else."""
-    found = value.get(key)
-    if found is None:
-        return ""
-    if not isinstance(found, str):
-        raise UnusableOutput(f"{key} is {type(found).__name__}, not a text")
-    return found
-
-
-def number_at(value: Mapping[str, Any], key: str) -> int:
-    """A line or a column; 0 where there is none. Raises `UnusableOutput` for what is no number."""
-    found = value.get(key)
-    if found is None:
-        return 0
-    if isinstance(found, bool) or not isinstance(found, int):
-        raise UnusableOutput(f"{key} is {type(found).__name__}, not a whole number")
-    return min(max(found, 0), 10**9)
+    return JsonObject(value)
 
 
 def code_of(text: str) -> str:
@@ -222,17 +273,28 @@ def line_number(text: str | None) -> int:
     return int(text) if text and len(text) < 10 and text.isascii() and text.isdigit() else 0
 
 
-def parser(tool: str) -> Callable[[Callable[[ToolOutput], Diagnosis]], Parser]:
-    """Makes of `UnusableOutput`, wherever it is raised, an incomplete diagnosis."""
+_Read = TypeVar("_Read")
 
-    def wrap(read: Callable[[ToolOutput], Diagnosis]) -> Parser:
-        def parse(said: ToolOutput) -> Diagnosis:
+
+def parser(tool: str) -> Callable[[Parser], Parser]:
+    """Makes of `UnusableOutput`, wherever it is raised, an incomplete diagnosis."""
+    return reading(tool, lambda why: Diagnosis(incomplete=why))
+
+
+def reading(
+    tool: str, incomplete: Callable[[str], _Read]
+) -> Callable[[Callable[[ToolOutput], _Read]], Callable[[ToolOutput], _Read]]:
+    """Makes of `UnusableOutput`, wherever it is raised, what `incomplete` makes of the reason."""
+
+    def wrap(read: Callable[[ToolOutput], _Read]) -> Callable[[ToolOutput], _Read]:
+        @functools.wraps(read)
+        def parse(said: ToolOutput) -> _Read:
             try:
                 return read(said)
             except UnusableOutput as error:
                 # Why it wrote nothing is more telling than that it did.
-                why = stopped(said, tool, range(126)) or said.result.reason
-                return Diagnosis(incomplete=f"{error} ({why})" if why else str(error))
+                why = said.stopped(tool, range(126)) or said.result.reason
+                return incomplete(f"{error} ({why})" if why else str(error))
 
         return parse
 

@@ -14,10 +14,7 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     UnusableOutput,
     code_of,
     diagnosis,
-    line_number,
     parser,
-    stopped,
-    untold,
 )
 from autoresearch_ci.measure.diagnostics.sarif_results import SarifResult, sarif_results
 
@@ -32,7 +29,7 @@ def read_sarif(said: ToolOutput) -> Diagnosis:
     """Results that are not suppressed; a run that says it did not succeed is incomplete."""
     found, incomplete = sarif_results(said, "the scanner")
     problems = [_problem(r) for r in found if not r.is_suppressed and r.level != "none"]
-    return diagnosis("sarif", problems, incomplete or untold(said, "the scanner", problems))
+    return diagnosis("sarif", problems, incomplete or said.untold("the scanner", problems))
 
 
 def _problem(result: SarifResult) -> Problem:
@@ -74,7 +71,7 @@ def by_pattern(tool: str, pattern: str, category: Category) -> Parser:
     @parser(tool)
     def read(said: ToolOutput) -> Diagnosis:
         problems = list(_matches(said, compiled, category)) if pattern else []
-        incomplete = stopped(said, tool, (0, 1) if pattern else _BY_ITSELF)
+        incomplete = said.stopped(tool, (0, 1) if pattern else _BY_ITSELF)
         if said.result.exit_code and not incomplete and not problems:
             if pattern:
                 incomplete = f"{tool} failed, and no line matches: {said.result.reason}"
@@ -103,13 +100,11 @@ def _matches(said: ToolOutput, pattern: re.Pattern[str], category: Category) -> 
         if match is None:
             continue
         found = {key: value or "" for key, value in match.groupdict().items()}
-        yield Problem(
-            category=category,
-            path=said.path(found["path"]) if found.get("path") else "",
-            line=line_number(found.get("line")),
-            column=line_number(found.get("column")),
+        yield said.problem(
+            category,
+            *(found.get(key) for key in ("path", "line", "column")),
             code=code_of(found.get("code", "")),
-            message=said.words(found.get("message") or match[0]),
+            message=found.get("message") or match[0],
             name=code_of(found.get("name", "")),
         )
 

@@ -13,7 +13,6 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     diagnosis,
     line_number,
     parser,
-    stopped,
 )
 from autoresearch_ci.measure.diagnostics.reported_suites import read_junit
 
@@ -42,9 +41,8 @@ _C_ENDED = range(1, 126)
 def read_c(said: ToolOutput) -> Diagnosis:
     problems = [*_c_problems(said), *_link_problems(said)]
     built = any(problem.category is Category.BUILD for problem in problems)
-    incomplete = stopped(said, "the build", (0, *_C_ENDED))
-    if not incomplete and said.result.exit_code and not built:
-        incomplete = f"the build names no error, and yet: {said.result.reason}"
+    incomplete = said.stopped("the build", (0, *_C_ENDED))
+    incomplete = incomplete or said.untold("the build", built, "names no error")
     if not incomplete and (found := _MAKE.search(said.text)):
         incomplete = f"the build did not get everywhere: {said.words(found[1])[:200]}"
     if not incomplete and _TOO_MANY.search(said.text):
@@ -59,25 +57,15 @@ def _c_problems(said: ToolOutput) -> Iterator[Problem]:
         if not warning and not code:
             code = "syntax" if _PARSE.search(message) else ""
             code = "import" if _MISSING.search(message) else code
-        yield Problem(
-            category=Category.WARNING if warning else Category.BUILD,
-            path=said.path(match["path"]),
-            line=line_number(match["line"]),
-            column=line_number(match["column"]),
-            code=code,
-            message=said.words(message),
-        )
+        yield said.problem_in(match, Category.WARNING if warning else Category.BUILD, code)
 
 
 def _link_problems(said: ToolOutput) -> Iterator[Problem]:
     for match in _LINKER.finditer(said.text):
         path = match["path"] or ""
-        yield Problem(
-            category=Category.BUILD,
-            path=said.path(path) if re.search(r"\.(c|cc|cpp|cxx|m|mm|f90)$", path) else "",
-            code="link",
-            message=said.words(re.sub(r"^\S*ld\S*: (error: )?", "", match["message"])),
-        )
+        source = path if re.search(r"\.(c|cc|cpp|cxx|m|mm|f90)$", path) else ""
+        words = re.sub(r"^\S*ld\S*: (error: )?", "", match["message"])
+        yield said.problem(Category.BUILD, source, code="link", message=words)
 
 
 # --- Java -----------------------------------------------------------------------------------------
@@ -110,13 +98,8 @@ def _java_problem(
         code = next((word for pattern, word in kinds if pattern.search(message)), "")
     if symbol := _SYMBOL.search(more):
         message = f"{message}: {symbol[1].strip()}"
-    return Problem(
-        category=Category.WARNING if warning else Category.BUILD,
-        path=said.path(path),
-        line=line_number(line),
-        code=code,
-        message=said.words(message),
-    )
+    category = Category.WARNING if warning else Category.BUILD
+    return said.problem(category, path, line, code=code, message=message)
 
 
 def _javac_problems(said: ToolOutput) -> list[Problem]:
@@ -132,11 +115,10 @@ def _javac_problems(said: ToolOutput) -> list[Problem]:
 def read_javac(said: ToolOutput) -> Diagnosis:
     problems = _javac_problems(said)
     errors = sum(problem.category is Category.BUILD for problem in problems)
-    incomplete = stopped(said, "javac", (0, 1))
+    incomplete = said.stopped("javac", (0, 1))
     if not incomplete and (found := _GLOBAL.search(said.text)):
         incomplete = f"javac could not begin: {said.words(found[1])[:200]}"
-    if not incomplete and said.result.exit_code and not errors:
-        incomplete = f"javac names no error, and yet: {said.result.reason}"
+    incomplete = incomplete or said.untold("javac", errors, "names no error")
     totals = [line_number(total[1]) for total in _TOTAL.finditer(said.text)]
     if not incomplete and (_LIMITED.search(said.text) or sum(totals) > errors):
         incomplete = "javac announces more errors than it lists"
@@ -161,7 +143,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 def _with_suite(said: ToolOutput, tool: str, problems: list[Problem], ended: str) -> Diagnosis:
     """The compiler's problems and the tests' reports; `ended` matches the tool's last word."""
     text = _COLOURS.sub("", said.text)
-    incomplete = stopped(said, tool, (0, 1))
+    incomplete = said.stopped(tool, (0, 1))
     if not incomplete and not re.search(ended, text):
         incomplete = f"{tool} did not say how it ended"
     own = diagnosis(tool, dict.fromkeys(problems))

@@ -13,17 +13,15 @@ from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
+    JsonObject,
     ToolOutput,
     UnusableOutput,
     code_of,
     diagnosis,
     from_json,
-    items,
-    line_number,
     mapping,
+    objects,
     parser,
-    stopped,
-    text_at,
 )
 
 _ENDED = (0, 1)
@@ -48,38 +46,25 @@ def _compiler_problems(said: ToolOutput, text: str) -> Iterator[Problem]:
         if message.startswith("too many errors"):
             continue
         code = "syntax" if message.startswith("syntax error") else ""
-        yield Problem(
-            category=Category.BUILD,
-            path=said.path(match["path"]),
-            line=line_number(match["line"]),
-            column=line_number(match["column"]),
-            code="import" if _IMPORT.search(message) else code,
-            message=said.words(message),
-        )
+        code = "import" if _IMPORT.search(message) else code
+        yield said.problem_in(match, Category.BUILD, code)
 
 
 def _gap(said: ToolOutput, tool: str, problems: list[Problem]) -> str:
     unbuilt = any(problem.category is Category.BUILD for problem in problems)
-    if why := stopped(said, tool, (*_ENDED, _UNBUILT) if unbuilt else _ENDED):
+    if why := said.stopped(tool, (*_ENDED, _UNBUILT) if unbuilt else _ENDED):
         return why
     if found := _NOTHING.search(said.text):
         return f"{tool}: {found[0]}"
-    if said.result.exit_code and not problems:
-        return f"{tool} names no place, and yet: {said.result.reason}"
+    if why := said.untold(tool, problems, "names no place"):
+        return why
     return f"{tool} stopped after too many errors" if "too many errors" in said.text else ""
-
-
-def _events(said: ToolOutput) -> Iterator[dict[str, object]]:
-    for line in said.stdout.splitlines():
-        if line.startswith("{"):
-            yield dict(mapping(from_json(line, "go"), "a line of go's"))
 
 
 @parser("go build")
 def read_go_build(said: ToolOutput) -> Diagnosis:
-    told = "".join(
-        text_at(event, "Output") for event in _events(said) if event.get("Action") == "build-output"
-    )
+    events = said.json_lines("go")
+    told = "".join(e.text("Output") for e in events if e.get("Action") == "build-output")
     problems = list(_compiler_problems(said, f"{told}\n{said.stderr}"))
     return diagnosis("go", problems, _gap(said, "go build", problems))
 
@@ -98,8 +83,8 @@ def read_go_vet(said: ToolOutput) -> Diagnosis:
                 if isinstance(found, dict) and "error" in found:
                     raise UnusableOutput(f"go vet could not run {code_of(analyzer)}")
                 problems += [
-                    _finding(said, code_of(analyzer), text_at(item, "posn"), item)
-                    for item in items(found, "findings")
+                    _finding(said, code_of(analyzer), item.text("posn"), item.text("message"))
+                    for item in objects(found, "findings")
                 ]
     plain = "\n".join(line for line in text.splitlines() if not line.startswith(("\t", "{", "}")))
     for match in _LINE.finditer(plain):
@@ -107,11 +92,11 @@ def read_go_vet(said: ToolOutput) -> Diagnosis:
             problems += _compiler_problems(said, match[0].removeprefix("vet: "))
         else:
             place = f"{match['path']}:{match['line']}:{match['column'] or 0}"
-            problems.append(_finding(said, "vet", place, {"message": match["message"]}))
+            problems.append(_finding(said, "vet", place, match["message"]))
     return diagnosis("go vet", problems, _gap(said, "go vet", problems))
 
 
-def _objects(text: str) -> Iterator[dict[str, object]]:
+def _objects(text: str) -> Iterator[JsonObject]:
     """Objects that begin and end with a line of their own."""
     lines: list[str] | None = None
     for line in text.splitlines():
@@ -120,22 +105,16 @@ def _objects(text: str) -> Iterator[dict[str, object]]:
         if lines is not None:
             lines.append(line)
             if line == "}":
-                yield dict(mapping(from_json("\n".join(lines), "go vet"), "what go vet wrote"))
+                yield mapping(from_json("\n".join(lines), "go vet"), "what go vet wrote")
                 lines = None
     if lines is not None:
         raise UnusableOutput("go vet broke off in the middle")
 
 
-def _finding(said: ToolOutput, analyzer: str, place: str, item: dict[str, object]) -> Problem:
+def _finding(said: ToolOutput, analyzer: str, place: str, message: str) -> Problem:
     found = re.fullmatch(r"(.{1,500}?):(\d+)(?::(\d+))?", place)
-    return Problem(
-        category=Category.LINT,
-        path=said.path(found[1]) if found else "",
-        line=line_number(found[2]) if found else 0,
-        column=line_number(found[3]) if found else 0,
-        code=analyzer,
-        message=said.words(text_at(item, "message")),
-    )
+    where = found.groups() if found else ("",)
+    return said.problem(Category.LINT, *where, code=analyzer, message=message)
 
 
 # --- test -----------------------------------------------------------------------------------------
@@ -158,16 +137,16 @@ class _Tests:
         self.broken: set[str] = set()
         """Packages that do not build."""
 
-    def add(self, event: dict[str, object]) -> None:
-        action, package = text_at(event, "Action"), text_at(event, "Package")
-        test = text_at(event, "Test")
+    def add(self, event: JsonObject) -> None:
+        action, package = event.text("Action"), event.text("Package")
+        test = event.text("Test")
         name = f"{package}::{test}" if test else package
         if action == "build-output":
-            self.built.append(text_at(event, "Output"))
+            self.built.append(event.text("Output"))
         elif action == "output":
             said = self.output.get(name, "")
             if len(said) < _OUTPUT_LIMIT:
-                self.output[name] = said + text_at(event, "Output")
+                self.output[name] = said + event.text("Output")
         elif test and action == "run":
             self.ends.setdefault(name, "error")  # until it says how it ended
         elif test and action in _ENDS:
@@ -182,7 +161,7 @@ class _Tests:
 @parser("go test")
 def read_go_test(said: ToolOutput) -> Diagnosis:
     tests = _Tests()
-    for event in _events(said):
+    for event in said.json_lines("go"):
         tests.add(event)
     problems = list(_compiler_problems(said, f"{''.join(tests.built)}\n{said.stderr}"))
     stopped_by = []
@@ -214,19 +193,14 @@ def read_go_test(said: ToolOutput) -> Diagnosis:
 def _failed(said: ToolOutput, name: str, told: str) -> Problem:
     """Of a failing test, with the first place in the tree that its output names in full."""
     for match in re.finditer(r"(?m)^\s+(\S{1,400}\.go):(\d+)(?::| )", told):
-        path = said.path(match[1])
-        if match[1].startswith("/") and not path.startswith("/"):
+        if match[1].startswith("/") and not said.path(match[1]).startswith("/"):
             break
     else:
-        match, path = None, ""
+        match = None
     lines = [x for x in told.splitlines() if not re.match(r"\s*(=== |--- |FAIL|exit status)", x)]
-    return Problem(
-        category=Category.TEST,
-        path=path,
-        line=line_number(match[2]) if match else 0,
-        message=said.words("\n".join(lines)) or "failed without a word",
-        name=name,
-    )
+    words = said.words("\n".join(lines)) or "failed without a word"
+    where = (match[1], match[2]) if match else ("",)
+    return said.problem(Category.TEST, *where, message=words, name=name)
 
 
 ADAPTERS = (

@@ -4,20 +4,8 @@ from __future__ import annotations
 
 import re
 
-from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
-from autoresearch_ci.measure.diagnostics.adapter import (
-    Adapter,
-    ToolOutput,
-    code_of,
-    diagnosis,
-    document,
-    items,
-    line_number,
-    number_at,
-    parser,
-    stopped,
-    text_at,
-)
+from autoresearch_ci.decide.failures.failure import Category, Diagnosis
+from autoresearch_ci.measure.diagnostics.adapter import Adapter, ToolOutput, diagnosis, parser
 
 # --- tsc ------------------------------------------------------------------------------------------
 
@@ -41,19 +29,10 @@ def read_tsc(said: ToolOutput) -> Diagnosis:
                 continue
         # 1000 to 1999 are the parser's own, of which a few speak of settings.
         syntax = len(code) == 6 and code.startswith("TS1")
-        problems.append(
-            Problem(
-                category=Category.BUILD if syntax or not match["path"] else Category.TYPE,
-                path=said.path(match["path"]) if match["path"] else "",
-                line=line_number(match["line"]),
-                column=line_number(match["column"]),
-                code=code,
-                message=said.words(match["message"]),
-            )
-        )
-    incomplete = stopped(said, "tsc", _TSC_ENDED) or unusable
-    if not incomplete and said.result.exit_code and not problems:
-        incomplete = f"tsc lists no error, and yet: {said.result.reason}"
+        category = Category.BUILD if syntax or not match["path"] else Category.TYPE
+        problems.append(said.problem_in(match, category, code))
+    incomplete = said.stopped("tsc", _TSC_ENDED) or unusable
+    incomplete = incomplete or said.untold("tsc", problems, "lists no error")
     return diagnosis("tsc", problems, incomplete)
 
 
@@ -66,32 +45,23 @@ _UNDEFINED = ("no-undef", "no-const-assign", "no-obj-calls", "no-dupe-keys")
 
 @parser("eslint")
 def read_eslint(said: ToolOutput) -> Diagnosis:
-    files = items(document(said, "eslint"), "what eslint wrote")
+    files = said.json_objects("eslint")
     problems = []
     for file in files:
-        for item in items(file.get("messages"), "messages"):
-            rule, severity = code_of(text_at(item, "ruleId")), item.get("severity")
+        for item in file.objects("messages"):
+            rule, severity = item.code("ruleId"), item.get("severity")
             category = Category.LINT if severity == _ERROR else Category.WARNING
             if item.get("fatal") is True:
                 category, rule = Category.BUILD, "syntax"
             elif rule in _UNDEFINED and severity == _ERROR:
                 category = Category.CRITICAL
-            problems.append(
-                Problem(
-                    category=category,
-                    path=said.path(text_at(file, "filePath")),
-                    line=number_at(item, "line"),
-                    column=number_at(item, "column"),
-                    code=rule,
-                    message=said.words(text_at(item, "message")),
-                )
-            )
-    incomplete = stopped(said, "eslint", _ESLINT_ENDED)
+            where = (file.text("filePath"), item.number("line"), item.number("column"))
+            problems.append(said.problem(category, *where, code=rule, message=item.text("message")))
+    incomplete = said.stopped("eslint", _ESLINT_ENDED)
     if not incomplete and not files:
         incomplete = "eslint looked at no file"
-    if not incomplete and said.result.exit_code and not problems:
-        incomplete = f"eslint lists nothing, and yet: {said.result.reason}"
-    announced = sum(number_at(file, "errorCount") for file in files)
+    incomplete = incomplete or said.untold("eslint", problems)
+    announced = sum(file.number("errorCount") for file in files)
     errors = sum(problem.category is not Category.WARNING for problem in problems)
     if not incomplete and announced > errors:
         incomplete = "eslint announces more errors than it lists"

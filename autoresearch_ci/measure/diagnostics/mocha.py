@@ -9,24 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
+    JsonObject,
     ToolOutput,
     diagnosis,
-    document,
     from_json,
-    items,
     mapping,
-    number_at,
     parser,
-    stopped,
-    text_at,
 )
-from autoresearch_ci.measure.diagnostics.printed_tests import ANSI, Listed, own_frame
+from autoresearch_ci.measure.diagnostics.printed_tests import ANSI, Listed, failing, own_frame
 
 _SUMMARY = re.compile(r"  (\d{1,7}) passing \([\d.]+\w+\)")
 _FAILING = re.compile(r"  (\d{1,7}) failing")
@@ -96,15 +91,8 @@ def _spec_problems(said: ToolOutput, after: str, names: Mapping[str, str]) -> It
     for number, name in names.items():
         text = told.get(number, "")
         title, _, trace = text.partition(":\n")
-        path, line = own_frame(said, trace)
-        words = [row.strip() for row in trace.splitlines() if row.strip()]
-        yield Problem(
-            category=Category.TEST,
-            path=path,
-            line=line,
-            message=said.words("\n".join(words[:6]) or title.strip() or "fails"),
-            name=name,
-        )
+        words = "\n".join([row.strip() for row in trace.splitlines() if row.strip()][:6])
+        yield failing(said, name, own_frame(said, trace), words or title.strip() or "fails")
 
 
 # --- node's own -----------------------------------------------------------------------------------
@@ -196,15 +184,8 @@ def _node_problem(said: ToolOutput, name: str, indent: int, below: Sequence[str]
         if row.strip() and len(row) - len(row.lstrip()) <= indent:
             break
         rows.append(row.strip())
-    path, line = own_frame(said, "\n".join(rows))
     words = "\n".join([row for row in rows if row][:6])
-    return Problem(
-        category=Category.TEST,
-        path=path,
-        line=line,
-        message=said.words(words or f"{name} fails"),
-        name=name,
-    )
+    return failing(said, name, own_frame(said, "\n".join(rows)), words or f"{name} fails")
 
 
 # --- JSON -----------------------------------------------------------------------------------------
@@ -213,48 +194,39 @@ def _node_problem(said: ToolOutput, name: str, indent: int, below: Sequence[str]
 @parser("mocha")
 def read_mocha(said: ToolOutput) -> Diagnosis:
     """The `json` reporter's answer, in its file or at the end of what was printed."""
-    if said.report is None:
-        text = said.stdout
-        start = text.find('{\n  "stats"')
-        value = from_json(text[start:] if start >= 0 else text, "mocha")
-    else:
-        value = document(said, "mocha")
+    start = said.stdout.find('{\n  "stats"') if said.report is None else -1
+    value = from_json(said.stdout[start:], "mocha") if start >= 0 else said.json("mocha")
     report = mapping(value, "the report")
     found = Listed()
     problems: list[Problem] = []
     for kind, end in (("passes", "passed"), ("pending", "skipped"), ("failures", "failed")):
-        for test in items(report.get(kind), kind):
+        for test in report.objects(kind):
             name = found.add(_full_name(said, test), end)
             if end == "failed":
                 problems.append(_json_problem(said, test, name))
-    incomplete = stopped(said, "mocha", range(126))
-    stats = mapping(report.get("stats"), "stats")
+    incomplete = said.stopped("mocha", range(126))
+    stats = report.mapping("stats")
     if not incomplete and not found.outcomes:
         incomplete = "mocha lists no test: tests that do not run are not passing tests"
-    if not incomplete and number_at(stats, "failures") > len(problems):
+    if not incomplete and stats.number("failures") > len(problems):
         incomplete = "mocha announces more failures than it lists"
-    if not incomplete and said.result.exit_code and not problems:
-        incomplete = f"mocha lists no failure, and yet: {said.result.reason}"
+    incomplete = incomplete or said.untold("mocha", problems, "lists no failure")
     return diagnosis("mocha", problems, incomplete, SuiteResult(of=found.outcomes))
 
 
-def _full_name(said: ToolOutput, test: Mapping[str, Any]) -> str:
-    path = said.path(file) if (file := text_at(test, "file")) else ""
-    return said.words(" > ".join(filter(None, (path, text_at(test, "fullTitle")))))
+def _full_name(said: ToolOutput, test: JsonObject) -> str:
+    path = said.path(file) if (file := test.text("file")) else ""
+    return said.words(" > ".join(filter(None, (path, test.text("fullTitle")))))
 
 
-def _json_problem(said: ToolOutput, test: Mapping[str, Any], name: str) -> Problem:
-    error = mapping(test.get("err") or {}, "err")
-    stack = text_at(error, "stack")
+def _json_problem(said: ToolOutput, test: JsonObject, name: str) -> Problem:
+    error = test.mapping("err", optional=True)
+    stack = error.text("stack")
     path, line = own_frame(said, stack)
-    told = text_at(test, "file")
-    return Problem(
-        category=Category.TEST,
-        path=path or (said.path(told) if told else ""),
-        line=line,
-        message=said.words(text_at(error, "message") or stack.partition("\n")[0] or "fails"),
-        name=name,
-    )
+    if not path and (told := test.text("file")):
+        path = said.path(told)
+    words = error.text("message") or stack.partition("\n")[0] or "fails"
+    return failing(said, name, (path, line), words)
 
 
 ADAPTERS = (

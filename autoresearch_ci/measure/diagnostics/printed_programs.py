@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 
-from autoresearch_ci.decide.failures.failure import Category, Problem
-from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, line_number
+from autoresearch_ci.decide.failures.failure import Category
+from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
 from autoresearch_ci.measure.diagnostics.printed_tests import ANSI, Listed
 
 _PROVE = re.compile(
@@ -82,15 +82,8 @@ def read_ava(said: ToolOutput) -> Listed | None:
         name = found.add(said.words(match["name"]), end)
         if end == "failed":
             where = re.search(rf"(?m)^  {re.escape(match['name'])}\n\n  (\S+):(\d+)$", text)
-            found.problems.append(
-                Problem(
-                    category=Category.TEST,
-                    path=said.path(where[1]) if where else "",
-                    line=line_number(where[2]) if where else 0,
-                    message=said.words(f"{match['name']} fails"),
-                    name=name,
-                )
-            )
+            place, message = where.groups() if where else ("",), f"{match['name']} fails"
+            found.problems.append(said.problem(Category.TEST, *place, message=message, name=name))
     if sum(counts) > len(told):
         found.incomplete = f"ava announces {sum(counts)} tests and lists {len(told)}"
     return found
@@ -101,14 +94,9 @@ def _found(said: ToolOutput, ends: dict[str, str], announced: int, tool: str) ->
     for name, end in found.outcomes.items():
         if end in ("failed", "error"):
             path = said.path(name)
-            found.problems.append(
-                Problem(
-                    category=Category.TEST,
-                    path=path if re.search(r"\.\w+$", path) and not path.startswith("/") else "",
-                    message=said.words(f"{name} fails"),
-                    name=name,
-                )
-            )
+            file = name if re.search(r"\.\w+$", path) and not path.startswith("/") else ""
+            problem = said.problem(Category.TEST, file, message=f"{name} fails", name=name)
+            found.problems.append(problem)
     if announced > len(ends):
         found.incomplete = f"{tool} announces {announced} tests and lists {len(ends)}"
     return found

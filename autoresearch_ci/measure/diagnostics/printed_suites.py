@@ -21,7 +21,6 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     diagnosis,
     line_number,
     parser,
-    stopped,
 )
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
 from autoresearch_ci.measure.diagnostics.mocha import read_mocha_spec, read_node_spec
@@ -50,7 +49,7 @@ def read_unittest(said: ToolOutput) -> Diagnosis:
     text = said.stderr
     problems = list(_problems(said, text))
     ended = [*_RAN.finditer(text)]
-    incomplete = stopped(said, "unittest", (*_ENDED, 5))  # 5: from 3.12 on, where none ran
+    incomplete = said.stopped("unittest", (*_ENDED, 5))  # 5: from 3.12 on, where none ran
     if not incomplete and not ended:
         incomplete = "unittest does not say how many tests ran"
     if not incomplete and not int(ended[-1][1]) and not problems:
@@ -182,9 +181,8 @@ def read_only_tap(said: ToolOutput) -> Diagnosis:
     found = read_tap(said)
     if found is None:
         raise UnusableOutput("TAP was not printed: no plan, or no point")
-    incomplete = stopped(said, "the test run", range(126)) or found.incomplete
-    if not incomplete and said.result.exit_code and not found.problems:
-        incomplete = f"TAP lists no failure, and yet: {said.result.reason}"
+    incomplete = said.stopped("the test run", range(126)) or found.incomplete
+    incomplete = incomplete or said.untold("TAP", found.problems, "lists no failure")
     return diagnosis("tap", found.problems, incomplete, SuiteResult(of=found.outcomes))
 
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.failures.failure import Problem
+from autoresearch_ci.decide.failures.failure import Category, Problem
 from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, line_number
 
 ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -35,6 +35,12 @@ class Listed:
         told = f"{name} #{number}" if number > 1 else name
         self.outcomes[told] = end
         return told
+
+
+def failing(said: ToolOutput, name: str, place: tuple[str, int], message: str) -> Problem:
+    """A test that fails; `place`: as `own_frame` says it."""
+    path, line, words = *place, said.words(message)
+    return Problem(category=Category.TEST, path=path, line=line, message=words, name=name)
 
 
 def own_frame(said: ToolOutput, trace: str) -> tuple[str, int]:

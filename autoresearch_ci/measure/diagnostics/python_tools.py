@@ -7,22 +7,7 @@ import re
 from collections.abc import Iterator
 
 from autoresearch_ci.decide.failures.failure import MACHINE, Category, Diagnosis, Problem
-from autoresearch_ci.measure.diagnostics.adapter import (
-    Adapter,
-    ToolOutput,
-    code_of,
-    diagnosis,
-    document,
-    from_json,
-    items,
-    line_number,
-    mapping,
-    number_at,
-    parser,
-    stopped,
-    text_at,
-    untold,
-)
+from autoresearch_ci.measure.diagnostics.adapter import Adapter, ToolOutput, diagnosis, parser
 
 _ENDED = (0, 1)
 
@@ -44,18 +29,12 @@ def read_compileall(said: ToolOutput) -> Diagnosis:
     for mark, after in itertools.zip_longest(marks, marks[1:]):
         told = said.stdout[mark.end() : after.start() if after else None]
         line, raised = _FILE_LINE.search(told), _RAISED.search(told)
-        problems.append(
-            Problem(
-                category=Category.BUILD,
-                path=said.path(mark["path"]),
-                line=line_number(line[1]) if line else 0,
-                code=MACHINE if raised and _NO_FAULT.match(raised[1]) else "syntax",
-                message=said.words(raised[1] if raised else told),
-            )
-        )
-    incomplete = stopped(said, "Python's compiler", _ENDED)
-    if not incomplete and said.result.exit_code and not problems:
-        incomplete = f"Python's compiler names no file, and yet: {said.result.reason}"
+        code = MACHINE if raised and _NO_FAULT.match(raised[1]) else "syntax"
+        where = (mark["path"], line[1] if line else 0)
+        message = raised[1] if raised else told
+        problems.append(said.problem(Category.BUILD, *where, code=code, message=message))
+    incomplete = said.stopped("Python's compiler", _ENDED)
+    incomplete = incomplete or said.untold("Python's compiler", problems, "names no file")
     return diagnosis("python", problems, incomplete)
 
 
@@ -68,28 +47,18 @@ _PARSING = ("", "E999", "E902", "invalid-syntax")
 @parser("ruff")
 def read_ruff(said: ToolOutput) -> Diagnosis:
     problems = []
-    for item in items(document(said, "ruff"), "what ruff wrote"):
-        code = code_of(text_at(item, "code"))
-        place = item.get("location")
-        row = number_at(place, "row") if isinstance(place, dict) else 0
-        column = number_at(place, "column") if isinstance(place, dict) else 0
+    for item in said.json_objects("ruff"):
+        code = item.code("code")
+        place = item.mapping("location", optional=True)
         category = Category.CRITICAL if code in _UNDEFINED else Category.LINT
         if code in _PARSING:
             category, code = Category.BUILD, "syntax"
-        problems.append(
-            Problem(
-                category=category,
-                path=said.path(text_at(item, "filename")),
-                line=row,
-                column=column,
-                code=code,
-                message=said.words(text_at(item, "message")),
-            )
-        )
-    incomplete = stopped(said, "ruff", _ENDED)
+        where = (item.text("filename"), place.number("row"), place.number("column"))
+        problems.append(said.problem(category, *where, code=code, message=item.text("message")))
+    incomplete = said.stopped("ruff", _ENDED)
     if not incomplete and "No Python files found" in said.stderr:
         incomplete = "ruff found no Python file"
-    return diagnosis("ruff", problems, incomplete or untold(said, "ruff", problems))
+    return diagnosis("ruff", problems, incomplete or said.untold("ruff", problems))
 
 
 # --- mypy -----------------------------------------------------------------------------------------
@@ -109,15 +78,17 @@ def read_mypy(said: ToolOutput) -> Diagnosis:
     """Its lines of JSON, of text, or both: old versions tell of what blocks them in text only."""
     problems = [
         *_mypy_json(said),
-        *(_mypy_line(said, m) for m in _MYPY.finditer(said.stdout) if m["severity"] != "note"),
+        *(
+            said.problem_in(found, _of_mypy(found["code"] or ""), found["code"])
+            for found in _MYPY.finditer(said.stdout)
+            if found["severity"] != "note"
+        ),
     ]
-    incomplete = stopped(said, "mypy", _MYPY_ENDED)
-    code = said.result.exit_code
-    if not incomplete and (code == 2 or "prevented further checking" in said.text):
+    incomplete = said.stopped("mypy", _MYPY_ENDED)
+    if not incomplete and (said.result.exit_code == 2 or "prevented further checking" in said.text):
         # Of a file that it cannot parse it speaks, and of nothing else; or it was not started.
         incomplete = "mypy stopped at what it could not read" if problems else said.result.reason
-    if not incomplete and code and not problems:
-        incomplete = f"mypy lists no error, and yet: {said.result.reason}"
+    incomplete = incomplete or said.untold("mypy", problems, "lists no error")
     # With JSON it says nothing when all is well; with text it always says a last word.
     silent = not said.stdout.strip() and _ASKED_FOR_JSON.search(said.result.command)
     json = said.stdout.startswith("{") or silent
@@ -129,33 +100,12 @@ def read_mypy(said: ToolOutput) -> Diagnosis:
 _ASKED_FOR_JSON = re.compile(r"(--output|-O)[ =]?json\b")
 
 
-def _mypy_line(said: ToolOutput, match: re.Match[str]) -> Problem:
-    return Problem(
-        category=_of_mypy(match["code"] or ""),
-        path=said.path(match["path"]),
-        line=line_number(match["line"]),
-        column=line_number(match["column"]),
-        code=match["code"] or "",
-        message=said.words(match["message"]),
-    )
-
-
 def _mypy_json(said: ToolOutput) -> Iterator[Problem]:
-    for line in said.stdout.splitlines():
-        if not line.startswith("{"):
-            continue
-        item = mapping(from_json(line, "mypy"), "a line of mypy's")
-        if text_at(item, "severity") == "note":
-            continue
-        code = code_of(text_at(item, "code"))
-        yield Problem(
-            category=_of_mypy(code),
-            path=said.path(text_at(item, "file")),
-            line=number_at(item, "line"),
-            column=number_at(item, "column"),
-            code=code,
-            message=said.words(text_at(item, "message")),
-        )
+    for item in said.json_lines("mypy"):
+        if item.text("severity") != "note":
+            where = (item.text("file"), item.number("line"), item.number("column"))
+            code, message = item.code("code"), item.text("message")
+            yield said.problem(_of_mypy(code), *where, code=code, message=message)
 
 
 def _of_mypy(code: str) -> Category:
@@ -171,37 +121,29 @@ _PYRIGHT = {"error": Category.TYPE, "warning": Category.WARNING}
 
 @parser("pyright")
 def read_pyright(said: ToolOutput) -> Diagnosis:
-    report = mapping(document(said, "pyright"), "what pyright wrote")
+    report = said.json_object("pyright")
     problems = []
-    for item in items(report.get("generalDiagnostics"), "generalDiagnostics"):
-        category = _PYRIGHT.get(text_at(item, "severity"))
+    for item in report.objects("generalDiagnostics"):
+        category = _PYRIGHT.get(item.text("severity"))
         if category is None:
             continue
-        rule = code_of(text_at(item, "rule"))
+        rule = item.code("rule")
         if category is Category.TYPE and not rule:
             category, rule = Category.BUILD, "syntax"
         elif rule == "reportUndefinedVariable":
             category = Category.CRITICAL
-        start = mapping(mapping(item.get("range") or {}, "range").get("start") or {}, "start")
-        problems.append(
-            Problem(
-                category=category,
-                path=said.path(text_at(item, "file") or text_at(item, "uri")),
-                line=number_at(start, "line") + 1 if start else 0,
-                column=number_at(start, "character"),
-                code=rule,
-                message=said.words(text_at(item, "message")),
-            )
-        )
-    summary = mapping(report.get("summary"), "summary")
-    incomplete = stopped(said, "pyright", _ENDED)
-    if not incomplete and number_at(summary, "filesAnalyzed") == 0:
+        start = item.mapping("range", optional=True).mapping("start", optional=True)
+        line = start.number("line") + 1 if start else 0
+        where = (item.text("file") or item.text("uri"), line, start.number("character"))
+        problems.append(said.problem(category, *where, code=rule, message=item.text("message")))
+    summary = report.mapping("summary")
+    incomplete = said.stopped("pyright", _ENDED)
+    if not incomplete and summary.number("filesAnalyzed") == 0:
         incomplete = "pyright looked at no file"
     errors = sum(problem.category is not Category.WARNING for problem in problems)
-    if not incomplete and number_at(summary, "errorCount") > errors:
+    if not incomplete and summary.number("errorCount") > errors:
         incomplete = "pyright announces more errors than it lists"
-    if not incomplete and said.result.exit_code and not errors:
-        incomplete = f"pyright lists no error, and yet: {said.result.reason}"
+    incomplete = incomplete or said.untold("pyright", errors, "lists no error")
     return diagnosis("pyright", problems, incomplete)
 
 

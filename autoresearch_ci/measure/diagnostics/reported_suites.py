@@ -16,17 +16,14 @@ from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
+    JsonObject,
     ToolOutput,
     UnusableOutput,
     diagnosis,
-    document,
-    items,
     line_number,
     mapping,
-    number_at,
+    objects,
     parser,
-    stopped,
-    text_at,
 )
 from autoresearch_ci.measure.number.xml_reports import junit_attempts
 from autoresearch_ci.safety.untrusted_values import MetricError
@@ -127,9 +124,8 @@ def _raised(trace: str) -> str:
 @parser("the test run")
 def read_junit(said: ToolOutput) -> Diagnosis:
     problems, suite = _suite(said, "the test run")
-    incomplete = stopped(said, "the test run", range(126))
-    if not incomplete and said.result.exit_code and not problems:
-        incomplete = f"its report lists no failure, and yet: {said.result.reason}"
+    incomplete = said.stopped("the test run", range(126))
+    incomplete = incomplete or said.untold("its report", problems, "lists no failure")
     return diagnosis("junit", problems, incomplete, suite)
 
 
@@ -142,9 +138,8 @@ def read_pytest(said: ToolOutput) -> Diagnosis:
     problems, suite = _suite(said, "pytest")
     if code in (1, _INTERRUPTED) and not suite.of and problems:
         return diagnosis("pytest", problems, "no test ran, as modules could not be imported", suite)
-    incomplete = stopped(said, "pytest", _ENDED)
-    if not incomplete and code and not problems:
-        incomplete = f"the report lists no failure, and yet: {said.result.reason}"
+    incomplete = said.stopped("pytest", _ENDED)
+    incomplete = incomplete or said.untold("the report", problems, "lists no failure")
     return diagnosis("pytest", problems, incomplete, suite)
 
 
@@ -179,15 +174,15 @@ _ENDS = {
 def _json_reader(tool: str) -> Any:
     @parser(tool)
     def read(said: ToolOutput) -> Diagnosis:
-        report = mapping(document(said, tool), "the report")
+        report = mapping(said.json(tool), "the report")
         problems: list[Problem] = []
         outcomes: dict[str, str] = {}
-        for file in items(report.get("testResults"), "testResults"):
+        for file in report.objects("testResults"):
             problems += _file_problems(said, file, outcomes)
-        incomplete = stopped(said, tool, _ENDED)
+        incomplete = said.stopped(tool, _ENDED)
         if not incomplete and not outcomes and not problems:
             incomplete = f"{tool} lists no test: tests that do not run are not passing tests"
-        announced = number_at(report, "numFailedTests")
+        announced = report.number("numFailedTests")
         failed = sum(problem.category is Category.TEST for problem in problems)
         if not incomplete and announced > failed:
             incomplete = f"{tool} announces {announced} failed tests and lists {failed}"
@@ -199,17 +194,17 @@ def _json_reader(tool: str) -> Any:
 
 
 def _file_problems(
-    said: ToolOutput, file: Mapping[str, Any], outcomes: dict[str, str]
+    said: ToolOutput, file: JsonObject, outcomes: dict[str, str]
 ) -> Iterator[Problem]:
-    path = said.path(text_at(file, "name"))
-    tests = items(file.get("assertionResults", []), "assertionResults")
+    path = said.path(file.text("name"))
+    tests = objects(file.get("assertionResults", []), "assertionResults")
     bad = 0
     for test in tests:
         titles = test.get("ancestorTitles")
         above = [str(title) for title in titles if title] if isinstance(titles, list) else []
-        name = _numbered(f"{path} > {' > '.join([*above, text_at(test, 'title')])}", outcomes)
+        name = _numbered(f"{path} > {' > '.join([*above, test.text('title')])}", outcomes)
         # A word that is not known says that the test judges nothing.
-        outcomes[name] = _ENDS.get(text_at(test, "status"), "not run")
+        outcomes[name] = _ENDS.get(test.text("status"), "not run")
         if outcomes[name] != "failed":
             continue
         bad += 1
@@ -222,8 +217,8 @@ def _file_problems(
             message=said.words(_ANSI.sub("", message)),
             name=name,
         )
-    if text_at(file, "status") == "failed" and not bad:
-        message = _ANSI.sub("", text_at(file, "message"))
+    if file.text("status") == "failed" and not bad:
+        message = _ANSI.sub("", file.text("message"))
         yield Problem(
             category=Category.BUILD,
             path=path,
@@ -250,7 +245,7 @@ def _line_in(said: ToolOutput, path: str, trace: str, location: Any) -> int:
     for match in re.finditer(r"[( ]((?:file://)?[^\s():]{1,300}):(\d+):\d+\)?", trace[:20_000]):
         if said.path(match[1]) == path:
             return line_number(match[2])
-    return number_at(location, "line") if isinstance(location, dict) else 0
+    return JsonObject(location).number("line") if isinstance(location, dict) else 0
 
 
 read_jest = _json_reader("jest")

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
+    JsonObject,
     ToolOutput,
     UnusableOutput,
-    code_of,
     diagnosis,
-    from_json,
-    items,
     line_number,
-    mapping,
-    number_at,
+    objects,
     parser,
-    stopped,
-    text_at,
 )
 
 _ENDED = (0, 101)
@@ -35,36 +29,26 @@ _SUMMARY = re.compile(
 def _built(said: ToolOutput) -> tuple[list[Problem], bool]:
     """What the compiler said until it had ended, and if it went well. Raises `UnusableOutput`."""
     problems: list[Problem] = []
-    for line in said.stdout.splitlines():
-        if not line.startswith("{"):
-            continue
-        event = mapping(from_json(line, "cargo"), "a line of cargo's")
+    for event in said.json_lines("cargo"):
         if event.get("reason") == "compiler-message":
-            problems += _message(said, mapping(event.get("message"), "message"))
+            problems += _message(said, event.mapping("message"))
         elif event.get("reason") == "build-finished":
             return problems, event.get("success") is True  # what follows is of the tests
     raise UnusableOutput("cargo did not say that its build had ended")
 
 
-def _message(said: ToolOutput, message: Mapping[str, Any]) -> Iterator[Problem]:
-    level, text = text_at(message, "level"), text_at(message, "message")
+def _message(said: ToolOutput, message: JsonObject) -> Iterator[Problem]:
+    level, text = message.text("level"), message.text("message")
     if _SUMMARY.match(text) or not level.startswith(("error", "warning")):
         return
-    code = message.get("code")
-    rule = code_of(text_at(mapping(code, "code"), "code")) if code is not None else ""
+    rule = message.mapping("code").code("code") if message.get("code") is not None else ""
     category = _category(level, rule)
     if category is Category.BUILD and not rule:
         rule = _unnamed(text)
-    spans = items(message.get("spans", []), "spans")
-    place = next((span for span in spans if span.get("is_primary") is True), None)
-    yield Problem(
-        category=category,
-        path=said.path(text_at(place, "file_name")) if place else "",
-        line=number_at(place, "line_start") if place else 0,
-        column=number_at(place, "column_start") if place else 0,
-        code=rule,
-        message=said.words(text),
-    )
+    spans = objects(message.get("spans", []), "spans")
+    place = next((span for span in spans if span.get("is_primary") is True), JsonObject())
+    where = (place.text("file_name"), place.number("line_start"), place.number("column_start"))
+    yield said.problem(category, *where, code=rule, message=text)
 
 
 def _category(level: str, rule: str) -> Category:
@@ -89,7 +73,7 @@ def read_cargo(said: ToolOutput) -> Diagnosis:
 
 
 def _gap(said: ToolOutput, problems: list[Problem], well: bool) -> str:
-    if why := stopped(said, "cargo", _ENDED):
+    if why := said.stopped("cargo", _ENDED):
         return why
     if not well and not any(p.category in (Category.BUILD, Category.LINT) for p in problems):
         return f"cargo names no error, and yet: {said.result.reason or 'its build failed'}"
@@ -117,13 +101,12 @@ def read_cargo_test(said: ToolOutput) -> Diagnosis:
     for start, after in itertools.zip_longest(starts, starts[1:]):
         end = after.start() if after else len(text)
         problems += _binary(said, text[start.end() : end], int(start[1]), outcomes, gaps)
-    incomplete = _gap(said, problems, well) if not starts else stopped(said, "cargo", _ENDED)
+    incomplete = _gap(said, problems, well) if not starts else said.stopped("cargo", _ENDED)
     if well and not outcomes and not incomplete:
         incomplete = "cargo test lists no test: tests that do not run are not passing tests"
     if not incomplete and gaps:
         incomplete = gaps[0]
-    if not incomplete and said.result.exit_code and not problems:
-        incomplete = f"cargo test names no failure, and yet: {said.result.reason}"
+    incomplete = incomplete or said.untold("cargo test", problems, "names no failure")
     return diagnosis("cargo test", problems, incomplete, SuiteResult(of=outcomes) if well else None)
 
 
@@ -148,13 +131,9 @@ def _binary(
             continue
         told = _DETAIL.split(details.get(match["name"], ""))[0]
         place = _PANICKED.search(told)
-        yield Problem(
-            category=Category.TEST,
-            path=said.path(place[1]) if place else "",
-            line=line_number(place[2]) if place else 0,
-            message=said.words(told.partition("stack backtrace:")[0]) or "failed without a word",
-            name=name,
-        )
+        words = said.words(told.partition("stack backtrace:")[0]) or "failed without a word"
+        where = (place[1], place[2]) if place else ("",)
+        yield said.problem(Category.TEST, *where, message=words, name=name)
 
 
 def _end(word: str) -> str:

@@ -6,23 +6,14 @@ Which results count, and as what, a repair and a look at security decide each fo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from autoresearch_ci.measure.diagnostics.adapter import (
-    ToolOutput,
-    code_of,
-    document,
-    items,
-    mapping,
-    number_at,
-    stopped,
-    text_at,
-)
+from autoresearch_ci.measure.diagnostics.adapter import JsonObject, ToolOutput, code_of
 
-_Rules = Sequence[list[dict[str, Any]]]
+_Rules = Sequence[list[JsonObject]]
 """Those of the driver first, then those of each extension."""
 
 
@@ -43,82 +34,82 @@ class SarifResult:
     """How bad it is for security, of ten; `None`: nobody says."""
     words: str
     is_suppressed: bool
-    rule: Mapping[str, Any]
+    rule: JsonObject
     """What the tool says of all results of this kind."""
-    facts: Sequence[Mapping[str, Any]]
+    facts: Sequence[JsonObject]
     """The `properties` of the result, and of its rule."""
 
 
 def sarif_results(said: ToolOutput, tool: str) -> tuple[list[SarifResult], str]:
     """All that stand, and why these may not be all. Raises `Unusable`."""
-    report = mapping(document(said, tool), f"what {tool} wrote")
+    report = said.json_object(tool)
     found: list[SarifResult] = []
     gaps: list[str] = []
-    runs = items(report.get("runs"), "runs")
+    runs = report.objects("runs")
     for run in runs:
-        about = mapping(run.get("tool"), "tool")
-        driver = mapping(about.get("driver"), "driver")
-        name = code_of(text_at(driver, "name")) or tool
+        about = run.mapping("tool")
+        driver = about.mapping("driver")
+        name = driver.code("name") or tool
         if run.get("results") is None:
             gaps.append(f"{name} wrote no results")
             continue
-        parts = [driver, *items(about.get("extensions") or [], "extensions")]
-        rules = [items(part.get("rules") or [], "rules") for part in parts]
-        for result in items(run.get("results"), "results"):
-            kind = text_at(result, "kind")
+        parts = [driver, *about.objects("extensions", optional=True)]
+        rules = [part.objects("rules", optional=True) for part in parts]
+        for result in run.objects("results"):
+            kind = result.text("kind")
             if kind in ("", "fail", "open", "review") and result.get("baselineState") != "absent":
                 found.append(_result(said, result, rules))
         gaps += _missed(said, name, run)
     if not runs:
         gaps.append(f"{tool} wrote no run")
-    return found, stopped(said, tool, range(126)) or "; ".join(gaps[:3])
+    return found, said.stopped(tool, range(126)) or "; ".join(gaps[:3])
 
 
-def _missed(said: ToolOutput, name: str, run: Mapping[str, Any]) -> Iterator[str]:
+def _missed(said: ToolOutput, name: str, run: JsonObject) -> Iterator[str]:
     """What a run says of its own gaps."""
-    for invocation in items(run.get("invocations") or [], "invocations"):
+    for invocation in run.objects("invocations", optional=True):
         if invocation.get("executionSuccessful") is False:
             yield f"{name} says that it did not succeed"
         for kind in ("toolExecutionNotifications", "toolConfigurationNotifications"):
-            for notice in items(invocation.get(kind) or [], kind):
-                if text_at(notice, "level") == "error":
-                    message = mapping(notice.get("message") or {}, "message")
-                    yield f"{name}: {said.words(text_at(message, 'text'))[:300]}"
+            for notice in invocation.objects(kind, optional=True):
+                if notice.text("level") == "error":
+                    message = notice.mapping("message", optional=True)
+                    yield f"{name}: {said.words(message.text('text'))[:300]}"
 
 
-def _result(said: ToolOutput, result: Mapping[str, Any], rules: _Rules) -> SarifResult:
+def _result(said: ToolOutput, result: JsonObject, rules: _Rules) -> SarifResult:
     rule = _rule(result, rules)
-    usual = mapping(rule.get("defaultConfiguration") or {}, "defaultConfiguration")
-    message = mapping(result.get("message") or {}, "message")
-    facts = [mapping(holder.get("properties") or {}, "properties") for holder in (result, rule)]
+    usual = rule.mapping("defaultConfiguration", optional=True)
+    message = result.mapping("message", optional=True)
+    facts = [holder.mapping("properties", optional=True) for holder in (result, rule)]
     scores = (str(fact.get("security-severity")) for fact in facts)
     plain = (float(text) for text in scores if re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", text))
-    places = items(result.get("locations") or [], "locations")
-    place = mapping((places or [{}])[0].get("physicalLocation") or {}, "physicalLocation")
-    path = text_at(mapping(place.get("artifactLocation") or {}, "artifactLocation"), "uri")
-    region = mapping(place.get("region") or {}, "region")
+    places = result.objects("locations", optional=True) or [JsonObject()]
+    place = places[0].mapping("physicalLocation", optional=True)
+    path = place.mapping("artifactLocation", optional=True).text("uri")
+    region = place.mapping("region", optional=True)
     return SarifResult(
-        code=code_of(text_at(result, "ruleId") or text_at(rule, "id")),
+        code=code_of(result.text("ruleId") or rule.text("id")),
         path=said.path(unquote(path)) if path else "",
-        line=number_at(region, "startLine"),
-        column=number_at(region, "startColumn"),
-        end_line=number_at(region, "endLine"),
-        level=text_at(result, "level") or text_at(usual, "level"),
+        line=region.number("startLine"),
+        column=region.number("startColumn"),
+        end_line=region.number("endLine"),
+        level=result.text("level") or usual.text("level"),
         score=next(plain, None),
-        words=said.words(text_at(message, "text") or text_at(message, "markdown")),
+        words=said.words(message.text("text") or message.text("markdown")),
         is_suppressed=bool(result.get("suppressions")),
         rule=rule,
         facts=facts,
     )
 
 
-def _rule(result: Mapping[str, Any], rules: _Rules) -> Mapping[str, Any]:
+def _rule(result: JsonObject, rules: _Rules) -> JsonObject:
     """Of the driver's rules, or of those of the extension that is named."""
-    told = mapping(result.get("rule") or {}, "rule")
-    component = mapping(told.get("toolComponent") or {}, "toolComponent").get("index")
+    told = result.mapping("rule", optional=True)
+    component = told.mapping("toolComponent", optional=True).get("index")
     known = _at(rules, component + 1 if isinstance(component, int) else 0) or []
     name = result.get("ruleId", told.get("id"))
-    found: Mapping[str, Any] = _at(known, result.get("ruleIndex", told.get("index"))) or {}
+    found: JsonObject = _at(known, result.get("ruleIndex", told.get("index"))) or JsonObject()
     if found and name in (None, found.get("id")):
         return found
     every = (rule for part in rules for rule in part)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
+from autoresearch_ci.decide.failures.failure import Category, Diagnosis
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
     ToolOutput,
     UnusableOutput,
     code_of,
     diagnosis,
-    document,
-    items,
-    number_at,
+    objects,
     parser,
-    stopped,
-    text_at,
-    untold,
 )
 
 _ENDED = (0, 1)
@@ -32,47 +27,35 @@ _UNPARSED = range(1000, 2000)
 @parser("shellcheck")
 def read_shellcheck(said: ToolOutput) -> Diagnosis:
     """Of `json1`, or of the older `json`, which is the list alone."""
-    written = document(said, "shellcheck")
+    written = said.json("shellcheck")
     comments = written.get("comments") if isinstance(written, dict) else written
     problems = []
-    for item in items(comments, "comments"):
-        level, number = text_at(item, "level"), number_at(item, "code")
+    for item in objects(comments, "comments"):
+        level, number = item.text("level"), item.number("code")
         if level not in _LEVELS:
             raise UnusableOutput(f"shellcheck has a level that is not known: {code_of(level)}")
         broken = level == "error" and number in _UNPARSED
-        problems.append(
-            Problem(
-                category=Category.BUILD if broken else _LEVELS[level],
-                path=said.path(text_at(item, "file")),
-                line=number_at(item, "line"),
-                column=number_at(item, "column"),
-                code="syntax" if broken else f"SC{number}",
-                message=said.words(text_at(item, "message")),
-            )
-        )
-    incomplete = stopped(said, "shellcheck", _ENDED)
-    return diagnosis("shellcheck", problems, incomplete or untold(said, "shellcheck", problems))
+        category = Category.BUILD if broken else _LEVELS[level]
+        code = "syntax" if broken else f"SC{number}"
+        where = (item.text("file"), item.number("line"), item.number("column"))
+        problems.append(said.problem(category, *where, code=code, message=item.text("message")))
+    incomplete = said.stopped("shellcheck", _ENDED)
+    return diagnosis("shellcheck", problems, incomplete or said.untold("shellcheck", problems))
 
 
 @parser("actionlint")
 def read_actionlint(said: ToolOutput) -> Diagnosis:
     """Of `-format '{{json .}}'`."""
     problems = []
-    for item in items(document(said, "actionlint"), "what actionlint wrote"):
-        kind = code_of(text_at(item, "kind"))
+    for item in said.json_objects("actionlint"):
+        kind = item.code("kind")
         broken = kind == "syntax-check"
-        problems.append(
-            Problem(
-                category=Category.BUILD if broken else Category.LINT,
-                path=said.path(text_at(item, "filepath")),
-                line=number_at(item, "line"),
-                column=number_at(item, "column"),
-                code="syntax" if broken else kind,
-                message=said.words(text_at(item, "message")),
-            )
-        )
-    incomplete = stopped(said, "actionlint", _ENDED)
-    return diagnosis("actionlint", problems, incomplete or untold(said, "actionlint", problems))
+        category = Category.BUILD if broken else Category.LINT
+        code = "syntax" if broken else kind
+        where = (item.text("filepath"), item.number("line"), item.number("column"))
+        problems.append(said.problem(category, *where, code=code, message=item.text("message")))
+    incomplete = said.stopped("actionlint", _ENDED)
+    return diagnosis("actionlint", problems, incomplete or said.untold("actionlint", problems))
 
 
 _TOLD = (Category.BUILD, Category.LINT, Category.WARNING)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from autoresearch_ci.decide.failures.failure import ENDED_EARLY, PLAN, Category, Problem
+from autoresearch_ci.decide.failures.failure import ENDED_EARLY, PLAN, Problem
 from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, line_number
-from autoresearch_ci.measure.diagnostics.printed_tests import Listed, own_frame
+from autoresearch_ci.measure.diagnostics.printed_tests import Listed, failing, own_frame
 
 _POINT = re.compile(
     r"(?P<indent> *)(?P<bad>not )?ok\b(?: +(?P<number>\d{1,9}))?(?P<dash> -)? ?(?P<title>.*)"
@@ -103,13 +103,7 @@ class _Stream:
         perl = re.search(_PERL.format(re.escape(title)), self.said.text) if title else None
         if perl and not path:
             path, line = self.said.path(perl[1]), line_number(perl[2])
-        return Problem(
-            category=Category.TEST,
-            path=path,
-            line=line,
-            message=self.said.words(_message(told, title or test)),
-            name=test,
-        )
+        return failing(self.said, test, (path, line), _message(told, title or test))
 
     def _whole(self) -> Listed:
         if not self.program:  # prove holds each to its plan
@@ -120,22 +114,15 @@ class _Stream:
         return self.found
 
     def _unfinished(self) -> Problem:
-        told, name, path, line = f"of {self.planned} planned tests {self.top} ran", PLAN, "", 0
+        told, name, place = f"of {self.planned} planned tests {self.top} ran", PLAN, ("", 0)
         if self.early:
             error = _ERROR.search(self.said.stderr)
             why = error[0][:200] if error else "no word of why"
             # Under a name of its own: once it is mended, another may end the run later.
             name = self.said.words(f"{PLAN}, past {self.begun or why}")
             told = f"{why} (after {self.top} tests, before a plan)"
-            path, line = own_frame(self.said, self.said.stderr)
-        return Problem(
-            category=Category.TEST,
-            path=path,
-            line=line,
-            code=ENDED_EARLY,
-            message=self.said.words(told),
-            name=name,
-        )
+            place = own_frame(self.said, self.said.stderr)
+        return replace(failing(self.said, name, place, told), code=ENDED_EARLY)
 
 
 def read_tap(said: ToolOutput) -> Listed | None:

@@ -5,23 +5,12 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from autoresearch_ci.decide.security.severities import by_score, by_word
 from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
-from autoresearch_ci.measure.diagnostics.adapter import (
-    ToolOutput,
-    code_of,
-    document,
-    items,
-    mapping,
-    number_at,
-    stopped,
-    text_at,
-    untold,
-)
+from autoresearch_ci.measure.diagnostics.adapter import JsonObject, ToolOutput, code_of
 from autoresearch_ci.measure.diagnostics.sarif_results import SarifResult, sarif_results
 from autoresearch_ci.measure.scanners.scanner import (
     Scan,
@@ -60,19 +49,19 @@ _BROKE = re.compile(r"Bandit internal error running: [^\n]*")
 
 @parser("bandit")
 def read_bandit(said: ToolOutput) -> Scan:
-    report = mapping(document(said, "bandit"), "what bandit wrote")
+    report = said.json_object("bandit")
     unseen = {
-        said.path(text_at(error, "filename")): f"bandit: {said.words(text_at(error, 'reason'))}"
-        for error in items(report.get("errors"), "errors")
+        said.path(error.text("filename")): f"bandit: {said.words(error.text('reason'))}"
+        for error in report.objects("errors")
     }
-    found = list(_of_bandit(said, items(report.get("results"), "results")))
-    incomplete = stopped(said, "bandit", (0, 1))
+    found = list(_of_bandit(said, report.objects("results")))
+    incomplete = said.stopped("bandit", (0, 1))
     if not incomplete and (broke := _BROKE.search(said.stderr)):
         incomplete = f"a test of bandit's broke off: {said.words(broke[0])[:300]}"
     if not incomplete and said.result.stderr.dropped:
         incomplete = "bandit warned more than is kept"
-    read = map(said.path, mapping(report.get("metrics"), "metrics").keys() - {"_totals"})
-    incomplete = incomplete or untold(said, "bandit", found or unseen)
+    read = map(said.path, report.mapping("metrics").keys() - {"_totals"})
+    incomplete = incomplete or said.untold("bandit", found or unseen)
     return scan("bandit", found, incomplete, unseen=unseen, read=read)
 
 
@@ -87,22 +76,22 @@ _KINDS = {
 system, an unsafe YAML loader and XML parser under unchecked input, pages under code."""
 
 
-def _of_bandit(said: ToolOutput, results: list[dict[str, Any]]) -> Iterator[Weakness]:
+def _of_bandit(said: ToolOutput, results: list[JsonObject]) -> Iterator[Weakness]:
     for result in results:
         lines = [n for n in result.get("line_range") or () if isinstance(n, int)]
-        name = text_at(result, "test_name").replace("_", " ")
-        words = said.words(text_at(result, "issue_text"))
-        cwe = mapping(result.get("issue_cwe") or {}, "issue_cwe")
+        name = result.text("test_name").replace("_", " ")
+        words = said.words(result.text("issue_text"))
+        cwe = result.mapping("issue_cwe", optional=True)
         yield Weakness(
-            rule=f"bandit/{code_of(text_at(result, 'test_id'))}",
-            path=said.path(text_at(result, "filename")),
-            line=number_at(result, "line_number"),
+            rule=f"bandit/{result.code('test_id')}",
+            path=said.path(result.text("filename")),
+            line=result.number("line_number"),
             end_line=min(max(lines, default=0), 10**9),
-            severity=severity("bandit", text_at(result, "issue_severity")),
-            confidence=confidence(text_at(result, "issue_confidence")),
+            severity=severity("bandit", result.text("issue_severity")),
+            confidence=confidence(result.text("issue_confidence")),
             title=words or name,
-            why=f"See {said.words(text_at(result, 'more_info'))}",
-            cwe=_KINDS.get(text_at(result, "test_id")) or number_at(cwe, "id"),
+            why=f"See {said.words(result.text('more_info'))}",
+            cwe=_KINDS.get(result.text("test_id")) or cwe.number("id"),
             sources=("bandit",),
         )
 
@@ -144,48 +133,46 @@ def read_semgrep(said: ToolOutput) -> Scan:
 def read_njsscan(said: ToolOutput) -> Scan:
     """But for its marks of what is well done."""
     found = _read_semgrep(said, "njsscan")
-    paths = mapping(mapping(document(said, "njsscan"), "njsscan").get("paths"), "paths")
+    paths = said.json_object("njsscan").mapping("paths")
     read = (said.path(path) for path in paths.get("scanned") or () if isinstance(path, str))
     return replace(found, read=frozenset(read))
 
 
 def _read_semgrep(said: ToolOutput, tool: str) -> Scan:
     """Of `--json`: its SARIF does not name files that it could not parse."""
-    report = mapping(document(said, tool), f"what {tool} wrote")
+    report = said.json_object(tool)
     unseen: dict[str, str] = {}
     gaps: list[str] = []
-    for error in items(report.get("errors"), "errors"):
-        words = said.words(text_at(error, "message")).splitlines()
+    for error in report.objects("errors"):
+        words = said.words(error.text("message")).splitlines()
         why = f"{tool}: {words[0] if words else 'it could not be looked at'}"[:300]
-        if path := text_at(error, "path"):
+        if path := error.text("path"):
             unseen[said.path(path)] = why
         else:
             gaps.append(why)
-    paths = mapping(report.get("paths"), "paths")
-    for skipped in items(paths.get("skipped") or [], "skipped"):
-        reason = text_at(skipped, "reason").replace("_", " ")
-        unseen.setdefault(said.path(text_at(skipped, "path")), f"{tool} skipped it: {reason}")
-    results = items(report.get("results"), "results")
+    paths = report.mapping("paths")
+    for skipped in paths.objects("skipped", optional=True):
+        reason = skipped.text("reason").replace("_", " ")
+        unseen.setdefault(said.path(skipped.text("path")), f"{tool} skipped it: {reason}")
+    results = report.objects("results")
     told = (r for r in results if "njsscan.rules.semantic_grep.good." not in str(r.get("check_id")))
-    incomplete = "; ".join(gaps[:3]) or stopped(said, tool, (0, 1))
+    incomplete = "; ".join(gaps[:3]) or said.stopped(tool, (0, 1))
     return scan(tool, _of_semgrep(said, tool, told), incomplete, unseen=unseen)
 
 
-def _of_semgrep(
-    said: ToolOutput, tool: str, results: Iterable[Mapping[str, Any]]
-) -> Iterator[Weakness]:
+def _of_semgrep(said: ToolOutput, tool: str, results: Iterable[JsonObject]) -> Iterator[Weakness]:
     for result in results:
-        extra = mapping(result.get("extra"), "extra")
-        facts = mapping(extra.get("metadata") or {}, "metadata")
-        start, end = (mapping(result.get(key), key) for key in ("start", "end"))
+        extra = result.mapping("extra")
+        facts = extra.mapping("metadata", optional=True)
+        start, end = (result.mapping(key) for key in ("start", "end"))
         kinds, tops = _several(facts.get("cwe")), _several(facts.get("owasp"))
-        words = said.words(text_at(extra, "message"))
+        words = said.words(extra.text("message"))
         yield Weakness(
-            rule=f"{tool}/{code_of(_short(text_at(result, 'check_id')))}",
-            path=said.path(text_at(result, "path")),
-            line=number_at(start, "line"),
-            end_line=number_at(end, "line"),
-            severity=severity("semgrep", text_at(extra, "severity")),
+            rule=f"{tool}/{code_of(_short(result.text('check_id')))}",
+            path=said.path(result.text("path")),
+            line=start.number("line"),
+            end_line=end.number("line"),
+            severity=severity("semgrep", extra.text("severity")),
             confidence=confidence(str(facts.get("confidence") or "medium")),
             title=words.split("\n", 1)[0][:200],
             why=words,
@@ -215,7 +202,7 @@ def read_sarif_of(name: str) -> Callable[[ToolOutput], Scan]:
     def read(said: ToolOutput) -> Scan:
         found, incomplete = sarif_results(said, name)
         told = (_of_sarif(said, name, result) for result in found)
-        return scan(name, told, incomplete or untold(said, name, found))
+        return scan(name, told, incomplete or said.untold(name, found))
 
     return read
 
@@ -224,7 +211,7 @@ def _of_sarif(said: ToolOutput, name: str, result: SarifResult) -> Weakness:
     tags = [t for fact in result.facts for t in fact.get("tags") or () if isinstance(t, str)]
     kinds = (str(fact.get("cwe", "")) for fact in result.facts)
     word = by_word("sarif", result.level or "warning") or Severity.MEDIUM
-    helped = mapping(result.rule.get("help") or {}, "help")
+    helped = result.rule.mapping("help", optional=True)
     return Weakness(
         rule=f"{name}/{result.code}",
         path=result.path,
@@ -234,7 +221,7 @@ def _of_sarif(said: ToolOutput, name: str, result: SarifResult) -> Weakness:
         confidence=Confidence.MEDIUM,
         title=_title(said, result),
         why=result.words,
-        fix=said.words(text_at(helped, "text"))[:500],
+        fix=said.words(helped.text("text"))[:500],
         cwe=cwe_in(*tags, *kinds, result.code),
         owasp=owasp_in(*tags),
         sources=(name,),
@@ -244,8 +231,8 @@ def _of_sarif(said: ToolOutput, name: str, result: SarifResult) -> Weakness:
 def _title(said: ToolOutput, result: SarifResult) -> str:
     """Its first line, unless that names the file and nothing else, as trivy's does."""
     first = (result.words or result.code).split("\n", 1)[0]
-    described = mapping(result.rule.get("shortDescription") or {}, "shortDescription")
-    short, path = text_at(described, "text"), result.path
+    described = result.rule.mapping("shortDescription", optional=True)
+    short, path = described.text("text"), result.path
     if short and path and re.fullmatch(rf"\w*:? *{re.escape(path)}", first):
         first = said.words(html.unescape(short)).split("\n", 1)[0]
     return first[:200]

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from autoresearch_ci.decide.security.severities import FIXED, by_score
 from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
 from autoresearch_ci.measure.diagnostics.adapter import (
+    JsonObject,
     ToolOutput,
     UnusableOutput,
     code_of,
-    document,
-    items,
     mapping,
-    stopped,
-    text_at,
-    untold,
 )
 from autoresearch_ci.measure.scanners.scanner import (
     Scan,
@@ -56,23 +51,23 @@ def read_pip_audit(said: ToolOutput) -> Scan:
         raise UnusableOutput(
             f"pip-audit: {said.words(told[1])}" if told else "pip-audit wrote nothing"
         )
-    report = mapping(document(said, "pip-audit"), "what pip-audit wrote")
+    report = said.json_object("pip-audit")
     found: list[Weakness] = []
     skipped: list[str] = []
-    for package in items(report.get("dependencies"), "dependencies"):
-        if why := text_at(package, "skip_reason"):
+    for package in report.objects("dependencies"):
+        if why := package.text("skip_reason"):
             skipped.append(said.words(why))
         found += _of_package(said, package)
-    incomplete = stopped(said, "pip-audit", (0, 1)) or "; ".join(skipped[:3])
+    incomplete = said.stopped("pip-audit", (0, 1)) or "; ".join(skipped[:3])
     if len(skipped) > 3:
         incomplete += f"; and {len(skipped) - 3} more"
     return scan("pip-audit", found, incomplete)
 
 
-def _of_package(said: ToolOutput, package: Mapping[str, Any]) -> Iterator[Weakness]:
-    name = f"{code_of(text_at(package, 'name'))} {code_of(text_at(package, 'version'))}"
-    for known in items(package.get("vulns") or [], "vulns"):
-        number = code_of(text_at(known, "id"))
+def _of_package(said: ToolOutput, package: JsonObject) -> Iterator[Weakness]:
+    name = f"{package.code('name')} {package.code('version')}"
+    for known in package.objects("vulns", optional=True):
+        number = known.code("id")
         fixed = [f for f in known.get("fix_versions") or () if isinstance(f, str)]
         yield Weakness(
             rule=f"pip-audit/{number}",
@@ -80,7 +75,7 @@ def _of_package(said: ToolOutput, package: Mapping[str, Any]) -> Iterator[Weakne
             severity=FIXED["pip-audit"],
             confidence=Confidence.HIGH,
             title=f"{name} is known to be vulnerable: {number}",
-            why=said.words(text_at(known, "description"))[:1000],
+            why=said.words(known.text("description"))[:1000],
             fix=f"Update to {', '.join(map(code_of, fixed[:3]))}." if fixed else "",
             cwe=_CWE,
             key=f"{name} {number}",
@@ -107,31 +102,31 @@ def _with_lock(files: Sequence[str]) -> list[list[str]]:
 
 @parser("npm audit")
 def read_npm_audit(said: ToolOutput) -> Scan:
-    report = mapping(document(said, "npm audit"), "what npm audit wrote")
+    report = said.json_object("npm audit")
     if "vulnerabilities" not in report:
-        told = text_at(report, "message") or said.result.reason or "it says no more"
+        told = report.text("message") or said.result.reason or "it says no more"
         raise UnusableOutput(f"npm audit could not ask: {said.words(told)[:300]}")
-    known = mapping(report.get("vulnerabilities"), "vulnerabilities")
+    known = report.mapping("vulnerabilities")
     found = [w for name, facts in known.items() for w in _of_npm(said, name, facts)]
-    incomplete = stopped(said, "npm audit", (0, 1)) or untold(said, "npm audit", found)
+    incomplete = said.stopped("npm audit", (0, 1)) or said.untold("npm audit", found)
     return scan("npm audit", found, incomplete)
 
 
 def _of_npm(said: ToolOutput, name: str, facts: object) -> Iterator[Weakness]:
     about = mapping(facts, "a vulnerability")
     # What is named here by text only is told of where it comes from.
-    for via in (v for v in about.get("via") or () if isinstance(v, dict)):
-        url = said.words(text_at(via, "url"))
+    for via in (JsonObject(v) for v in about.get("via") or () if isinstance(v, dict)):
+        url = said.words(via.text("url"))
         number = code_of(url.rpartition("/")[2] or str(via.get("source", "")))
         cwes = [c for c in via.get("cwe") or () if isinstance(c, str)]
         package = code_of(name)
         yield Weakness(
             rule=f"npm-audit/{number}",
             path=said.path(f"{_after(said, '--prefix')}/package-lock.json"),
-            severity=severity("npm audit", text_at(via, "severity")),
+            severity=severity("npm audit", via.text("severity")),
             confidence=Confidence.HIGH,
-            title=f"{package} is known to be vulnerable: {said.words(text_at(via, 'title'))[:150]}",
-            why=f"Versions {code_of(text_at(via, 'range'))} ({cwe_in(*cwes) and cwes[0]}). {url}",
+            title=f"{package} is known to be vulnerable: {said.words(via.text('title'))[:150]}",
+            why=f"Versions {via.code('range')} ({cwe_in(*cwes) and cwes[0]}). {url}",
             fix="npm audit fix" if about.get("fixAvailable") else "",
             cwe=_CWE,
             key=f"{package} {number}",
@@ -149,28 +144,27 @@ def read_osv(said: ToolOutput) -> Scan:
     """Of its JSON; it ends with 128 where there is no package, and writes nothing then."""
     if said.result.exit_code == 128 and "o package sources found" in said.text:
         return Scan()
-    report = mapping(document(said, "osv-scanner"), "what osv-scanner wrote")
-    found = [w for r in items(report.get("results") or [], "results") for w in _of_osv(said, r)]
-    return scan("osv-scanner", found, stopped(said, "osv-scanner", (0, 1)))
+    report = said.json_object("osv-scanner")
+    found = [w for r in report.objects("results", optional=True) for w in _of_osv(said, r)]
+    return scan("osv-scanner", found, said.stopped("osv-scanner", (0, 1)))
 
 
-def _of_osv(said: ToolOutput, result: Mapping[str, Any]) -> Iterator[Weakness]:
-    source = text_at(mapping(result.get("source"), "source"), "path")
-    for entry in items(result.get("packages") or [], "packages"):
-        about = mapping(entry.get("package"), "package")
-        name = f"{code_of(text_at(about, 'name'))} {code_of(text_at(about, 'version'))}"
+def _of_osv(said: ToolOutput, result: JsonObject) -> Iterator[Weakness]:
+    source = result.mapping("source").text("path")
+    for entry in result.objects("packages", optional=True):
+        about = entry.mapping("package")
+        name = f"{about.code('name')} {about.code('version')}"
         texts = {
-            text_at(v, "id"): text_at(v, "summary")
-            for v in items(entry.get("vulnerabilities") or [], "vulnerabilities")
+            v.text("id"): v.text("summary") for v in entry.objects("vulnerabilities", optional=True)
         }
-        for group in items(entry.get("groups") or [], "groups"):
+        for group in entry.objects("groups", optional=True):
             ids = [i for i in group.get("ids") or () if isinstance(i, str)]
             number = code_of(ids[0]) if ids else "unnamed"
             words = next((texts[i] for i in ids if texts.get(i)), "")
             yield Weakness(
                 rule=f"osv-scanner/{number}",
                 path=said.path(source),
-                severity=_score(text_at(group, "max_severity")),
+                severity=_score(group.text("max_severity")),
                 confidence=Confidence.HIGH,
                 title=f"{name} is known to be vulnerable: {said.words(words or number)[:150]}",
                 why=f"See https://osv.dev/{number}",

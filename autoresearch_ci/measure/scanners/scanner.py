@@ -7,14 +7,19 @@ All are asked to ignore suppressions: which of those count is decided elsewhere,
 
 from __future__ import annotations
 
-import functools
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.security.severities import by_word
 from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
-from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, UnusableOutput, code_of, stopped
+from autoresearch_ci.measure.diagnostics.adapter import (
+    ToolOutput,
+    UnusableOutput,
+    code_of,
+    reading,
+)
 
 LIMIT = 50_000
 """Weaknesses of one tool; of more, the scan is incomplete."""
@@ -153,35 +158,20 @@ def scan(
     read: Iterable[str] | None = None,
 ) -> Scan:
     """What a parser returns, in bounds."""
-    kept: list[Weakness] = []
-    for weakness in weaknesses:
-        if len(kept) == LIMIT:
-            incomplete = incomplete or f"{name} tells of more than {LIMIT} weaknesses"
-            break
-        kept.append(weakness)
+    kept = tuple(itertools.islice(weaknesses, LIMIT + 1))
+    if len(kept) > LIMIT:
+        incomplete = incomplete or f"{name} tells of more than {LIMIT} weaknesses"
     return Scan(
-        weaknesses=tuple(kept),
+        weaknesses=kept[:LIMIT],
         incomplete=incomplete,
         unseen=unseen or {},
         read=None if read is None else frozenset(read),
     )
 
 
-def parser(name: str) -> Callable[[Callable[[ToolOutput], Scan]], ScanParser]:
+def parser(name: str) -> Callable[[ScanParser], ScanParser]:
     """Makes of `UnusableOutput`, wherever it is raised, an incomplete scan."""
-
-    def wrap(read: Callable[[ToolOutput], Scan]) -> ScanParser:
-        @functools.wraps(read)
-        def parse(said: ToolOutput) -> Scan:
-            try:
-                return read(said)
-            except UnusableOutput as error:
-                why = stopped(said, name, range(126)) or said.result.reason
-                return Scan(incomplete=f"{error} ({why})" if why else str(error))
-
-        return parse
-
-    return wrap
+    return reading(name, lambda why: Scan(incomplete=why))
 
 
 def severity(tool: str, word: str) -> Severity:

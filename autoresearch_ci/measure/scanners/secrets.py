@@ -5,22 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from autoresearch_ci.decide.security.mild_weaknesses import names_a_secret
 from autoresearch_ci.decide.security.severities import FIXED
 from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
-from autoresearch_ci.measure.diagnostics.adapter import (
-    ToolOutput,
-    code_of,
-    document,
-    items,
-    mapping,
-    number_at,
-    stopped,
-    text_at,
-    untold,
-)
+from autoresearch_ci.measure.diagnostics.adapter import JsonObject, ToolOutput, objects
 from autoresearch_ci.measure.scanners.scanner import (
     Scan,
     Scanner,
@@ -161,32 +150,32 @@ def _apart(files: Sequence[str]) -> list[list[str]]:
 
 @parser("detect-secrets")
 def read_detect_secrets(said: ToolOutput) -> Scan:
-    report = mapping(document(said, "detect-secrets"), "what detect-secrets wrote")
-    results = mapping(report.get("results"), "results")
+    report = said.json_object("detect-secrets")
+    results = report.mapping("results")
     found = {}
     # What is told of a file twice stands where the form with each secret in its line says.
     for name in sorted(results, key=lambda name: name.endswith(_RETOLD)):
         path = name.removesuffix(_RETOLD).removesuffix(_AS_TEXT)
-        for weakness in _of_file(said, name, items(results[name], name)):
+        for weakness in _of_file(said, name, objects(results[name], name)):
             found[path, weakness.rule, weakness.key] = weakness
-    return scan("detect-secrets", found.values(), stopped(said, "detect-secrets", (0,)))
+    return scan("detect-secrets", found.values(), said.stopped("detect-secrets", (0,)))
 
 
-def _of_file(said: ToolOutput, path: str, told: list[dict[str, Any]]) -> Iterator[Weakness]:
+def _of_file(said: ToolOutput, path: str, told: list[JsonObject]) -> Iterator[Weakness]:
     for secret in told:
-        kind = code_of(text_at(secret, "type"))
+        kind = secret.code("type")
         guessed = _GUESSES.get(kind)
         yield Weakness(
             rule=f"detect-secrets/{kind.lower().replace(' ', '-')}",
             path=said.path(path),
-            line=number_at(secret, "line_number"),
+            line=secret.number("line_number"),
             severity=guessed or FIXED["detect-secrets"],
             confidence=Confidence.LOW if guessed else Confidence.HIGH,
             title=f"looks like a secret in the code: {kind}",
             why="Whoever can read the repository, or a copy of it, has it.",
             fix=_FIX,
             cwe=_CWE,
-            key=text_at(secret, "hashed_secret"),
+            key=secret.text("hashed_secret"),
             sources=("detect-secrets",),
         )
 
@@ -202,22 +191,22 @@ def read_gitleaks(said: ToolOutput) -> Scan:
     """Of its JSON; it says `[]` when it is well."""
     found = [
         Weakness(
-            rule=f"gitleaks/{code_of(text_at(leak, 'RuleID'))}",
-            path=said.path(text_at(leak, "File")),
-            line=number_at(leak, "StartLine"),
-            end_line=number_at(leak, "EndLine"),
+            rule=f"gitleaks/{leak.code('RuleID')}",
+            path=said.path(leak.text("File")),
+            line=leak.number("StartLine"),
+            end_line=leak.number("EndLine"),
             severity=FIXED["gitleaks"],
             confidence=Confidence.HIGH,
-            title=f"looks like a secret in the code: {said.words(text_at(leak, 'Description'))}",
+            title=f"looks like a secret in the code: {said.words(leak.text('Description'))}",
             why="Whoever can read the repository, or a copy of it, has it.",
             fix=_FIX,
             cwe=_CWE,
-            key=text_at(leak, "RuleID"),
+            key=leak.text("RuleID"),
             sources=("gitleaks",),
         )
-        for leak in items(document(said, "gitleaks"), "what gitleaks wrote")
+        for leak in said.json_objects("gitleaks")
     ]
-    incomplete = stopped(said, "gitleaks", (0, 1)) or untold(said, "gitleaks", found)
+    incomplete = said.stopped("gitleaks", (0, 1)) or said.untold("gitleaks", found)
     return scan("gitleaks", found, incomplete)
 
 

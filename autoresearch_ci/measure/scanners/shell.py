@@ -7,21 +7,11 @@ and how bad it is: their own words say how sure they are that a script does not 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from autoresearch_ci.decide.security.severities import OF_SHELL
 from autoresearch_ci.decide.security.weakness import Confidence, Weakness
-from autoresearch_ci.measure.diagnostics.adapter import (
-    ToolOutput,
-    code_of,
-    document,
-    items,
-    mapping,
-    number_at,
-    stopped,
-    text_at,
-)
+from autoresearch_ci.measure.diagnostics.adapter import JsonObject, ToolOutput
 from autoresearch_ci.measure.scanners.scanner import (
     Scan,
     ScannedFile,
@@ -62,8 +52,8 @@ def _shellcheck(task: ScannerTask) -> list[str]:
 
 @parser("shellcheck")
 def read_shellcheck(said: ToolOutput) -> Scan:
-    report = mapping(document(said, "shellcheck"), "what shellcheck wrote")
-    return _read(said, "shellcheck", items(report.get("comments"), "comments"), (0, 1))
+    report = said.json_object("shellcheck")
+    return _read(said, "shellcheck", report.objects("comments"), (0, 1))
 
 
 def _hadolint(task: ScannerTask) -> list[str]:
@@ -73,29 +63,29 @@ def _hadolint(task: ScannerTask) -> list[str]:
 
 @parser("hadolint")
 def read_hadolint(said: ToolOutput) -> Scan:
-    return _read(said, "hadolint", items(document(said, "hadolint"), "what hadolint wrote"), (0,))
+    return _read(said, "hadolint", said.json_objects("hadolint"), (0,))
 
 
-def _read(said: ToolOutput, tool: str, told: list[dict[str, Any]], ends: tuple[int, ...]) -> Scan:
+def _read(said: ToolOutput, tool: str, told: list[JsonObject], ends: tuple[int, ...]) -> Scan:
     found, unseen = {}, {}
     for comment in told:
-        path = said.path(text_at(comment, "file"))
+        path = said.path(comment.text("file"))
         code = _code(comment)
-        words = said.words(text_at(comment, "message"))
-        if _BROKEN.match(code) and text_at(comment, "level") == "error":
+        words = said.words(comment.text("message"))
+        if _BROKEN.match(code) and comment.text("level") == "error":
             unseen[path] = f"{tool}: {words[:200]}"
         for weakness in _weakness(tool, code, path, comment, words):
             found[path.removesuffix(_RETOLD), code, weakness.line] = weakness
-    return scan(tool, found.values(), stopped(said, tool, ends), unseen=unseen)
+    return scan(tool, found.values(), said.stopped(tool, ends), unseen=unseen)
 
 
-def _code(comment: Mapping[str, Any]) -> str:
+def _code(comment: JsonObject) -> str:
     code = comment.get("code")
-    return f"SC{code}" if isinstance(code, int) else code_of(text_at(comment, "code"))
+    return f"SC{code}" if isinstance(code, int) else comment.code("code")
 
 
 def _weakness(
-    tool: str, code: str, path: str, comment: Mapping[str, Any], words: str
+    tool: str, code: str, path: str, comment: JsonObject, words: str
 ) -> Iterator[Weakness]:
     if code not in OF_SHELL:
         return
@@ -103,8 +93,8 @@ def _weakness(
     yield Weakness(
         rule=f"{tool}/{code}",
         path=path,
-        line=number_at(comment, "line"),
-        end_line=number_at(comment, "endLine"),
+        line=comment.number("line"),
+        end_line=comment.number("endLine"),
         severity=severity,
         confidence=Confidence.MEDIUM,
         title=words.split("\n", 1)[0][:200],

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from autoresearch_ci.decide.security.agentic.workflow import is_action, is_workflow
 from autoresearch_ci.decide.security.weakness import Weakness
-from autoresearch_ci.measure.diagnostics.adapter import (
-    ToolOutput,
-    UnusableOutput,
-    code_of,
-    document,
-    items,
-    mapping,
-    number_at,
-    stopped,
-    text_at,
-    untold,
-)
+from autoresearch_ci.measure.diagnostics.adapter import JsonObject, ToolOutput, UnusableOutput
 from autoresearch_ci.measure.scanners.scanner import (
     Scan,
     ScannedFile,
@@ -90,36 +78,36 @@ def _zizmor(task: ScannerTask) -> list[str]:
 @parser("zizmor")
 def read_zizmor(said: ToolOutput) -> Scan:
     if not said.document().strip():
-        told = stopped(said, "zizmor", _ENDED) or "zizmor wrote nothing where it writes JSON"
+        told = said.stopped("zizmor", _ENDED) or "zizmor wrote nothing where it writes JSON"
         cause = re.search(r"(?m)^ +0: (.{1,300})$", said.stderr)
         raise UnusableOutput(f"zizmor: {said.words(cause[1])}" if cause else told)
-    found = [_weakness(said, f) for f in items(document(said, "zizmor"), "what zizmor wrote")]
-    return scan("zizmor", found, stopped(said, "zizmor", _ENDED) or untold(said, "zizmor", found))
+    found = [_weakness(said, f) for f in said.json_objects("zizmor")]
+    return scan("zizmor", found, said.stopped("zizmor", _ENDED) or said.untold("zizmor", found))
 
 
-def _weakness(said: ToolOutput, finding: Mapping[str, Any]) -> Weakness:
-    how = mapping(finding.get("determinations"), "determinations")
-    places = items(finding.get("locations"), "locations")
-    symbols = [mapping(place.get("symbolic"), "symbolic") for place in places]
+def _weakness(said: ToolOutput, finding: JsonObject) -> Weakness:
+    how = finding.mapping("determinations")
+    places = finding.objects("locations")
+    symbols = [place.mapping("symbolic") for place in places]
     first = next((n for n, s in enumerate(symbols) if s.get("kind") == "Primary"), 0)
     if not places:
         raise UnusableOutput("zizmor tells of a finding without a place")
-    key = mapping(symbols[first].get("key"), "key")
-    local = mapping(key.get("Local"), "Local")
-    concrete = mapping(mapping(places[first].get("concrete"), "concrete").get("location"), "place")
-    start, end = (mapping(concrete.get(f"{side}_point"), side) for side in ("start", "end"))
-    last = number_at(end, "row") + (1 if number_at(end, "column") else 0)
-    ident = code_of(text_at(finding, "ident"))
-    note = said.words(text_at(symbols[first], "annotation"))
+    key = symbols[first].mapping("key")
+    local = key.mapping("Local")
+    concrete = places[first].mapping("concrete").mapping("location")
+    start, end = (concrete.mapping(f"{side}_point") for side in ("start", "end"))
+    last = end.number("row") + (1 if end.number("column") else 0)
+    ident = finding.code("ident")
+    note = said.words(symbols[first].text("annotation"))
     return Weakness(
         rule=f"zizmor/{ident}",
-        path=said.path(text_at(local, "verbatim_path")),
-        line=number_at(start, "row") + 1,
+        path=said.path(local.text("verbatim_path")),
+        line=start.number("row") + 1,
         end_line=last,
-        severity=severity("zizmor", text_at(how, "severity")),
-        confidence=confidence(text_at(how, "confidence")),
-        title=f"{said.words(text_at(finding, 'desc'))}: {note}",
-        why=f"See {said.words(text_at(finding, 'url'))}",
+        severity=severity("zizmor", how.text("severity")),
+        confidence=confidence(how.text("confidence")),
+        title=f"{said.words(finding.text('desc'))}: {note}",
+        why=f"See {said.words(finding.text('url'))}",
         cwe=CWES.get(ident, 0),
         sources=("zizmor",),
     )
