@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from autoresearch_ci.decide.security.severities import by_score, by_word
-from autoresearch_ci.decide.security.weakness import Confidence, Severity, Weakness
+from autoresearch_ci.decide.security.weakness import Severity, Weakness
 from autoresearch_ci.measure.diagnostics.adapter import JsonObject, ToolOutput, code_of
 from autoresearch_ci.measure.diagnostics.sarif_results import SarifResult, sarif_results
 from autoresearch_ci.measure.scanners.scanner import (
@@ -92,7 +92,6 @@ def _of_bandit(said: ToolOutput, results: list[JsonObject]) -> Iterator[Weakness
             title=words or name,
             why=f"See {said.words(result.text('more_info'))}",
             cwe=_KINDS.get(result.text("test_id")) or cwe.number("id"),
-            sources=("bandit",),
         )
 
 
@@ -178,7 +177,6 @@ def _of_semgrep(said: ToolOutput, tool: str, results: Iterable[JsonObject]) -> I
             why=words,
             cwe=cwe_in(*kinds),
             owasp=owasp_in(*tops),
-            sources=(tool,),
         )
 
 
@@ -218,13 +216,11 @@ def _of_sarif(said: ToolOutput, name: str, result: SarifResult) -> Weakness:
         line=result.line,
         end_line=result.end_line,
         severity=word if result.score is None else by_score(result.score),
-        confidence=Confidence.MEDIUM,
         title=_title(said, result),
         why=result.words,
         fix=said.words(helped.text("text"))[:500],
         cwe=cwe_in(*tags, *kinds, result.code),
         owasp=owasp_in(*tags),
-        sources=(name,),
     )
 
 

@@ -79,7 +79,6 @@ def _of_package(said: ToolOutput, package: JsonObject) -> Iterator[Weakness]:
             fix=f"Update to {', '.join(map(code_of, fixed[:3]))}." if fixed else "",
             cwe=_CWE,
             key=f"{name} {number}",
-            sources=("pip-audit",),
         )
 
 
@@ -130,7 +129,6 @@ def _of_npm(said: ToolOutput, name: str, facts: object) -> Iterator[Weakness]:
             fix="npm audit fix" if about.get("fixAvailable") else "",
             cwe=_CWE,
             key=f"{package} {number}",
-            sources=("npm audit",),
         )
 
 
@@ -170,7 +168,6 @@ def _of_osv(said: ToolOutput, result: JsonObject) -> Iterator[Weakness]:
                 why=f"See https://osv.dev/{number}",
                 cwe=_CWE,
                 key=f"{name} {number}",
-                sources=("osv-scanner",),
             )
 
 

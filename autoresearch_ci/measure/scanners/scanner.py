@@ -157,12 +157,12 @@ def scan(
     unseen: Mapping[str, str] | None = None,
     read: Iterable[str] | None = None,
 ) -> Scan:
-    """What a parser returns, in bounds."""
-    kept = tuple(itertools.islice(weaknesses, LIMIT + 1))
+    """What a parser returns, in bounds; each says who told it."""
+    kept = [*itertools.islice(weaknesses, LIMIT + 1)]
     if len(kept) > LIMIT:
         incomplete = incomplete or f"{name} tells of more than {LIMIT} weaknesses"
     return Scan(
-        weaknesses=kept[:LIMIT],
+        weaknesses=tuple(replace(w, sources=(name,)) for w in kept[:LIMIT]),
         incomplete=incomplete,
         unseen=unseen or {},
         read=None if read is None else frozenset(read),

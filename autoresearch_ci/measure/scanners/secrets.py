@@ -176,7 +176,6 @@ def _of_file(said: ToolOutput, path: str, told: list[JsonObject]) -> Iterator[We
             fix=_FIX,
             cwe=_CWE,
             key=secret.text("hashed_secret"),
-            sources=("detect-secrets",),
         )
 
 
@@ -202,7 +201,6 @@ def read_gitleaks(said: ToolOutput) -> Scan:
             fix=_FIX,
             cwe=_CWE,
             key=leak.text("RuleID"),
-            sources=("gitleaks",),
         )
         for leak in said.json_objects("gitleaks")
     ]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from autoresearch_ci.decide.security.severities import OF_SHELL
-from autoresearch_ci.decide.security.weakness import Confidence, Weakness
+from autoresearch_ci.decide.security.weakness import Weakness
 from autoresearch_ci.measure.diagnostics.adapter import JsonObject, ToolOutput
 from autoresearch_ci.measure.scanners.scanner import (
     Scan,
@@ -96,11 +96,9 @@ def _weakness(
         line=comment.number("line"),
         end_line=comment.number("endLine"),
         severity=severity,
-        confidence=Confidence.MEDIUM,
         title=words.split("\n", 1)[0][:200],
         why=words,
         cwe=cwe,
-        sources=(tool,),
     )
 
 

@@ -109,7 +109,6 @@ def _weakness(said: ToolOutput, finding: JsonObject) -> Weakness:
         title=f"{said.words(finding.text('desc'))}: {note}",
         why=f"See {said.words(finding.text('url'))}",
         cwe=CWES.get(ident, 0),
-        sources=("zizmor",),
     )
 
 
