@@ -6,7 +6,7 @@ again. Money is never a reason to ask the next one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -96,10 +96,6 @@ class Providers:
         if failures:
             raise NoProposal("; ".join(failures))
         raise self._lost[_key(claudes[0])]
-
-    def models(self, role: str = "") -> Iterator[str]:
-        """Their names, in the order in which they are asked."""
-        return (claude.model for claude in self._order(role))
 
     def _order(self, role: str) -> Sequence[Claude]:
         return list({_key(claude): claude for claude in self.claude.in_turn(role)}.values())

@@ -49,8 +49,6 @@ class Size:
 
     files: int
     hunks: int
-    lines: int
-    """Lines added plus lines removed."""
 
 
 class Draft:
@@ -217,19 +215,14 @@ class Draft:
 
     def size(self) -> Size:
         """How much the draft changes."""
-        hunks = touched = 0
-        changed = self.changed()
+        hunks, changed = 0, self.changed()
         for path in changed:
             before, after = (
                 lines((data or b"").decode("latin-1"))
                 for data in (self._original(path), self._overlay[path])
             )
-            for group in diff_groups(before, after):
-                hunks += 1
-                for tag, first, last, start, end in group:
-                    if tag != "equal":
-                        touched += last - first + end - start
-        return Size(files=len(changed), hunks=hunks, lines=touched)
+            hunks += len(list(diff_groups(before, after)))
+        return Size(files=len(changed), hunks=hunks)
 
     # --- the path policy ---
 

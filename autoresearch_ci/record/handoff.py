@@ -47,8 +47,6 @@ class Handed:
 
     source: str
     """The command, or tool, that says so."""
-    ours: bool
-    """It has our form; that is no proof of who wrote it."""
     commit: str
     """Empty: it does not say."""
     open: tuple[Lead, ...] = ()
@@ -90,10 +88,10 @@ def _ours(whole: Handoff) -> Handed:
         )
         for f in whole.findings
     ]
-    return _handed(claims, source=whole.source, ours=True, commit=whole.commit)
+    return _handed(claims, source=whole.source, commit=whole.commit)
 
 
-def _handed(claims: Sequence[_Claim], *, source: str, ours: bool, commit: str) -> Handed:
+def _handed(claims: Sequence[_Claim], *, source: str, commit: str) -> Handed:
     def of(status: str) -> tuple[Lead, ...]:
         rank = {severity: n for n, severity in enumerate(SEVERITIES)}
         found = [lead for said, lead in claims if said == status]
@@ -102,7 +100,6 @@ def _handed(claims: Sequence[_Claim], *, source: str, ours: bool, commit: str) -
 
     return Handed(
         source=clipped(source, 60),
-        ours=ours,
         commit=commit if re.fullmatch("[0-9a-f]{40,64}", commit) else "",
         open=of("open"),
         supposed=of("unknown"),
@@ -173,7 +170,7 @@ def _theirs(data: Mapping[str, Any]) -> Handed:
     claims = [*_findings(findings), *_hypotheses(queue)]
     commit = _text(data, "commit_hash") or _text(data, "commit")
     named = [(status, lead) for status, lead in claims if lead.title]
-    return _handed(named, source=source, ours=False, commit=commit)
+    return _handed(named, source=source, commit=commit)
 
 
 def _findings(entries: list[Any]) -> Iterator[_Claim]:

@@ -72,7 +72,6 @@ class Ran:
     def execution(self, control: Ran | None = None) -> Execution:
         """As evidence; `control`: what was run beside it."""
         return Execution(
-            number=self.number,
             command=self.command,
             exit_code=self.exit_code,
             timed_out=self.timed_out,

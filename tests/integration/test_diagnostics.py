@@ -61,7 +61,6 @@ def test_a_repair_is_kept_what_it_uncovers_queues_and_a_deleted_test_is_no_repai
     repair = compared(first, second, changed=["broken.py"])
     assert repair.outcome is SetChange.KEPT
     assert [failure.id for failure in repair.unmasked] == ["pytest:test_broken::test_f"]
-    assert not repair.green
 
     (root / "test_broken.py").unlink()
     cheat = compared(second, seen(root), changed=["test_broken.py"])

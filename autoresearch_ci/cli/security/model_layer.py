@@ -182,7 +182,7 @@ def _layer(desk: Desk, work: Stepped, kept: KeptLines | None) -> ModelLayer:
     """What the records say."""
     known, program = desk.records.known, work.program
     commit = known.start.base if known.start else ""
-    said = [_weakness(i, program, commit) for i in known.items if _is_said(i, program)]
+    said = [_weakness(i, program) for i in known.items if _is_said(i, program)]
     rows = each_looked(known.items, program)
     grid, together = program.facts.grid, program.facts.together
     covered = dict(coverage(grid, rows))
@@ -227,7 +227,7 @@ def _is_said(item: Item, program: Program) -> bool:
     return rule is not None and rule.finding != "disproven"
 
 
-def _weakness(item: Item, program: Program, commit: str) -> Weakness:
+def _weakness(item: Item, program: Program) -> Weakness:
     """A finding as the gate knows it: only the place and quotes that code has found."""
     answer, rule = item.answer, program.facts.statuses.get(item.status)
     cwe = int(answer.get("cwe") or 0)
@@ -249,9 +249,7 @@ def _weakness(item: Item, program: Program, commit: str) -> Weakness:
         evidence=item.evidence,
         sources=(MODEL,),
         status=rule.finding if rule else "unknown",
-        dimension=str(answer.get("asset", "")),
         role=item.role,
-        commit=commit,
     )
 
 

@@ -51,10 +51,6 @@ class Judgement:
     new: tuple[Failure, ...] = ()
     unmasked: tuple[Failure, ...] = ()
     """They join those that are left."""
-    left: tuple[Failure, ...] = ()
-    """Of those before: still there, or nobody can say that they are gone."""
-    green: bool = False
-    """Whether nothing is left, and everything was looked at."""
 
 
 Seen = Mapping[str, Diagnosis]
@@ -80,7 +76,6 @@ def compared(
     gone: list[Failure] = []
     new: list[Failure] = []
     unmasked: list[Failure] = []
-    left: list[Failure] = []
     lost: list[str] = []
     blind: list[str] = []
     dark: list[str] = []
@@ -96,8 +91,6 @@ def compared(
         gone += ended
         if now.incomplete and was.incomplete:
             dark.append(f"{name}: {now.incomplete}")
-        gone_by_id = {failure.id for failure in ended}
-        left += [old[key] for key in old if key not in gone_by_id]
         for failure in (current[key] for key in current if key not in old):
             hidden = _was_hidden(failure, was, ended, changed)
             (unmasked if hidden else new).append(failure)
@@ -114,17 +107,10 @@ def compared(
         gone=tuple(ordered(gone)),
         new=tuple(ordered(new)),
         unmasked=tuple(ordered(unmasked)),
-        left=tuple(ordered(left)),
-        green=is_green(after),
     )
 
 
 _NEVER = Diagnosis(incomplete="was not looked at")
-
-
-def is_green(seen: Seen) -> bool:
-    """Whether nothing is broken: all targets told everything, and it was nothing."""
-    return bool(seen) and not any(d.failures or d.incomplete for d in seen.values())
 
 
 def mended(failures: Iterable[Failure], now: Diagnosis) -> list[Failure]:

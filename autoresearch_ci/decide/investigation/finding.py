@@ -39,8 +39,6 @@ _STEM = 5
 class Execution:
     """A command that was really run."""
 
-    number: int
-    """1-based, over the whole investigation: what an answer refers to."""
     command: str
     exit_code: int
     """Negative: killed by that signal."""

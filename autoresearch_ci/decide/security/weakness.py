@@ -109,12 +109,8 @@ class Weakness:
     """`open fixed disproven blocked accepted unknown`."""
     answer: str = ""
     """What a model made of it, where a scanner told it: `refuted: why`; empty: nobody was asked."""
-    dimension: str = ""
-    """Cell of the grid in which it was found; empty: there is no grid."""
     role: str = ""
     """Who looked; empty: nobody in particular."""
-    commit: str = ""
-    """The audited one."""
 
     @property
     def family(self) -> str:

@@ -334,5 +334,5 @@ def test_credentials_are_seen_without_the_sdk(environment: dict[str, str], there
 def test_a_change_with_several_purposes_looks_like_it(
     files: int, hunks: int, description: str, several: bool
 ) -> None:
-    made = Size(files=files, hunks=hunks, lines=hunks)
+    made = Size(files=files, hunks=hunks)
     assert bool(looks_like_several(made, description)) is several

@@ -113,13 +113,13 @@ def read(tmp_path: Path, value: object) -> Handed:
 def test_only_what_is_open_is_handed_on_to_be_repaired(tmp_path: Path) -> None:
     found = read(tmp_path, ours(finding(), finding(status="disproven", title="not it")))
     lead = Lead(title="off by one", why="w", fix="f", path="a.py", line=3, severity="high")
-    assert (found.open, found.ours, found.commit) == ((lead,), True, COMMIT)
+    assert (found.open, found.commit) == ((lead,), COMMIT)
     assert [one.title for one in found.disproven] == ["not it"]
 
 
 def test_the_peers_findings_are_read_the_most_severe_first(tmp_path: Path) -> None:
     found = read(tmp_path, V21)
-    assert (found.source, found.ours, found.commit) == ("debug", False, "")
+    assert (found.source, found.commit) == ("debug", "")
     first, second = found.open
     assert (first.title, first.path, first.line) == ("first", "src/a.py", 42)
     assert first.why == "adds three src/a.py:42 returns x + 3"

@@ -72,7 +72,6 @@ class WorkflowStep:
 class Job:
     """One job; of a composite action, all of it."""
 
-    at: Path
     name: str
     steps: Sequence[WorkflowStep]
     env: Mapping[str, str]
@@ -165,7 +164,6 @@ def _job(
     needs = job.get("needs")
     steps = job.get("steps")
     return Job(
-        at=at,
         name=name,
         steps=[
             _step((*at, "steps", number), step)

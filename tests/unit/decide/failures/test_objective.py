@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,7 @@ from autoresearch_ci.decide.failures.failure import (
     identified,
 )
 from autoresearch_ci.decide.failures.lost_tests import Standard, SuiteResult
-from autoresearch_ci.decide.failures.objective import Judgement, Seen, SetChange, compared, is_green
+from autoresearch_ci.decide.failures.objective import Judgement, Seen, SetChange, compared
 
 
 def told(*problems: Problem, tool: str = "ruff", incomplete: str = "") -> Diagnosis:
@@ -68,13 +69,6 @@ def test_a_set_is_compared_and_not_a_count(
     before: tuple[Problem, ...], after: tuple[Problem, ...], outcome: SetChange
 ) -> None:
     assert judged(told(*before), told(*after)).outcome is outcome
-
-
-def test_green_is_that_everything_was_looked_at_and_nothing_is_left() -> None:
-    assert judged(told(A), told()).green
-    assert not judged(told(A, B), told(B)).green
-    assert not is_green({"a": told(), "b": told(incomplete="is not installed")})
-    assert not is_green({})
 
 
 # --- Tests ----------------------------------------------------------------------------------------
@@ -132,7 +126,6 @@ def test_what_a_repair_uncovers_in_its_own_file_joins_the_queue() -> None:
     judgement = judged(before, after, "a.py")
     assert judgement.outcome is SetChange.KEPT
     assert len(judgement.unmasked) == 2
-    assert not judgement.green
     assert "2 could not be seen before" in judgement.reason
 
 
@@ -303,7 +296,7 @@ def test_every_failure_is_told_once(before: Seen, after: Seen, changed: set[str]
     found = compared(before, after, changed=changed)
     were = [f.id for d in before.values() for f in d.failures]
     are = [f.id for d in after.values() for f in d.failures]
-    assert sorted(f.id for f in (*found.gone, *found.left)) == sorted(were)
+    assert Counter(f.id for f in found.gone) <= Counter(were)
     fresh = [f.id for f in (*found.new, *found.unmasked)]
     assert set(fresh) <= set(are)
     assert len(fresh) <= len(are)

@@ -35,12 +35,12 @@ TEXT = "\n".join(
 )
 FILES = {"cart.py": TEXT}
 RUNS = {
-    1: Execution(number=1, command="pytest a.py", exit_code=1, symptom=True),
-    2: Execution(number=2, command="python probe.py", exit_code=1),
-    3: Execution(number=3, command="python probe.py", exit_code=0),
-    4: Execution(number=4, command="python probe.py", exit_code=1, broken=True),
-    5: Execution(number=5, command="python probe.py", exit_code=1, controlled=False),
-    6: Execution(number=6, command="python probe.py", exit_code=0, controlled=False),
+    1: Execution(command="pytest a.py", exit_code=1, symptom=True),
+    2: Execution(command="python probe.py", exit_code=1),
+    3: Execution(command="python probe.py", exit_code=0),
+    4: Execution(command="python probe.py", exit_code=1, broken=True),
+    5: Execution(command="python probe.py", exit_code=1, controlled=False),
+    6: Execution(command="python probe.py", exit_code=0, controlled=False),
 }
 
 
