@@ -7,7 +7,7 @@ again. Money is never a reason to ask the next one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from autoresearch_ci.config.proposers import Claude
@@ -43,24 +43,18 @@ class Provider:
         return turn
 
 
+@dataclass(eq=False, repr=False)
 class Providers:
     """All that may be asked, in order; a service is opened when it is first needed."""
 
-    def __init__(
-        self,
-        claude: Claude,
-        *,
-        open: Callable[[Claude], MessagesService],
-        redactor: Redactor,
-        note: Callable[[str], None],
-    ) -> None:
-        """`open` raises `ProposerError` when a service cannot be used."""
-        self.claude = claude
-        self._open = open
-        self._redactor = redactor
-        self._note = note
-        self._opened: dict[str, Provider] = {}
-        self._lost: dict[str, ProposerError] = {}
+    claude: Claude
+    _: KW_ONLY
+    open: Callable[[Claude], MessagesService]
+    """Raises `ProposerError` when a service cannot be used."""
+    redactor: Redactor
+    note: Callable[[str], None]
+    _opened: dict[str, Provider] = field(default_factory=dict)
+    _lost: dict[str, ProposerError] = field(default_factory=dict)
 
     def verify(self) -> None:
         """Raises the first one's `ProposerError` when none of them can be used."""
@@ -92,7 +86,7 @@ class Providers:
                 refused = isinstance(error, Declined)
                 why = f"the model refused: {error}" if refused else str(error)
                 failures.append(why if len(claudes) == 1 else f"{claude.model}: {why}")
-                self._note(f"{claude.model}: {line(why, 160)}")
+                self.note(f"{claude.model}: {line(why, 160)}")
         if failures:
             raise NoProposal("; ".join(failures))
         raise self._lost[_key(claudes[0])]
@@ -106,16 +100,16 @@ class Providers:
             return None
         if key not in self._opened:
             try:
-                service = self._open(claude)
+                service = self.open(claude)
             except ProposerError as error:
                 self._strike_off(claude, error)
                 return None
-            self._opened[key] = Provider(claude=claude, service=service, redactor=self._redactor)
+            self._opened[key] = Provider(claude=claude, service=service, redactor=self.redactor)
         return self._opened[key]
 
     def _strike_off(self, claude: Claude, error: ProposerError) -> None:
         self._lost[_key(claude)] = error
-        self._note(f"{claude.model} is not asked any more: {line(str(error), 200)}")
+        self.note(f"{claude.model} is not asked any more: {line(str(error), 200)}")
 
 
 def _key(claude: Claude) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 
 from autoresearch_ci.decide.failures.bisection import RunEnd
 from autoresearch_ci.decide.failures.changed_lines import LinesOfTest
@@ -39,31 +39,26 @@ TESTS_LIMIT = 200
 _FAILED = ("failed", "error", "hidden")
 
 
+@dataclass(eq=False, repr=False)
 class Runs:
     """The commands of one investigation."""
 
-    def __init__(
-        self,
-        records: InvestigationRecords,
-        open_at: OpenAt,
-        *,
-        base: str,
-        until: float | None = None,
-    ) -> None:
-        """`base`: the audited commit. `until`: when no further command may begin."""
-        self.records = records
-        self.base = base
-        self._open_at = open_at
-        self._until = until
-        self._stack = ExitStack()
-        self._there: tuple[str, MeasuredCommands] | None = None
-        self._knowledge = Knowledge()
+    records: InvestigationRecords
+    open_at: OpenAt
+    _: KW_ONLY
+    base: str
+    """The audited commit."""
+    until: float | None = None
+    """When no further command may begin."""
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _there: tuple[str, MeasuredCommands] | None = None
+    _knowledge: Knowledge = field(default_factory=Knowledge)
 
     def at(self, commit: str) -> MeasuredCommands:
         """The commands in the tree of a commit. Raises `BaselineError`."""
         if self._there is None or self._there[0] != commit:
             self.close()
-            self._there = (commit, self._open_at(commit, self._stack))
+            self._there = (commit, self.open_at(commit, self._stack))
         return self._there[1]
 
     def close(self) -> None:
@@ -130,7 +125,7 @@ class Runs:
 
         `files`: of the commit; `sources`: text of those that matter.
         """
-        subject = Subject(changes=changes, iteration=0, until=self._until)
+        subject = Subject(changes=changes, iteration=0, until=self.until)
         subject.refuse_late(0.0)
         _, tests = self.at(commit).traced(
             subject, command, timeout=10 * self.patience, files=files, sources=sources
@@ -153,10 +148,10 @@ class Runs:
         timeout: float | None,
         report: str | None,
     ) -> EndedCommand:
-        subject = Subject(changes=changes, iteration=iteration, until=self._until)
+        subject = Subject(changes=changes, iteration=iteration, until=self.until)
         commands = self.at(commit)
-        if self._until is not None:  # what hangs must not take more than there is
-            left = max(1.0, self._until - time.monotonic())
+        if self.until is not None:  # what hangs must not take more than there is
+            left = max(1.0, self.until - time.monotonic())
             timeout = min(timeout or BASELINE_TIMEOUT, left)
         ended = commands.measured(
             subject, "experiment", command, self._knowledge, timeout=timeout, report=report

@@ -11,7 +11,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -138,32 +138,24 @@ class EndedCommand:
     knowledge: Knowledge
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class MeasuredCommands:
     """The measure tree with what every command in it gets."""
 
-    def __init__(
-        self,
-        *,
-        tree: MeasureTree,
-        environment: Mapping[str, str],
-        redact: Callable[[str], str],
-        stop: Stop,
-        observe: Observer,
-        logs: RunLogs,
-        suites: SuiteObserver,
-    ) -> None:
-        """`redact`: removes secrets from what commands print."""
-        self.tree = tree
-        self.redact = redact
-        self.observe = observe
-        self.logs = logs
-        self._suites = suites
-        self._environment = environment
-        self._setup_environment = {**UNATTENDED, **environment}
-        self._stop = stop
-        self._tracked: frozenset[str] = frozenset()
-        self._built: set[str] = set()
-        """Commands that the unmodified code was run with."""
+    tree: MeasureTree
+    environment: Mapping[str, str]
+    redact: Callable[[str], str]
+    """Removes secrets from what commands print."""
+    stop: Stop
+    observe: Observer
+    logs: RunLogs
+    suites: SuiteObserver
+    _tracked: frozenset[str] = field(default_factory=frozenset)
+    _built: set[str] = field(default_factory=set)
+    """Commands that the unmodified code was run with."""
+
+    def __post_init__(self) -> None:
+        self._setup_environment = {**UNATTENDED, **self.environment}
 
     def add_downloads(self, user_home: str) -> None:
         """What was installed before is found by all but setup, as far as it can be reached, and
@@ -171,15 +163,15 @@ class MeasuredCommands:
         sandbox = self.tree.sandbox
         reached = of_downloads(user_home, self.tree.layout.home, sandbox.reaches)
         reached |= {} if sandbox.protection.network == "allow" else UNCONNECTED
-        self._environment = {**reached, **self._environment}
+        self.environment = {**reached, **self.environment}
 
     def activate(self, tracked: Collection[str], setup: Sequence[str]) -> None:
         """The virtual environment that `share` or `setup` brought is found first, as `uv run` does.
 
         Not one that is committed, nor, unless a line of `setup` makes it, where another is active.
         """
-        active = "VIRTUAL_ENV" in self._environment
-        tree, search = self.tree.layout.tree, self._environment.get("PATH", os.defpath)
+        active = "VIRTUAL_ENV" in self.environment
+        tree, search = self.tree.layout.tree, self.environment.get("PATH", os.defpath)
         made = made_environments(setup)
         for name in ENVIRONMENTS:
             folder = tree / name
@@ -187,8 +179,8 @@ class MeasuredCommands:
                 continue
             if (folder / "pyvenv.cfg").is_file() and (folder / "bin" / "python").exists():
                 path = f"{folder / 'bin'}{os.pathsep}{search}"
-                self._environment = {
-                    **self._environment,
+                self.environment = {
+                    **self.environment,
                     "PATH": path,
                     "VIRTUAL_ENV": str(folder),
                 }
@@ -203,9 +195,9 @@ class MeasuredCommands:
                 result = run_command(
                     argv,
                     cwd=layout.tree,
-                    env={**self._environment, **environment},
+                    env={**self.environment, **environment},
                     timeout=PROBE_TIMEOUT,
-                    stop=self._stop,
+                    stop=self.stop,
                     enter=sandbox.enter(),
                 )
                 sandbox.sweep()
@@ -214,8 +206,8 @@ class MeasuredCommands:
             raise Unanswered(self.redact(result.reason))
 
         with self.tree.placed({}):
-            supply = provenance.prove(lines, self._environment, ask)
-        self._environment = {**self._environment, **supply.environment}
+            supply = provenance.prove(lines, self.environment, ask)
+        self.environment = {**self.environment, **supply.environment}
         if supply.hidden:
             sandbox.hide(supply.hidden, supply.shown)
         self.observe(Note(message=supply.told))
@@ -311,7 +303,7 @@ class MeasuredCommands:
         written = CoverageFiles(temporary=layout.temporary, tree=layout.tree)
         with (
             self.placed(subject.changes),
-            lines.watch(self._environment, self.tree.seen.temporary) as watch,
+            lines.watch(self.environment, self.tree.seen.temporary) as watch,
         ):
             result = self.run(
                 subject.iteration,
@@ -347,9 +339,9 @@ class MeasuredCommands:
         result = run_command(
             command,
             cwd=self.tree.layout.tree,
-            env=self._setup_environment if stage == "setup" else env or self._environment,
+            env=self._setup_environment if stage == "setup" else env or self.environment,
             timeout=timeout,
-            stop=self._stop,
+            stop=self.stop,
             on_line=on_line,
             enter=self.tree.within.enter(network=stage == "setup"),
             apart=True,
@@ -379,7 +371,7 @@ class MeasuredCommands:
         if command in knowledge.blind:
             return run(), None
         seen = self.tree.seen.temporary
-        with self._suites.watch(self._environment, seen, longest_test) as watch:
+        with self.suites.watch(self.environment, seen, longest_test) as watch:
             result = run(env=watch.environment)
         return result, watch.suite
 

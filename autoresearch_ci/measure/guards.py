@@ -31,15 +31,13 @@ class Guarded:
     """The one that failed passed when it was run again, which did not save it."""
 
 
+@dataclass(eq=False, repr=False)
 class Guards:
     """Runs the guards on a state of the code."""
 
-    def __init__(
-        self, commands: MeasuredCommands, guards: Sequence[Guard], metric_command: str
-    ) -> None:
-        self._commands = commands
-        self._guards = guards
-        self._metric_command = metric_command
+    commands: MeasuredCommands
+    guards: Sequence[Guard]
+    metric_command: str
 
     def run(
         self,
@@ -64,11 +62,11 @@ class Guards:
         """
         runs = []
         unsteady = False
-        for index, guard in enumerate(self._guards):
+        for index, guard in enumerate(self.guards):
             role = f"guard {index}"
             if index in besides or (guard.metric and not numbers):
                 continue
-            if guard.metric and not guard.junit and guard.command == self._metric_command:
+            if guard.metric and not guard.junit and guard.command == self.metric_command:
                 run, knowledge = _read_off(role, guard, guard.metric, subject, knowledge, measured)
             else:
                 found = self._patiently(role, guard, subject, knowledge, stage)
@@ -86,7 +84,7 @@ class Guards:
         """The numbers that are watched, by role: name, and which way it is better."""
         return {
             f"guard {index}": (guard.metric, guard.direction)
-            for index, guard in enumerate(self._guards)
+            for index, guard in enumerate(self.guards)
             if guard.metric
         }
 
@@ -95,11 +93,11 @@ class Guards:
     ) -> dict[str, float]:
         """Those of a state of the code, by role, where it has them."""
         found: dict[str, float] = {}
-        for index, guard in enumerate(self._guards):
+        for index, guard in enumerate(self.guards):
             if not guard.metric:
                 continue
             role = f"guard {index}"
-            if not guard.junit and guard.command == self._metric_command:
+            if not guard.junit and guard.command == self.metric_command:
                 run, _ = _read_off(role, guard, guard.metric, subject, knowledge, measured)
             else:
                 run = self._patiently(role, guard, subject, knowledge, stage).run
@@ -110,20 +108,20 @@ class Guards:
     @property
     def independent(self) -> bool:
         """Whether one of them runs by itself, and does not read the metric's own output."""
-        return is_witness((guard.command for guard in self._guards), self._metric_command)
+        return is_witness((guard.command for guard in self.guards), self.metric_command)
 
     def see_tests(self, knowledge: Knowledge) -> bool:
         """Whether single tests are seen of one that runs by itself."""
         return any(
             knowledge.sees_tests(f"guard {index}")
-            for index, guard in enumerate(self._guards)
-            if is_witness([guard.command], self._metric_command)
+            for index, guard in enumerate(self.guards)
+            if is_witness([guard.command], self.metric_command)
         )
 
     def seconds(self, knowledge: Knowledge) -> float:
         """How long one round of the guards takes, the metric's own command left out."""
-        commands = {guard.command for guard in self._guards} - {self._metric_command}
-        return sum(self._commands.usual(command, knowledge) for command in commands)
+        commands = {guard.command for guard in self.guards} - {self.metric_command}
+        return sum(self.commands.usual(command, knowledge) for command in commands)
 
     def _patiently(
         self, role: str, guard: Guard, subject: Subject, knowledge: Knowledge, stage: Stage
@@ -142,7 +140,7 @@ class Guards:
                 f"the guard {guard.command!r} fails now and then on the unmodified code: a "
                 "candidate that fails it gets a second run"
             )
-            self._commands.observe(Warning(message=message))
+            self.commands.observe(Warning(message=message))
         return found
 
     def _again(
@@ -160,13 +158,13 @@ class Guards:
         if run.failed:
             knowledge = knowledge.failing_now_and_then(role)
         if gone := knowledge.left_out(role, found.knowledge):
-            self._commands.observe(Note(message=unsteady(guard.command, gone)))
+            self.commands.observe(Note(message=unsteady(guard.command, gone)))
         return replace(found, runs=(*found.runs, run), knowledge=knowledge)
 
     def _run(
         self, role: str, guard: Guard, subject: Subject, knowledge: Knowledge, stage: Stage
     ) -> tuple[GuardRun, Knowledge]:
-        ended = self._commands.measured(
+        ended = self.commands.measured(
             subject, stage, guard.command, knowledge, timeout=guard.timeout, report=guard.junit
         )
         result = ended.result
@@ -210,7 +208,7 @@ class Guards:
         if subject.is_candidate:
             if news := knowledge.reran_newly(role, seen):
                 message = f"tests in {guard.command!r} were run again, as never before: {news}"
-                self._commands.observe(Note(message=message))
+                self.commands.observe(Note(message=message))
             doubt, knowledge = knowledge.doubting(role, seen)
             lost = doubt.reason if doubt else ""
             if not (problem or lost or failed) and knowledge.named_test_gone(role, seen):
@@ -218,7 +216,7 @@ class Guards:
                 _, knowledge = self._run(role, guard, subject.rival, knowledge, stage)
                 lost = knowledge.named_test_gone(role, seen)
             return ": ".join(filter(None, (problem, lost))), knowledge
-        if self._commands.has_helpers(guard.command, subject.changes):
+        if self.commands.has_helpers(guard.command, subject.changes):
             seen = replace(seen, handed_over=True)
         if not failed:  # else tests that never ran would not be missed later
             knowledge = knowledge.having_seen(role, seen)
@@ -229,7 +227,7 @@ class Guards:
             f"no test was seen in the guard {guard.command!r}: only its exit code counts. "
             "With a JUnit report (guards: [{command: …, junit: FILE}]) tests that vanish count"
         )
-        self._commands.observe(Warning(message=message))
+        self.commands.observe(Warning(message=message))
 
 
 def unsteady(command: str, gone: Sequence[str]) -> str:

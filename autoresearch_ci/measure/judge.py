@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -68,30 +69,20 @@ class SpoiledVote(Exception):
     """One answer cannot be counted, but the next may be whole."""
 
 
+@dataclass(eq=False, repr=False)
 class Judge:
     """Asks a model, and counts what it answers."""
 
-    def __init__(
-        self,
-        metric: Metric,
-        claude: Claude,
-        *,
-        native: bool,
-        ask: Ask,
-        paid: Callable[[Spent], None] = lambda cost: None,
-    ) -> None:
-        """`metric` has a rubric; `claude` says which model judges, and what it costs.
-
-        `native`: the service is Anthropic's or a cloud's, and caches the files between votes.
-        `paid` is told what each answer cost, as soon as it is known.
-        """
-        self.lost = ""
-        """Why there will be no further verdict, for the user; empty while there can be one."""
-        self._metric = metric
-        self._claude = claude
-        self._native = native
-        self._ask = ask
-        self._paid = paid
+    metric: Metric
+    claude: Claude
+    _: KW_ONLY
+    native: bool
+    """The service is Anthropic's or a cloud's, and caches the files between votes."""
+    ask: Ask
+    paid: Callable[[Spent], None] = lambda cost: None
+    """Is told what each answer cost, as soon as it is known."""
+    lost: str = ""
+    """Why there will be no further verdict, for the user; empty while there can be one."""
 
     def measure(self, files: Mapping[str, bytes]) -> MetricRun:
         """The percentage of criteria that the files meet: 100 is best.
@@ -99,12 +90,12 @@ class Judge:
         Whatever goes wrong is a metric error, with the reason and with what it cost all the same.
         """
         began = time.monotonic()
-        metric, bill = self._metric, _Bill(self._claude, self._paid)
+        metric, bill = self.metric, _Bill(self.claude, self.paid)
         ballots: list[Ballot] = []
         value, failure, reason = None, None, ""
         numbers: dict[str, float] = {}
         try:
-            request = build_request(metric, self._claude.model, files, native=self._native)
+            request = build_request(metric, self.claude.model, files, native=self.native)
             while open_criteria(ballots, metric):
                 order = shuffled(len(metric.rubric), len(ballots))
                 ballots.append(self._vote(_in_order(request, metric, order), order, bill.record))
@@ -130,7 +121,7 @@ class Judge:
         why = ""
         for _ in range(TRIES):
             try:
-                told = read_ballot(self._asked(request, record), criterion_names(self._metric))
+                told = read_ballot(self._asked(request, record), criterion_names(self.metric))
                 return tuple(told[order.index(index)] for index in range(len(told)))
             except SpoiledVote as error:
                 why = str(error)
@@ -139,7 +130,7 @@ class Judge:
     def _asked(self, request: Mapping[str, Any], record: Recorder) -> Turn:
         if not self.lost:
             try:
-                return self._ask(request, record, lambda: None)
+                return self.ask(request, record, lambda: None)
             except ProposerError as error:  # what `ask` raises when it has given up
                 self.lost = str(error)
         why = self.lost.partition("\n")[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from autoresearch_ci.config.proposers import Claude
@@ -42,37 +43,29 @@ from autoresearch_ci.workspace.scope import Scope
 _NAME = "claude"
 
 
+@dataclass(eq=False, repr=False)
 class ClaudeProposer:
     """One focused change per call, by a model that reads and edits a draft with tools."""
 
-    def __init__(
-        self,
-        claude: Claude,
-        scope: Scope,
-        service: MessagesService,
-        *,
-        redactor: Redactor,
-        more: MoreTools | None = None,
-        paid: Callable[[Spent], None] = lambda cost: None,
-    ) -> None:
-        """`paid` is told what each answer cost, as soon as it is known."""
-        self._claude = claude
-        self._scope = scope
-        self._service = service
-        self._redactor = redactor
-        self._more = more
-        self._paid = paid
-        self._diffs = DiffSummaries()
+    claude: Claude
+    scope: Scope
+    service: MessagesService
+    _: KW_ONLY
+    redactor: Redactor
+    more: MoreTools | None = None
+    paid: Callable[[Spent], None] = lambda cost: None
+    """Is told what each answer cost, as soon as it is known."""
+    _diffs: DiffSummaries = field(default_factory=DiffSummaries)
 
     def render(self, context: Context) -> dict[str, Any]:
         """The request that `propose` would send first."""
         return build_request(
             context,
-            self._claude,
-            self._service.dialect,
-            globs=self._scope.include,
+            self.claude,
+            self.service.dialect,
+            globs=self.scope.include,
             diffs=self._diffs,
-            more=self._more.definitions() if self._more else (),
+            more=self.more.definitions() if self.more else (),
         )
 
     def propose(self, context: Context) -> Proposal:
@@ -83,23 +76,23 @@ class ClaudeProposer:
         """
         again = context.request is not Request.PROPOSE
         before = context.previous.edits if again and context.previous else ()
-        if self._more and not again:
-            self._more.new_iteration()
+        if self.more and not again:
+            self.more.new_iteration()
         seconds = context.remaining.seconds
-        draft = Draft(context.incumbent, self._scope, start=before, hidden=context.hidden)
+        draft = Draft(context.incumbent, self.scope, start=before, hidden=context.hidden)
         talk = Conversation(
             ask=self._ask,
             draft=draft,
-            dialect=self._service.dialect,
+            dialect=self.service.dialect,
             caps=Caps(
-                turns=self._claude.turns,
+                turns=self.claude.turns,
                 tokens=context.remaining.most_tokens,
                 usd=context.remaining.most_usd,
                 until=None if seconds is None else time.monotonic() + seconds,
             ),
             price=self._price,
             focused=not again,
-            more=self._more,
+            more=self.more,
             no_change=nothing_to_do if context.aim and not again else lambda words: "",
         )
         try:
@@ -137,14 +130,14 @@ class ClaudeProposer:
 
     def _price(self, usage: Mapping[str, Any]) -> Spent:
         """What an answer cost; it is paid, whatever becomes of the conversation."""
-        cost = spent(usage, self._claude)
-        self._paid(cost)
+        cost = spent(usage, self.claude)
+        self.paid(cost)
         return cost
 
     def _ask(self, request: Mapping[str, Any], record: Recorder, check: Callable[[], None]) -> Turn:
         """Raises `NoProposal` when the answer holds a secret: it would have to be sent back."""
-        turn = self._service.ask(request, record, check)
-        if self._redactor.found_in_any(turn.content):
+        turn = self.service.ask(request, record, check)
+        if self.redactor.found_in_any(turn.content):
             raise NoProposal(WITHHELD)
         return turn
 

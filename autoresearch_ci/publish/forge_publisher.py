@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 
 from autoresearch_ci.config.schema import Publish
 from autoresearch_ci.errors import WorkspaceError
@@ -28,46 +28,41 @@ from autoresearch_ci.report.run_summary import RunInfo, hard_to_believe, run_sum
 from autoresearch_ci.workspace.repository import Repository
 
 
+@dataclass(eq=False, repr=False)
 class ForgePublisher(Publisher):
     """To a forge."""
 
-    def __init__(
-        self,
-        forge: Forge,
-        remote: Remote,
-        repository: Repository,
-        publish: Publish,
-        run: RunIdentity,
-        observe: Observer,
-        *,
-        file: bool = True,
-    ) -> None:
-        """`file`: whether a bundle is left in the run folder as well, should a push be refused."""
-        self._file = file
-        self._forge = forge
-        self._remote = remote
-        self._repository = repository
-        self._resolver = StartResolver(forge, remote, repository, run, observe)
-        self._config = publish
-        self._run = run
-        self._observe = observe
-        self._start_point = StartPoint()
-        self._record: RunRecord | None = None
-        self._describe: Callable[[], RunInfo] | None = None
-        self._pull: PullRequest | None = None
-        self._abandoned: tuple[str, PullRequest] | None = None
-        """One whose branch was left to others, after the branch: told where it goes on, closed."""
-        self._held: list[PullRequest] = []
-        """For the same goal, from other branches, and all of it is part of this run's."""
-        self._waiting = False
-        """Another one is open for the same goal, and that has been said."""
-        self._refused: Exception | None = None
+    forge: Forge
+    remote: Remote
+    repository: Repository
+    publish: Publish
+    run: RunIdentity
+    observe: Observer
+    _: KW_ONLY
+    file: bool = True
+    """Whether a bundle is left in the run folder as well, should a push be refused."""
+    _start_point: StartPoint = field(default_factory=StartPoint)
+    _record: RunRecord | None = None
+    _describe: Callable[[], RunInfo] | None = None
+    _pull: PullRequest | None = None
+    _abandoned: tuple[str, PullRequest] | None = None
+    """One whose branch was left to others, after the branch: told where it goes on, closed."""
+    _held: list[PullRequest] = field(default_factory=list)
+    """For the same goal, from other branches, and all of it is part of this run's."""
+    _waiting: bool = False
+    """Another one is open for the same goal, and that has been said."""
+    _refused: Exception | None = None
+    _bundle: str = ""
+    """The file that was left last."""
+    _with_notebook: bool = True
+    _built_upon: str | None = None
+    """The answer of `_holds_refused`, once it is known."""
+
+    def __post_init__(self) -> None:
+        self._resolver = StartResolver(
+            self.forge, self.remote, self.repository, self.run, self.observe
+        )
         self._final = self._hurry = self._blind = False
-        self._bundle = ""
-        """The file that was left last."""
-        self._with_notebook = True
-        self._built_upon: str | None = None
-        """The answer of `_holds_refused`, once it is known."""
 
     def begin(self, tag: str) -> StartPoint:
         """Look at the remote, and decide. Raises `ForgeRefused` for what will not pass."""
@@ -76,12 +71,12 @@ class ForgePublisher(Publisher):
         except ForgeRefused as error:
             if error.kind not in TRANSIENT:
                 raise
-            self._observe(Warning(message=f"starting without what earlier runs know: {error}"))
-            forget_branch(self._repository, self._run.branch, tag)
+            self.observe(Warning(message=f"starting without what earlier runs know: {error}"))
+            forget_branch(self.repository, self.run.branch, tag)
             return StartPoint(
-                branch=self._run.branch,
+                branch=self.run.branch,
                 notebook_ref=f"{remote_notebooks.NOTEBOOKS}{tag}",
-                ruler=self._run.ruler,
+                ruler=self.run.ruler,
                 because="apart",  # from whatever the forge turns out to have
             )
 
@@ -111,13 +106,13 @@ class ForgePublisher(Publisher):
                 (
                     change.pull_request
                     for change in self._start_point.rejected
-                    if self._remote.is_ancestor(change.commit, record.incumbent)
-                    and not self._remote.is_ancestor(change.commit, origin)
+                    if self.remote.is_ancestor(change.commit, record.incumbent)
+                    and not self.remote.is_ancestor(change.commit, origin)
                 ),
                 "",
             )
             if self._built_upon:
-                self._observe(
+                self.observe(
                     Warning(
                         message=f"a person closed {self._built_upon} while this run went on, and "
                         "it builds upon what that held: only the notebook is pushed"
@@ -130,13 +125,13 @@ class ForgePublisher(Publisher):
         record, notebook = self._record, start.notebook_ref
         own = record.facts.notebook_ref if record else ""
         if not self._is_own(start.branch):  # or `publish` was changed for the resumption
-            start = StartPoint(branch=self._run.branch, tried=start.tried)
+            start = StartPoint(branch=self.run.branch, tried=start.tried)
         if notebook not in numbered(own, 10_000):
             notebook = own
         return replace(start, notebook_ref=notebook)
 
     def _is_own(self, branch: str) -> bool:
-        return branch in numbered(self._run.branch, 10_000)
+        return branch in numbered(self.run.branch, 10_000)
 
     def kept(self) -> None:
         self._publish()
@@ -144,8 +139,8 @@ class ForgePublisher(Publisher):
     def finish(self, *, hurry: bool) -> Published:
         self._hurry = hurry
         if hurry:
-            self._forge.hurry()
-            self._remote.waits, self._remote.stall = (), 3
+            self.forge.hurry()
+            self.remote.waits, self.remote.stall = (), 3
         self._final = True
         self._publish()
         if self._record is None:
@@ -170,14 +165,14 @@ class ForgePublisher(Publisher):
     def _tell_unopened(self) -> None:
         """An earlier run's branch is there, and its pull request was refused or got lost."""
         branch = self._start_point.branch
-        if not (self._forge.tells and self._start_point.base):
+        if not (self.forge.tells and self._start_point.base):
             return
         try:
-            pulls = self._forge.pull_requests(branch)
+            pulls = self.forge.pull_requests(branch)
         except ForgeRefused:
             return
         if not pulls:
-            self._observe(
+            self.observe(
                 Warning(
                     message=f"{branch} holds what earlier runs kept, and there is no pull request "
                     "from it.\n"
@@ -192,13 +187,13 @@ class ForgePublisher(Publisher):
         return "nothing was kept"
 
     def close(self) -> None:
-        self._remote.close()
+        self.remote.close()
 
     def why_apart(self) -> str:
         """Why a run that has ended did not continue the branch of our open pull request."""
         branch, _ = self._resolver.passed_over or ("", None)
-        tip = self._remote.fetch(f"refs/heads/{branch}") if branch else None
-        conflicts = tip and self._remote.merge(tip, self._repository.head()) is None
+        tip = self.remote.fetch(f"refs/heads/{branch}") if branch else None
+        conflicts = tip and self.remote.merge(tip, self.repository.head()) is None
         return "conflict" if conflicts else "apart"
 
     def resolve_finished(self, tag: str, head: str, notebook: str) -> StartPoint:
@@ -216,7 +211,7 @@ class ForgePublisher(Publisher):
             if self._blind:
                 self._look_again(self._record, notebook)
             self._push(self._record, notebook)
-            drop_copy(self._repository, self._record.facts.tag, self._record.incumbent)
+            drop_copy(self.repository, self._record.facts.tag, self._record.incumbent)
             if self._may_show(self._record):
                 self._publish_pull_request(self._record, self._describe(), notebook)
         except (ForgeRefused, WorkspaceError) as error:
@@ -224,7 +219,7 @@ class ForgePublisher(Publisher):
             # Once: what is refused at the end is what the run ends with, where it kept anything.
             told_at_the_end = self._final and not self._hurry and self._may_show(self._record)
             if str(before) != str(error) and not told_at_the_end:
-                self._observe(Warning(message=f"{NOT_PUBLISHED}{error}"))
+                self.observe(Warning(message=f"{NOT_PUBLISHED}{error}"))
 
     def _look_again(self, record: RunRecord, notebook: str | None) -> None:
         """Where a run goes that began without a look at the forge, which has what it has."""
@@ -237,20 +232,20 @@ class ForgePublisher(Publisher):
 
     def _leave_file(self, record: RunRecord, notebook: str | None) -> None:
         """Pushes can be refused and machines thrown away: a file can be carried elsewhere."""
-        if not (self._file and notebook and self._describe and record.history.kept):
+        if not (self.file and notebook and self._describe and record.history.kept):
             return
         try:
             written = write(
-                self._repository,
+                self.repository,
                 record,
                 self._describe(),
                 self._start_point,
-                branch=self._run.branch,
+                branch=self.run.branch,
                 notebook=notebook,
             )
-            keep_copy(self._repository, record.facts.tag, written)
+            keep_copy(self.repository, record.facts.tag, written)
         except (OSError, WorkspaceError) as error:
-            self._observe(Warning(message=f"no bundle could be written: {error}"))
+            self.observe(Warning(message=f"no bundle could be written: {error}"))
         else:
             self._bundle = str(written)
 
@@ -261,7 +256,7 @@ class ForgePublisher(Publisher):
             if not updates:
                 return
             try:
-                self._remote.push(updates, self._push_options(record))
+                self.remote.push(updates, self._push_options(record))
             except Moved as error:
                 self._reconcile(record, error, notebook)
                 continue
@@ -269,7 +264,7 @@ class ForgePublisher(Publisher):
                 if error.kind is not RefusalKind.HIDDEN_REF or not self._with_notebook:
                     raise
                 self._with_notebook = False
-                self._observe(Warning(message=str(error)))
+                self.observe(Warning(message=str(error)))
                 continue
             self._remember_pushed(record, {update.ref: update.new for update in updates})
             return
@@ -297,7 +292,7 @@ class ForgePublisher(Publisher):
         seen: dict[str, str] = {}
         if there in mine and there:
             seen[self._branch_ref] = there
-        if book and notebook and self._remote.is_ancestor(book, notebook):
+        if book and notebook and self.remote.is_ancestor(book, notebook):
             seen[self._start_point.notebook_ref] = book
         known = _known(record)
         if any(known.get(ref) != commit for ref, commit in seen.items()):
@@ -309,7 +304,7 @@ class ForgePublisher(Publisher):
                 notebook_ref=_after(record.facts.notebook_ref, self._start_point.notebook_ref),
             )
             return
-        self._observe(Warning(message=str(error)))
+        self.observe(Warning(message=str(error)))
         left = self._start_point.branch
         pull = None if self._abandoned else self._pull or self._newest(left)
         because = "moved" if there else "deleted"
@@ -320,7 +315,7 @@ class ForgePublisher(Publisher):
             because = _BECAUSE.get(pull.state, because)
         self._start_point = replace(
             self._start_point,
-            branch=_after(self._run.branch, left),
+            branch=_after(self.run.branch, left),
             there=None,
             replaces=pull.url if pull else self._start_point.replaces,
             because=because if pull else self._start_point.because,
@@ -329,7 +324,7 @@ class ForgePublisher(Publisher):
     def _newest(self, branch: str) -> PullRequest | None:
         """The newest pull request from a branch; none where the forge does not tell."""
         try:
-            return next(iter(self._forge.pull_requests(branch)), None)
+            return next(iter(self.forge.pull_requests(branch)), None)
         except ForgeRefused:
             return None
 
@@ -344,10 +339,10 @@ class ForgePublisher(Publisher):
         )
 
     def _publish_pull_request(self, record: RunRecord, info: RunInfo, notebook: str | None) -> None:
-        pulls = self._forge.pull_requests(self._start_point.branch)
+        pulls = self.forge.pull_requests(self._start_point.branch)
         if pulls and pulls[0].state is PullState.CLOSED:
             self._pull = pulls[0]
-            self._observe(Note(message=f"{pulls[0].url} was closed by a person and stays closed"))
+            self.observe(Note(message=f"{pulls[0].url} was closed by a person and stays closed"))
             return
         if self._abandoned and (now := self._newest(self._abandoned[0])):
             # It may have been merged or closed while this run went on: then that is what is said.
@@ -356,7 +351,7 @@ class ForgePublisher(Publisher):
                 self._start_point = replace(self._start_point, because=_BECAUSE[now.state])
             if now.state is PullState.CLOSED and not pulls:
                 self._pull = now
-                self._observe(
+                self.observe(
                     Note(
                         message=f"{now.url} was closed by a person while this run went on, so "
                         f"nothing is opened; what was kept is on {self._start_point.branch}"
@@ -365,11 +360,11 @@ class ForgePublisher(Publisher):
                 return
         if not (pulls and pulls[0].state is PullState.OPEN) and self._must_wait(record):
             return
-        pull = self._forge.open_or_update(self._content(record, info, notebook))
+        pull = self.forge.open_or_update(self._content(record, info, notebook))
         if pull is None:
             return
         if self._pull is None or self._pull.number != pull.number:
-            self._observe(Note(message=f"pull request: {pull.url}"))
+            self.observe(Note(message=f"pull request: {pull.url}"))
         self._pull = pull
         self._supersede(pull)
 
@@ -380,11 +375,11 @@ class ForgePublisher(Publisher):
         """
         self._held = []
         left = [one[1].number for one in (self._abandoned, self._resolver.passed_over) if one]
-        for one in self._forge.open_for(self._run.goal, self._resolver.base_branch()):
+        for one in self.forge.open_for(self.run.goal, self._resolver.base_branch()):
             if one.number in left:
                 continue
-            tip = self._remote.fetch(f"refs/heads/{one.branch}")
-            if not tip or not self._remote.is_ancestor(tip, record.incumbent):
+            tip = self.remote.fetch(f"refs/heads/{one.branch}")
+            if not tip or not self.remote.is_ancestor(tip, record.incumbent):
                 why = f"{one.url} is open for the same goal"
                 self._say_waiting(one.branch, why, "merge or close it")
                 return True
@@ -396,11 +391,11 @@ class ForgePublisher(Publisher):
 
         Asked before the push, as that opens it.
         """
-        base = self._remote.fetch(f"refs/heads/{self._resolver.base_branch()}")
-        known = (record.incumbent, self._repository.head(), *filter(None, [base]))
+        base = self.remote.fetch(f"refs/heads/{self._resolver.base_branch()}")
+        known = (record.incumbent, self.repository.head(), *filter(None, [base]))
         for branch in self._resolver.others(record.facts.tag):
-            tip = self._remote.fetch(f"refs/heads/{branch}")
-            if tip and not any(self._remote.is_ancestor(tip, commit) for commit in known):
+            tip = self.remote.fetch(f"refs/heads/{branch}")
+            if tip and not any(self.remote.is_ancestor(tip, commit) for commit in known):
                 self._say_waiting(
                     branch,
                     f"branch {branch} holds what another run kept for the same goal, and a merge "
@@ -414,7 +409,7 @@ class ForgePublisher(Publisher):
         if self._waiting:
             return
         self._waiting = True
-        self._observe(
+        self.observe(
             Warning(
                 message=f"{why}, so no other is opened; what was kept is on "
                 f"{self._start_point.branch}.\n"
@@ -429,14 +424,14 @@ class ForgePublisher(Publisher):
         self._abandoned = self._resolver.passed_over = None
         for one in self._held:
             text = f"Continued in {pull.url}, which holds all of its commits."
-            self._forge.supersede(one, one.branch, text)
+            self.forge.supersede(one, one.branch, text)
         self._held = []
         if self._start_point.because == "apart":
             return
         why = _WHY.get(self._start_point.because, "")
         for branch, other in left:
             if other.state is PullState.OPEN and other.ours and other.number != pull.number:
-                self._forge.supersede(
+                self.forge.supersede(
                     other, branch, f"Continued in {pull.url}. {why}This branch is left as it is."
                 )
 
@@ -451,15 +446,15 @@ class ForgePublisher(Publisher):
         unvouched = [
             e
             for e in earlier
-            if e.hard_to_believe and not (self._run.holdout or info.has_witness_for(e.doubt))
+            if e.hard_to_believe and not (self.run.holdout or info.has_witness_for(e.doubt))
         ]
         more = PullRequestInfo(
             head=record.incumbent,
-            chart=self._forge.file_link(notebook, remote_notebooks.CHART) if notebook else "",
-            job=self._run.job,
-            checks=self._forge.checks_link(start.branch),
+            chart=self.forge.file_link(notebook, remote_notebooks.CHART) if notebook else "",
+            job=self.run.job,
+            checks=self.forge.checks_link(start.branch),
             moved=self._moved(record, info) if self._final else "",
-            holdout=self._run.holdout,
+            holdout=self.run.holdout,
             earlier=earlier,
             unvouched=unvouched,
             replaces=start.replaces,
@@ -474,12 +469,12 @@ class ForgePublisher(Publisher):
             held = info.repairs.verdict == "green"
         doubted = hard_to_believe(run_summary(experiments), info, unvouched)
         held_back = doubted or (info.confirmation is not None and not held)
-        publish = self._config.model_copy(update={"draft": True}) if held_back else self._config
+        publish = self.publish.model_copy(update={"draft": True}) if held_back else self.publish
         return PullRequestContent(
             branch=start.branch,
             base=self._resolver.base_branch(),
             title=title(experiments, info, unvouched),
-            goal=self._run.goal,
+            goal=self.run.goal,
             render=lambda room: body(experiments, info, more, room),
             publish=publish,
             ready=publish.ready and self._final and held and not doubted,
@@ -492,27 +487,27 @@ class ForgePublisher(Publisher):
         """The newest commit of the branch to merge into, where what was measured lacks it."""
         ref = f"refs/heads/{self._resolver.base}"
         try:
-            tip = self._remote.refs(ref).get(ref) if self._resolver.base else None
+            tip = self.remote.refs(ref).get(ref) if self._resolver.base else None
         except ForgeRefused:
             return ""
-        if not tip or self._remote.is_ancestor(tip, record.incumbent):
+        if not tip or self.remote.is_ancestor(tip, record.incumbent):
             return ""
-        return "" if self._remote.is_ancestor(tip, info.origin) else tip
+        return "" if self.remote.is_ancestor(tip, info.origin) else tip
 
     def _push_options(self, record: RunRecord) -> Sequence[str]:
         if not record.history.kept or self._describe is None:
             return ()
         try:
-            if not self._forge.tells and self._must_wait_for_branch(record):
+            if not self.forge.tells and self._must_wait_for_branch(record):
                 return ()
-            return self._forge.push_options(self._content(record, self._describe(), None))
+            return self.forge.push_options(self._content(record, self._describe(), None))
         except ForgeRefused as error:
             if error.kind not in TRANSIENT:
                 raise
             return ()  # push first, ask later
 
     def _compare_link(self) -> str:
-        return self._forge.compare_link(self._resolver.base or "HEAD", self._start_point.branch)
+        return self.forge.compare_link(self._resolver.base or "HEAD", self._start_point.branch)
 
     @property
     def _branch_ref(self) -> str:

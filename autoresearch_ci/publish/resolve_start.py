@@ -9,7 +9,7 @@ one; a branch with anything else on it is somebody's work and stays.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -102,53 +102,45 @@ def forget_branch(
         repository.delete_ref(ref, commit)
 
 
+@dataclass(eq=False, repr=False)
 class StartResolver:
     """Answers where a run begins; changes nothing but our own branches."""
 
-    def __init__(
-        self,
-        forge: Forge,
-        remote: Remote,
-        repository: Repository,
-        run: RunIdentity,
-        observe: Observer,
-        *,
-        may_write: bool = True,
-    ) -> None:
-        self._forge = forge
-        self._remote = remote
-        self._repository = repository
-        self._run = run
-        self._observe = observe
-        self._may_write = may_write
-        self.base = run.into
-        """Branch to merge into; empty until it is known."""
-        self.passed_over: tuple[str, PullRequest] | None = None
-        """The last one whose branch could not be used, after the branch."""
-        self.found: PullRequest | None = None
-        """The open one from the branch that the run goes to."""
-        self._closed: list[tuple[str, PullRequest]] = []
-        """Those that people closed, by branch."""
-        self._silent = False
-        """The forge's API does not answer, though git does."""
-        self._names = frozenset(numbered(run.branch))
-        """What our branches may be called."""
-        self._said: dict[str, Sequence[CommentCommand]] = {}
-        """What people asked for, by the pull request's address."""
-        self._fetched: list[str] = []
-        """Commits of our branches on the forge."""
-        self._books: Sequence[PastNotebook] | None = None
-        """What all that were looked at say, once they were."""
+    forge: Forge
+    remote: Remote
+    repository: Repository
+    run: RunIdentity
+    observe: Observer
+    _: KW_ONLY
+    may_write: bool = True
+    passed_over: tuple[str, PullRequest] | None = None
+    """The last one whose branch could not be used, after the branch."""
+    found: PullRequest | None = None
+    """The open one from the branch that the run goes to."""
+    _closed: list[tuple[str, PullRequest]] = field(default_factory=list)
+    """Those that people closed, by branch."""
+    _silent: bool = False
+    """The forge's API does not answer, though git does."""
+    _said: dict[str, Sequence[CommentCommand]] = field(default_factory=dict)
+    """What people asked for, by the pull request's address."""
+    _fetched: list[str] = field(default_factory=list)
+    """Commits of our branches on the forge."""
+    _books: Sequence[PastNotebook] | None = None
+    """What all that were looked at say, once they were."""
+
+    def __post_init__(self) -> None:
+        self.base = self.run.into
+        self._names = frozenset(numbered(self.run.branch))
 
     def base_branch(self) -> str:
         """The branch to merge into."""
-        self.base = self.base or self._forge.default_branch() or "main"
+        self.base = self.base or self.forge.default_branch() or "main"
         return self.base
 
     def resolve(self, tag: str) -> StartPoint:
         """Where a run begins. Raises `ForgeRefused`, or `StoppedByPerson`."""
         refs = self._refs()
-        start, pulls = self._usable(refs, self._repository.head(), may_continue=True)
+        start, pulls = self._usable(refs, self.repository.head(), may_continue=True)
         books = self._notebooks(refs, tag)
         asked = self._requests(pulls, books)
         if asked.stop:
@@ -157,25 +149,25 @@ class StartResolver:
                 "do: comment `/autoresearch retry` there, or take the label away, to go on."
             )
         if start.base:
-            self._observe(Note(message=f"continuing {start.branch} at {start.base[:12]}"))
-        forget_branch(self._repository, self._run.branch, tag, self._fetched)
+            self.observe(Note(message=f"continuing {start.branch} at {start.base[:12]}"))
+        forget_branch(self.repository, self.run.branch, tag, self._fetched)
         rejected = self._rejected(books, asked)
         refused = [*asked.ignore, *(change.commit for change in rejected)]
         start = _remembering(start, books, refused, continued=bool(start.base))
         start = replace(start, ignored=tuple(remote_notebooks.described(books, asked.ignore)))
         if start.base:
-            lineage = replace(start.lineage, origin=self._repository.head())
+            lineage = replace(start.lineage, origin=self.repository.head())
             start = replace(start, lineage=lineage)
         named = NamedChanges(
-            remote=self._remote,
+            remote=self.remote,
             refs=[book.ref for book in books],
             books=books,
-            observe=self._observe,
+            observe=self.observe,
         )
         anew = self._conflicting(start, books)
         return replace(
             start,
-            ruler=self._run.ruler,
+            ruler=self.run.ruler,
             past=self._comparable_journals(books, start.branch),
             notebook_ref=_free_notebook(refs, tag),
             unwanted=(
@@ -185,7 +177,7 @@ class StartResolver:
             ),
             again=(
                 *named.found(asked.retry, "retry"),
-                *named.rebuilt(anew, self._repository.head()),
+                *named.rebuilt(anew, self.repository.head()),
             ),
             rejected=rejected,
             heard=asked.heard,
@@ -196,7 +188,7 @@ class StartResolver:
         refs = self._refs()
         start, pulls = self._usable(refs, head, may_continue=False)
         there = start.there
-        continued = bool(there and not self._remote.is_ancestor(there, self._repository.head()))
+        continued = bool(there and not self.remote.is_ancestor(there, self.repository.head()))
         books = self._notebooks(refs, tag)
         asked = self._requests(pulls, books)
         start = _remembering(start, books, asked.ignore, continued=continued)
@@ -207,14 +199,14 @@ class StartResolver:
         """Branches of other names that are there, and whose runs measured in the very same way."""
         if self._books is None:
             self._notebooks(self._refs(), tag)
-        books = [book for book in self._books or () if book.ruler == self._run.ruler]
+        books = [book for book in self._books or () if book.ruler == self.run.ruler]
         names = {book.branch for book in books} - self._names
-        there = self._remote.refs("refs/heads/*") if names else {}  # so names are no patterns
+        there = self.remote.refs("refs/heads/*") if names else {}  # so names are no patterns
         return sorted(name for name in names if f"refs/heads/{name}" in there)
 
     def _refs(self) -> dict[str, str]:
-        branch = f"refs/heads/{self._run.branch}"
-        return self._remote.refs(branch, f"{branch}-*", f"{NOTEBOOKS}*")
+        branch = f"refs/heads/{self.run.branch}"
+        return self.remote.refs(branch, f"{branch}-*", f"{NOTEBOOKS}*")
 
     def _usable(
         self, refs: Mapping[str, str], head: str, *, may_continue: bool
@@ -223,7 +215,7 @@ class StartResolver:
         met: list[PullRequest] = []
         passed_over: tuple[str, PullRequest] | None = None
         because = ""
-        for name in numbered(self._run.branch):
+        for name in numbered(self.run.branch):
             newest = self._newest(name)
             state = newest.state if newest else None
             if newest and state is not PullState.MERGED:  # that cycle is over
@@ -243,7 +235,7 @@ class StartResolver:
                 if state is PullState.CLOSED:
                     self._closed.append((name, newest))
         raise WorkspaceError(
-            f"{self._run.branch} and 49 further names are taken on the forge.\n"
+            f"{self.run.branch} and 49 further names are taken on the forge.\n"
             "do: delete old branches there, or set another publish.branch."
         )
 
@@ -252,7 +244,7 @@ class StartResolver:
 
         What git knows is enough to go on, and a push must not wait for what can be asked later.
         """
-        return next(iter(self._answered(partial(self._forge.pull_requests, branch))), None)
+        return next(iter(self._answered(partial(self.forge.pull_requests, branch))), None)
 
     def _answered(self, ask: Callable[[], Sequence[T]]) -> Sequence[T]:
         if self._silent:
@@ -264,7 +256,7 @@ class StartResolver:
                 raise
             self._silent = True
             first = str(error).splitlines()[0]
-            self._observe(
+            self.observe(
                 Warning(
                     message="starting without what earlier runs know of their pull requests, and "
                     f"what people say on them: {first}"
@@ -329,63 +321,63 @@ class StartResolver:
     def _relation(self, name: str, there: str | None, head: str) -> Relation:
         if there is None:
             return Relation.ABSENT
-        self._remote.fetch(f"refs/heads/{name}")
+        self.remote.fetch(f"refs/heads/{name}")
         self._fetched.append(there)
-        if self._remote.is_ancestor(there, head):
+        if self.remote.is_ancestor(there, head):
             return Relation.CONTAINED
-        ahead = self._remote.is_ancestor(head, there)
+        ahead = self.remote.is_ancestor(head, there)
         return Relation.AHEAD if ahead else Relation.DIVERGED
 
     def _merged(self, start: StartPoint, head: str) -> StartPoint | None:
         """The branch with the commit that we were started on; `None`: it cannot be."""
         name, there = start.branch, start.there or ""
-        if merge := self._remote.merge(there, head):
+        if merge := self.remote.merge(there, head):
             return replace(start, base=merge, merges=(there, head))
-        shallow = not self._remote.have_met(there, head)
-        if not (shallow and self._may_write):
-            self._observe(Warning(message=f"{name} conflicts with the base branch"))
+        shallow = not self.remote.have_met(there, head)
+        if not (shallow and self.may_write):
+            self.observe(Warning(message=f"{name} conflicts with the base branch"))
             return None
         # The forge knows the history that a shallow clone does not.
         try:
-            if not self._forge.merge_base_into(name, self.base_branch()):
-                self._observe(Warning(message=f"{name} conflicts with the base branch"))
+            if not self.forge.merge_base_into(name, self.base_branch()):
+                self.observe(Warning(message=f"{name} conflicts with the base branch"))
                 return None
         except ForgeRefused as error:
             if error.kind in TRANSIENT:
                 raise
-            self._observe(Warning(message=f"the base could not be merged into {name}: {error}"))
+            self.observe(Warning(message=f"the base could not be merged into {name}: {error}"))
             return None
-        now = self._remote.fetch(f"refs/heads/{name}")
-        if now is None or not self._remote.is_ancestor(head, now):
+        now = self.remote.fetch(f"refs/heads/{name}")
+        if now is None or not self.remote.is_ancestor(head, now):
             return None
         return replace(start, base=now, there=now)
 
     def _notebooks(self, refs: Mapping[str, str], tag: str) -> list[PastNotebook]:
         known = [ref for ref in refs if ref.startswith(NOTEBOOKS)]
         wanted = remote_notebooks.newest(known, tag)
-        files = self._remote.read_tips(wanted, (remote_notebooks.JOURNAL, remote_notebooks.FACTS))
+        files = self.remote.read_tips(wanted, (remote_notebooks.JOURNAL, remote_notebooks.FACTS))
         self._books = remote_notebooks.notebooks(
             {ref: files[ref] for ref in wanted},
-            metric=self._run.metric,
-            direction=self._run.direction,
+            metric=self.run.metric,
+            direction=self.run.direction,
         )
         return remote_notebooks.told_of(self._books, self._names)
 
     def _requests(self, pulls: Sequence[PullRequest], books: Sequence[PastNotebook]) -> Requests:
         for pull in pulls:
-            self._said[pull.url] = self._answered(partial(self._forge.comment_commands, pull))
+            self._said[pull.url] = self._answered(partial(self.forge.comment_commands, pull))
         commands = [c for pull in pulls for c in self._said[pull.url]]
         return standing_requests(commands, max((book.heard for book in books), default=""))
 
     def _comparable_journals(self, books: Sequence[PastNotebook], branch: str) -> tuple[str, ...]:
         """Of earlier runs whose numbers compare with ours; their attempts are brought here."""
-        found = remote_notebooks.comparable(books, branch, self._run.ruler)
+        found = remote_notebooks.comparable(books, branch, self.run.ruler)
         try:
-            self._remote.bring([book.ref for book in found])
+            self.remote.bring([book.ref for book in found])
         except ForgeRefused as error:
-            self._observe(Warning(message=f"starting without earlier runs' attempts: {error}"))
+            self.observe(Warning(message=f"starting without earlier runs' attempts: {error}"))
             return ()
-        title = journal.header(self._run.direction)
+        title = journal.header(self.run.direction)
         return tuple(
             title + "".join(map(journal.format_row, remote_notebooks.numbers(book)))
             for book in found

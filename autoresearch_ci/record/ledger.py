@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoresearch_ci.decide.budget import rows_cost
@@ -40,41 +40,32 @@ MOST_ATTEMPTS = 9
 """At least as many as one iteration can make, repairs and reworks included."""
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Ledger:
     """One run's memory on disk."""
 
-    def __init__(
-        self,
-        *,
-        facts: RunFacts,
-        repository: Repository,
-        store: Store,
-        records: Records,
-        redact: Callable[[str], str] = str,
-        signing: Signing | None = None,
-    ) -> None:
-        """`redact` removes secrets from whatever somebody else worded.
+    facts: RunFacts
+    repository: Repository
+    store: Store
+    records: Records
+    redact: Callable[[str], str] = str
+    """Removes secrets from whatever somebody else worded."""
+    signing: Signing | None = None
+    """Of kept commits."""
+    history: History = field(default_factory=History)
+    lost: Spent = field(default_factory=Spent)
+    """Paid by earlier processes for the iteration that is about to be repeated."""
+    resumed_at: int = 0
+    """The first iteration that this process begins."""
+    confirming: bool = False
+    """From now on nothing is spent on an iteration."""
+    _rows: list[str] = field(default_factory=list)
+    _tried: dict[int, list[str]] = field(default_factory=dict)
+    """Commits of each iteration, repairs and reworks included."""
 
-        `signing`: of kept commits.
-        """
-        self.facts = facts
-        self._repository = repository
-        self._store = store
-        self._records = records
-        self._redact = redact
-        self._signing = signing
-        self.history = History()
-        self.lost = Spent()
-        """Paid by earlier processes for the iteration that is about to be repeated."""
-        self.resumed_at = 0
-        """The first iteration that this process begins."""
-        self.confirming = False
-        """From now on nothing is spent on an iteration."""
-        self._changes: dict[str, Changes] = {facts.base: {}}
-        self._rows: list[str] = []
-        self._tried: dict[int, list[str]] = {}
-        """Commits of each iteration, repairs and reworks included."""
-        self._notebook = Notebook(facts, repository, store)
+    def __post_init__(self) -> None:
+        self._changes: dict[str, Changes] = {self.facts.base: {}}
+        self._notebook = Notebook(self.facts, self.repository, self.store)
 
     @property
     def experiments(self) -> list[Experiment]:
@@ -138,7 +129,7 @@ class Ledger:
         self.load(history)
         attempts = (attempt_ref(self.facts.tag, n) for n in range(1, MOST_ATTEMPTS + 1))
         for ref in filter(None, (self.facts.branch_ref, self.facts.notebook_ref, *attempts)):
-            self._repository.break_lock(ref)
+            self.repository.break_lock(ref)
         noted = self._notebook.open()
         self._recover_branch(noted)
         _make_sure(self.facts.journal, self._journal())
@@ -163,11 +154,11 @@ class Ledger:
 
     def recall(self) -> Knowledge:
         """What the run had learnt by its last decision. Raises `WorkspaceError`."""
-        return self._records.recalled(self.history.verdicts[-1])
+        return self.records.recalled(self.history.verdicts[-1])
 
     def recall_baseline(self) -> Knowledge:
         """What was known before anything was tried. Raises as `recall` does."""
-        return self._records.recalled(self.history.verdicts[0])
+        return self.records.recalled(self.history.verdicts[0])
 
     def commit(
         self,
@@ -178,15 +169,15 @@ class Ledger:
     ) -> Attempt:
         """Commit a candidate on top of the incumbent."""
         parent = self.incumbent
-        proposal = replace(proposal, description=self._redact(proposal.description))
-        commit, versions = self._store.commit(
+        proposal = replace(proposal, description=self.redact(proposal.description))
+        commit, versions = self.store.commit(
             parents=[parent],
             edits=edits,
             message=self.message(iteration, proposal.description),
             author=self.facts.commit.author,
             timestamp=int(time.time()),
         )
-        self._repository.set_ref(attempt_ref(self.facts.tag, attempt), commit)
+        self.repository.set_ref(attempt_ref(self.facts.tag, attempt), commit)
         record = Attempt(
             iteration=iteration,
             attempt=attempt,
@@ -196,7 +187,7 @@ class Ledger:
             proposer=proposal.proposer,
             tokens=proposal.tokens,
             cost_usd=proposal.cost_usd,
-            next_idea=self._redact(proposal.next_idea),
+            next_idea=self.redact(proposal.next_idea),
         )
         self._write(record)
         self._learn(record)
@@ -210,7 +201,7 @@ class Ledger:
         repaired: Sequence[str] = (),
     ) -> str:
         """Of a candidate's commit; with its `metric` and what it `repaired`, once measured."""
-        facts, names = self.facts, [*map(self._redact, repaired)]
+        facts, names = self.facts, [*map(self.redact, repaired)]
         style = facts.commit
         return of_experiment(facts.tag, iteration, description, metric, repaired=names, style=style)
 
@@ -222,15 +213,15 @@ class Ledger:
 
     def final_commit(self, attempt: Attempt, metric: float, repaired: Sequence[str] = ()) -> str:
         """The candidate as it goes onto the branch: its message carries what was measured."""
-        commit = self._store.reword(
+        commit = self.store.reword(
             attempt.commit,
             parent=self.incumbent,
             message=self.message(attempt.iteration, attempt.description, metric, repaired),
             author=self.facts.commit.author,
             timestamp=int(time.time()),
-            signing=self._signing,
+            signing=self.signing,
         )
-        self._repository.set_ref(attempt_ref(self.facts.tag, attempt.attempt), commit)
+        self.repository.set_ref(attempt_ref(self.facts.tag, attempt.attempt), commit)
         self._changes[commit] = attempt.changes
         return commit
 
@@ -242,17 +233,17 @@ class Ledger:
         before = self.incumbent
         experiment = replace(
             experiment,
-            description=self._redact(experiment.description),
-            reason=self._redact(experiment.reason),
-            doubt=self._redact(experiment.doubt),
+            description=self.redact(experiment.description),
+            reason=self.redact(experiment.reason),
+            doubt=self.redact(experiment.doubt),
         )
         experiment = journal.recorded(experiment)
-        self.history = self.history.after(self._records.decided(experiment, knowledge))
+        self.history = self.history.after(self.records.decided(experiment, knowledge))
         self.lost = Spent()
         if experiment.status is Status.KEEP and self.facts.branch_ref:
             old = before if before != self.facts.base else None
-            self._repository.refuse_checked_out(self.facts.branch_ref)
-            self._repository.update_ref(self.facts.branch_ref, experiment.commit, old)
+            self.repository.refuse_checked_out(self.facts.branch_ref)
+            self.repository.update_ref(self.facts.branch_ref, experiment.commit, old)
         self._rows.append(journal.format_row(experiment))
         if len(self._rows) == 1:
             _make_sure(self.facts.journal, self._journal())
@@ -273,7 +264,7 @@ class Ledger:
         self._write(record)
 
     def _write(self, record: Record) -> None:
-        self._records.append(record)
+        self.records.append(record)
         self.history = self.history.after(record)
 
     def _recover_branch(self, noted: int) -> None:
@@ -282,7 +273,7 @@ class Ledger:
         another = self.history.branch != branch
         if kept and ref:
             last = kept[-1]
-            now = self._repository.ref(ref)
+            now = self.repository.ref(ref)
             before = kept[-2].commit if len(kept) > 1 else None
             unmoved = noted < last.iteration and now == before
             # Published elsewhere until now, or nowhere: it may lag behind, or not exist.
@@ -290,7 +281,7 @@ class Ledger:
             if now != last.commit and not unmoved and not behind:
                 raise WorkspaceError(_moved(branch or "", now, last.commit))
             if now != last.commit:
-                self._repository.update_ref(ref, last.commit, now)
+                self.repository.update_ref(ref, last.commit, now)
         if another:
             self._write(BranchRecord(branch=branch))
 

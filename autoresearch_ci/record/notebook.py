@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from autoresearch_ci.config.schema import CommitStyle
@@ -67,35 +67,29 @@ PACK_EVERY = 100
 """Iterations. Each commit holds the whole journal: 2,000 of them would take 139 MB unpacked."""
 
 
+@dataclass(eq=False, repr=False)
 class Notebook:
     """Writes it, one commit at a time."""
 
-    def __init__(
-        self,
-        facts: RunFacts,
-        repository: Repository,
-        store: Store,
-        *,
-        pack_every: int = PACK_EVERY,
-    ) -> None:
-        self._facts = facts
-        self._repository = repository
-        self._store = store
-        self._pack_every = pack_every
-        self._tip: str | None = None
+    facts: RunFacts
+    repository: Repository
+    store: Store
+    _: KW_ONLY
+    pack_every: int = PACK_EVERY
+    _tip: str | None = None
 
     def open(self) -> int:
         """Continue what is there. The highest iteration that it holds; -1: there is none.
 
         Raises `WorkspaceError` when the ref holds something else.
         """
-        self._tip = self._repository.ref(self._facts.notebook_ref)
+        self._tip = self.repository.ref(self.facts.notebook_ref)
         if self._tip is None:
             return -1
-        iteration = iteration_of(self._repository.message(self._tip))
+        iteration = iteration_of(self.repository.message(self._tip))
         if iteration is None:
             raise WorkspaceError(
-                f"{self._facts.notebook_ref} does not hold a notebook of ours.\n"
+                f"{self.facts.notebook_ref} does not hold a notebook of ours.\n"
                 "do: use another --tag."
             )
         return iteration
@@ -115,8 +109,8 @@ class Notebook:
             f"{experiment.status}: {experiment.description}",
             experiment.iteration,
         )
-        if self._tip and experiment.iteration % self._pack_every == self._pack_every - 1:
-            self._store.pack(self._tip, self._facts.base)
+        if self._tip and experiment.iteration % self.pack_every == self.pack_every - 1:
+            self.store.pack(self._tip, self.facts.base)
 
     def illustrate(self, files: Mapping[str, bytes], iteration: int) -> str | None:
         """One more commit with files beside the journal; the newest commit, `None` without any.
@@ -129,7 +123,7 @@ class Notebook:
         changed = {
             path: content
             for path, content in files.items()
-            if self._repository.content(tip, path) != content
+            if self.repository.content(tip, path) != content
         }
         if changed:
             self._commit([tip], changed, f"report: {', '.join(sorted(changed))}", iteration)
@@ -138,11 +132,11 @@ class Notebook:
     def _commit(
         self, parents: Sequence[str], files: Mapping[str, bytes], text: str, iteration: int
     ) -> None:
-        commit, _ = self._store.commit(
+        commit, _ = self.store.commit(
             parents=parents,
             edits={path: ("100644", content) for path, content in files.items()},
-            message=of_note(self._facts.tag, iteration, text),
+            message=of_note(self.facts.tag, iteration, text),
             timestamp=int(time.time()),
         )
-        self._repository.update_ref(self._facts.notebook_ref, commit, self._tip)
+        self.repository.update_ref(self.facts.notebook_ref, commit, self._tip)
         self._tip = commit
