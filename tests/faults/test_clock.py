@@ -15,8 +15,7 @@ from tests.faults.invariant import GUARD, METRIC, STATUSES, Story, sealed, verdi
 WALL_CLOCK = re.compile(r"\btime\.time\(|\btime_ns\(|datetime\.now\(|date\.today\(")
 SHOWN = {
     "cli/investigate/debug.py": "when an item was written down",
-    "cli/security/command.py": "whether an accepted risk has expired, and when a report was made",
-    "cli/security/report_files.py": "when a report was written",
+    "cli/security/command.py": "whether an accepted risk has expired, and when it was written",
     "record/weakness_records.py": "commit dates",
     "investigate/experiments.py": "commit dates",
     "investigate/investigation.py": "when an item was written down",

@@ -11,17 +11,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import autoresearch_ci
 from autoresearch_ci.cli.action.runner_io import FileCommands
 from autoresearch_ci.cli.action.trigger import ECHO
 from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.ci_job import run_url
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.gate_commits import Compared, asked, fetched, staged
-from autoresearch_ci.cli.gate_files import report_folder, say_to_forge, show, write_all
+from autoresearch_ci.cli.gate_files import Gated, report_folder, say_to_forge, show, write_all
 from autoresearch_ci.cli.security.kept_history import CommitHistory
 from autoresearch_ci.cli.security.model_layer import audit_commit
 from autoresearch_ci.cli.security.repair import EVERYTHING, fix
-from autoresearch_ci.cli.security.report_files import gated
 from autoresearch_ci.cli.security.scan import ScanContext, Scanned
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.flags import FLAGS
@@ -35,10 +35,26 @@ from autoresearch_ci.events import Observer, Warning, redacted
 from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.publish.forge.forge import LineNote
 from autoresearch_ci.publish.forge.git_remote import Remote
+from autoresearch_ci.record.handoff_form import handoff_text
+from autoresearch_ci.report import security_files as pages
 from autoresearch_ci.report.console import make_progress
+from autoresearch_ci.report.html_findings import security_html
+from autoresearch_ci.report.reconnaissance_pages import attack_surface_page, threat_model_page
 from autoresearch_ci.report.sarif import weaknesses_sarif
-from autoresearch_ci.report.security_page import beside_lines, comment_markdown
-from autoresearch_ci.report.security_report import SecurityReport, without_secrets
+from autoresearch_ci.report.security_page import (
+    annotated,
+    beside_lines,
+    comment_markdown,
+    security_lines,
+    security_markdown,
+)
+from autoresearch_ci.report.security_report import (
+    SecurityReport,
+    findings,
+    security_json,
+    without_secrets,
+)
+from autoresearch_ci.report.weaknesses_gitlab import code_quality, sast
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.repository import Repository
@@ -98,7 +114,7 @@ def main(options: argparse.Namespace) -> int:
             text = comment_markdown(report, run_url(environment))
             notes = [LineNote(path=p, line=n, text=t, key=k) for p, n, t, k in beside_lines(report)]
             say_to_forge("security", text, pair, config, repository, environment, observe, notes)
-    told = gated(report, now)
+    told = _gated(report, now)
     if options.staged:
         told = replace(told, next="")  # repairs are of HEAD
     sarif = json_text(weaknesses_sarif(report)) if options.format == "sarif" else ""
@@ -239,3 +255,50 @@ def _as_typed(config: Config, options: argparse.Namespace) -> Config:
     typed = {"fail_on": options.fail_on, "baseline": options.baseline}
     given = {name: value for name, value in typed.items() if value}
     return config.model_copy(update={"security": config.security.model_copy(update=given)})
+
+
+# --- The report, in every form that somebody reads ------------------------------------------------
+
+_READABLE = 500
+"""Weaknesses up to which files of JSON are indented."""
+
+
+def _gated(report: SecurityReport, began: datetime.datetime) -> Gated:
+    """All of it."""
+    annotations = annotated(report)
+    facts = security_json(report, [annotation.as_json() for annotation in annotations])
+    ended = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%S}"
+    started = f"{began:%Y-%m-%dT%H:%M:%S}"
+    summary = security_markdown(report)
+    # For people, where people may read it: it takes several times as long.
+    text = partial(json_text, indent=1 if len(report.verdict.items) <= _READABLE else None)
+    asks = report.exit_code and any(judged.blocks for judged in report.verdict.items)
+    return Gated(
+        lines=[*security_lines(report)],
+        json=facts,
+        files={
+            "weaknesses.json": text(facts),
+            "weaknesses.sarif": text(weaknesses_sarif(report)),
+            "gl-sast-report.json": text(sast(report, started, ended)),
+            "gl-code-quality-report.json": text(code_quality(report)),
+            "security-results.tsv": pages.table(report, f"{started}Z"),
+            "overview.md": pages.overview_page(report),
+            "threat-model.md": threat_model_page(report.layer),
+            "attack-surface-map.md": attack_surface_page(report.layer),
+            "findings.md": pages.findings_page(report),
+            "owasp-coverage.md": pages.coverage_page(report),
+            "recommendations.md": pages.recommendations_page(report),
+            "handoff.json": handoff_text(pages.handoff(report)),
+            "summary.md": summary,
+            "report.html": security_html(report, autoresearch_ci.__version__),
+        },
+        summary=summary,
+        outputs={
+            "findings": str(findings(report)),
+            "verdict": str(report.verdict.ruling),
+            "tokens": str(report.layer.tokens),
+            "cost-usd": str(report.layer.cost_usd),
+        },
+        annotations=annotations,
+        next="autoresearch-ci security --fix   # repairs what is high or critical" if asks else "",
+    )
