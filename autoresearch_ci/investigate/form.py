@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from autoresearch_ci.decide.investigation.finding import Checked, Execution, check
-from autoresearch_ci.experiment import Spent
 from autoresearch_ci.investigate.answers import eased, in_prose, placed
 from autoresearch_ci.investigate.item_schema import Schema, fitting, misfits
-from autoresearch_ci.llm.conversation import Ask, Caps, NoProposal, Talk, Turn
+from autoresearch_ci.llm.conversation import NoProposal, Talk, Turn
 from autoresearch_ci.llm.draft import Draft, DraftError
 from autoresearch_ci.llm.tools import READING, ToolResult, read_only, reading_definitions
 from autoresearch_ci.safety.prompt_text import line
@@ -92,6 +92,7 @@ class Reader:
         return check(answer.get("evidence", []), self.text, executions or {})
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Reporting(Talk[_R]):
     """From the first request to `report`; lists of several reports of one turn are one."""
 
@@ -101,22 +102,13 @@ class Reporting(Talk[_R]):
     """Whether JSON among words is a report, if it was not copied from what was read. Where a word
     closes something, only a call counts: who speaks of an attack may quote it."""
 
-    def __init__(
-        self,
-        *,
-        ask: Ask,
-        caps: Caps,
-        price: Callable[[Mapping[str, Any]], Spent],
-        reader: Reader,
-        schema: Schema,
-    ) -> None:
-        super().__init__(ask=ask, caps=caps, price=price)
-        self.reader = reader
-        self.schema = schema
-        self._request: Mapping[str, Any] = {}
-        self._given: dict[str, Any] = {}
-        self._taken: _R | None = None
-        self._warned = self._nudged = False
+    reader: Reader
+    schema: Schema
+    _request: Mapping[str, Any] = field(default_factory=dict)
+    _given: dict[str, Any] = field(default_factory=dict)
+    _taken: _R | None = None
+    _warned: bool = False
+    _nudged: bool = False
 
     @abstractmethod
     def judged(self, answer: Answered) -> tuple[_R, Sequence[str]]:
@@ -196,28 +188,20 @@ class Reporting(Talk[_R]):
         return reply
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Form(Reporting[_R]):
     """One that only reads and reports; what the report is worth is told by a function."""
 
-    def __init__(
-        self,
-        *,
-        worth: Callable[[Answered, Reader], tuple[_R, Sequence[str]]],
-        reads: bool = True,
-        takes_prose: bool = False,
-        **rest: Any,
-    ) -> None:
-        """`reads`: whether it may look at the audited commit."""
-        super().__init__(**rest)
-        self.takes_prose = takes_prose
-        self._worth = worth
-        self._reads = reads
+    worth: Callable[[Answered, Reader], tuple[_R, Sequence[str]]]
+    reads: bool = True
+    """Whether it may look at the audited commit."""
+    takes_prose: bool = False
 
     def offered(self) -> list[str]:
-        return super().offered() if self._reads else [REPORT]
+        return super().offered() if self.reads else [REPORT]
 
     def judged(self, answer: Answered) -> tuple[_R, Sequence[str]]:
-        return self._worth(answer, self.reader)
+        return self.worth(answer, self.reader)
 
 
 def form_tools(schema: Schema, about: str, *, reads: bool = True) -> list[dict[str, Any]]:

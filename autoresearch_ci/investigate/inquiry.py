@@ -127,30 +127,21 @@ _SCRIPT: dict[str, Any] = {
 }
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Inquiry(Reporting[InquiryResult]):
     """From the first request to `report`."""
 
-    def __init__(
-        self,
-        *,
-        program: Program,
-        experiments: Experiments | None,
-        known: Known,
-        iteration: int,
-        **rest: Any,
-    ) -> None:
-        """`known`: what earlier iterations found; `rest`: of every talk that reports."""
-        super().__init__(schema=program.closing, **rest)
-        self._program = program
-        self._experiments = experiments
-        self._known = known
-        self._iteration = iteration
-        self._opening: dict[str, Any] = {}
-        self._runs: list[Ran] = []
-        self._controls: dict[int, Ran] = {}
+    program: Program
+    experiments: Experiments | None
+    known: Known
+    """What earlier iterations found."""
+    iteration: int
+    _opening: dict[str, Any] = field(default_factory=dict)
+    _runs: list[Ran] = field(default_factory=list)
+    _controls: dict[int, Ran] = field(default_factory=dict)
 
     def offered(self) -> list[str]:
-        return [tool["name"] for tool in definitions(self._program)]
+        return [tool["name"] for tool in definitions(self.program)]
 
     def another(self, name: str, arguments: Answered) -> ToolResult:
         return {FIRST: self._state, TESTS: self._test, SCRIPT: self._script}[name](arguments)
@@ -158,7 +149,7 @@ class Inquiry(Reporting[InquiryResult]):
     # --- the tools ---
 
     def _state(self, arguments: Answered) -> ToolResult:
-        schema = self._program.opening
+        schema = self.program.opening
         if schema is None or self._opening:
             return ToolResult(text="it is stated already, and stays as it is", failed=True)
         if wrong := told_misfits(arguments, schema):
@@ -172,7 +163,7 @@ class Inquiry(Reporting[InquiryResult]):
         if wrong := told_misfits(arguments, _TESTS):
             return ToolResult(text=wrong, failed=True)
         tests = list(arguments["tests"])
-        return self._tried(lambda e: (e.tests(tests, self._iteration), None))
+        return self._tried(lambda e: (e.tests(tests, self.iteration), None))
 
     def _script(self, arguments: Answered) -> ToolResult:
         if wrong := told_misfits(arguments, _SCRIPT):
@@ -180,20 +171,20 @@ class Inquiry(Reporting[InquiryResult]):
         language, text = arguments["language"], arguments["script"]
         told = arguments.get("control")
         control = Control(path=told["path"], old=told["old"], new=told["new"]) if told else None
-        return self._tried(lambda e: e.script(language, text, self._iteration, control))
+        return self._tried(lambda e: e.script(language, text, self.iteration, control))
 
     def _tried(self, run: Callable[[Experiments], tuple[Ran, Ran | None]]) -> ToolResult:
         """One experiment, if it may still be made."""
-        most = self._program.facts.experiments.most
-        if self._program.opening and not self._opening:
+        most = self.program.facts.experiments.most
+        if self.program.opening and not self._opening:
             text = f"state first what you suppose, with `{FIRST}`: else it shows nothing"
             return ToolResult(text=text, failed=True)
         if len(self._runs) >= most:
             return ToolResult(text=f"no more than {most} in one iteration; now report", failed=True)
-        if self._experiments is None:
+        if self.experiments is None:
             return ToolResult(text="nothing can be run here", failed=True)
         try:
-            ran, control = run(self._experiments)
+            ran, control = run(self.experiments)
         except (NotAllowed, BaselineError) as error:
             return ToolResult(text=f"not run: {line(str(error), 400)}", failed=True)
         self._runs.append(ran)
@@ -204,15 +195,15 @@ class Inquiry(Reporting[InquiryResult]):
     # --- what is reported ---
 
     def refused(self, arguments: Answered) -> str:
-        if self._program.opening and not self._opening:
+        if self.program.opening and not self._opening:
             return f"state first what you suppose, with `{FIRST}`"
         return super().refused(arguments)
 
     def judged(self, answer: Answered) -> tuple[InquiryResult, Sequence[str]]:
         malformed = 0
-        if self._program.facts.several:
-            entries, wrong = fitting_entries(answer[FINDINGS], self._program.each)
-            misshapen = (e for e in answer[FINDINGS] if any(misfits(e, self._program.each)))
+        if self.program.facts.several:
+            entries, wrong = fitting_entries(answer[FINDINGS], self.program.each)
+            misshapen = (e for e in answer[FINDINGS] if any(misfits(e, self.program.each)))
             malformed = sum(map(self._may_be_something, misshapen))
             if not entries:
                 raise Refused(f"malformed: {line('; '.join(wrong), 600)}")
@@ -236,13 +227,13 @@ class Inquiry(Reporting[InquiryResult]):
         """Whether it could have counted in another form: it names a place, and denies nothing."""
         if not isinstance(entry, Mapping):
             return True
-        rule = self._program.facts.statuses.get(str(entry.get("status")))
+        rule = self.program.facts.statuses.get(str(entry.get("status")))
         denies = rule is not None and rule.finding == "disproven"
         return not denies and bool(entry.get("path") or entry.get("evidence"))
 
     def _problems(self, report: Reported) -> Iterator[str]:
         yield from report.checked.dropped
-        rule = self._program.facts.statuses[str(report.answer["status"])]
+        rule = self.program.facts.statuses[str(report.answer["status"])]
         if rule.nothing and not (report.checked.kept or self.reader.files):
             yield "nothing was read: read the code of which you say that nothing is there"
 
@@ -251,7 +242,7 @@ class Inquiry(Reporting[InquiryResult]):
 
         What an earlier talk ran was to show something else: it may be cited, and confirms nothing.
         """
-        before = {n: replace(run, symptom=True) for n, run in self._known.executions.items()}
+        before = {n: replace(run, symptom=True) for n, run in self.known.executions.items()}
         beside = {ran.number: ran.execution() for ran in self._controls.values()}
         own = {ran.number: self._execution(ran, answer) for ran in self._runs}
         runs = {**before, **beside, **own}
@@ -265,9 +256,9 @@ class Inquiry(Reporting[InquiryResult]):
 
     def _said_before(self, answer: Answered) -> str:
         """Which earlier iteration said the same; empty: none."""
-        name = self._program.facts.claim
+        name = self.program.facts.claim
         mine = claim_key(str(answer.get(name, "")))
-        for item in self._known.items:
+        for item in self.known.items:
             if is_same_claim(mine, claim_key(str(item.answer.get(name, "")))):
                 return (
                     f"not new: iteration {item.iteration} looked at it, and it is "

@@ -139,6 +139,7 @@ class Investigation:
         known = self.records.known
         talk = Inquiry(
             program=self.program,
+            schema=self.program.closing,
             experiments=self.experiments,
             known=known,
             iteration=number,

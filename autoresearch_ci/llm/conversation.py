@@ -9,7 +9,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from autoresearch_ci.experiment import Spent
@@ -81,6 +81,7 @@ class Caps:
 _R = TypeVar("_R")
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Talk(ABC, Generic[_R]):
     """Asks, has the tool calls of each answer carried out, and asks again, until there is a result.
 
@@ -91,14 +92,11 @@ class Talk(ABC, Generic[_R]):
     """What a talk without a result did not bring, in words."""
     hurry = "Two turns are left: finish and submit."
 
-    def __init__(
-        self, *, ask: Ask, caps: Caps, price: Callable[[Mapping[str, Any]], Spent]
-    ) -> None:
-        self.spent = Spent()
-        self.result: _R | None = None
-        self._ask = ask
-        self._caps = caps
-        self._price = price
+    ask: Ask
+    caps: Caps
+    price: Callable[[Mapping[str, Any]], Spent]
+    spent: Spent = field(default_factory=Spent)
+    result: _R | None = None
 
     @abstractmethod
     def answered(self, name: str, arguments: object, failed: bool) -> ToolResult:
@@ -111,10 +109,10 @@ class Talk(ABC, Generic[_R]):
     def run(self, request: Mapping[str, Any]) -> _R:
         """Raises `NoProposal` or `Declined`; whatever happened, `spent` says what it cost."""
         messages: list[dict[str, Any]] = [*request["messages"]]
-        for turn in range(self._caps.turns):
+        for turn in range(self.caps.turns):
             self._check_caps()
             sent = {**request, "messages": messages}
-            answer = self._ask(sent, self._record, self._check_caps)
+            answer = self.ask(sent, self._record, self._check_caps)
             self._check_whole(answer)
             # The service refuses empty text blocks, also those that it wrote itself.
             content = [b for b in answer.content if b.get("type") != "text" or b.get("text")]
@@ -122,22 +120,22 @@ class Talk(ABC, Generic[_R]):
                 messages = [*messages, {"role": "assistant", "content": content}]
             if answer.stop_reason == "pause_turn":
                 continue
-            reply = self._reply(answer, self._caps.turns - turn - 1)
+            reply = self._reply(answer, self.caps.turns - turn - 1)
             if self.result is not None:
                 return self.result
             messages = [*messages, {"role": "user", "content": reply}]
-        raise NoProposal(f"no {self.wanted} within {self._caps.turns} turns")
+        raise NoProposal(f"no {self.wanted} within {self.caps.turns} turns")
 
     def _record(self, usage: Mapping[str, Any]) -> None:
-        self.spent += self._price(usage)
+        self.spent += self.price(usage)
 
     def _check_caps(self) -> None:
-        tokens, usd = self._caps.tokens, self._caps.usd
+        tokens, usd = self.caps.tokens, self.caps.usd
         if tokens is not None and self.spent.tokens >= tokens:
             raise OutOfBudget(f"no {self.wanted} within {tokens:.0f} tokens")
         if usd is not None and self.spent.cost_usd >= usd:
             raise OutOfBudget(f"no {self.wanted} within ${usd:g}")
-        if self._caps.until is not None and time.monotonic() >= self._caps.until:
+        if self.caps.until is not None and time.monotonic() >= self.caps.until:
             raise OutOfBudget(f"no {self.wanted} within the time that is left")
 
     def _check_whole(self, answer: Turn) -> None:
@@ -174,39 +172,25 @@ class Talk(ABC, Generic[_R]):
         return self.answered(str(block.get("name")), block.get("input"), failed)
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Conversation(Talk[Submission]):
     """Drives one draft from the first request to `submit`."""
 
-    def __init__(
-        self,
-        *,
-        ask: Ask,
-        draft: Draft,
-        dialect: Dialect,
-        caps: Caps,
-        price: Callable[[Mapping[str, Any]], Spent],
-        focused: bool,
-        more: MoreTools | None = None,
-        no_change: Callable[[str], str] = lambda words: "",
-    ) -> None:
-        """`focused`: ask once for a split when the change looks like several.
-
-        `no_change`: of a model's words, those that say why nothing is to be changed; empty: they
-        say no such thing, or it is no answer here.
-        """
-        super().__init__(ask=ask, caps=caps, price=price)
-        self._draft = draft
-        self._more = more
-        self._no_change = no_change
-        self._dialect = dialect
-        self._may_ask_for_split = focused
-        self._nudged = False
+    draft: Draft
+    dialect: Dialect
+    focused: bool
+    """Ask once for a split when the change looks like several."""
+    more: MoreTools | None = None
+    no_change: Callable[[str], str] = lambda words: ""
+    """Of a model's words, those that say why nothing is to be changed; empty: they say no such
+    thing, or it is no answer here."""
+    _nudged: bool = False
 
     def answered(self, name: str, arguments: object, failed: bool) -> ToolResult:
-        if self._more and self._more.handles(name):
-            return self._more.call(name, arguments)
+        if self.more and self.more.handles(name):
+            return self.more.call(name, arguments)
         if name != SUBMIT:
-            return call(self._draft, self._dialect, name, arguments)
+            return call(self.draft, self.dialect, name, arguments)
         if failed:
             text = "not submitted: another call of this turn failed; look at it first"
             return ToolResult(text=text, failed=True)
@@ -217,8 +201,8 @@ class Conversation(Talk[Submission]):
             given = submission(arguments)
         except DraftError as error:
             return ToolResult(text=str(error), failed=True)
-        size = self._draft.size()
-        reason = self._no_change(given.description)
+        size = self.draft.size()
+        reason = self.no_change(given.description)
         if reason and not size.files:
             self.result = given.model_copy(update={"description": reason})
             return ToolResult(text="submitted")
@@ -227,9 +211,9 @@ class Conversation(Talk[Submission]):
             return ToolResult(text=text, failed=True)
         if not size.files:
             return ToolResult(text="not submitted: no file is changed yet", failed=True)
-        why = looks_like_several(size, given.description) if self._may_ask_for_split else ""
+        why = looks_like_several(size, given.description) if self.focused else ""
         if why:
-            self._may_ask_for_split = False
+            self.focused = False
             text = (
                 f"Not submitted yet: this looks like several changes ({why}). If it is, keep one, "
                 "take back the rest (`revert`, or edit) and name the rest in `next`. If it is one "
@@ -240,15 +224,15 @@ class Conversation(Talk[Submission]):
         return ToolResult(text="submitted")
 
     def nudged(self, words: str) -> str:
-        reason = self._no_change(words)
-        if reason and not self._draft.changed():
+        reason = self.no_change(words)
+        if reason and not self.draft.changed():
             self.result = Submission(description=reason, hypothesis="")
             return ""
         if not self._nudged:
             self._nudged = True
             return "Make the change with the tools, then call `submit`. Nothing else is read."
         said = line(words, 200)
-        if not self._draft.changed():
+        if not self.draft.changed():
             raise NoProposal(f"the model ended without a change: {said}")
         # Small models edit well and forget to call `submit`; their words serve as description.
         self.result = Submission(description=said or "an unnamed change", hypothesis="")

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Any, TypeVar
 
 import anthropic
@@ -57,44 +58,37 @@ class _Passing(Exception):
         """Seconds the server asked us to wait."""
 
 
+@dataclass(eq=False, repr=False)
 class MessagesService:
     """Requests in, whole answers out; tries again where that can help."""
 
-    def __init__(
-        self,
-        claude: Claude,
-        environment: Mapping[str, str],
-        *,
-        redactor: Redactor,
-        check: Callable[[], None],
-        note: Callable[[str], None],
-        sleep: Callable[[float], None] = time.sleep,
-        turn_seconds: float = 1800.0,
-        retries: int = 8,
-    ) -> None:
-        """`redactor`: what it knows is neither sent nor repeated in an error.
+    claude: Claude
+    environment: InitVar[Mapping[str, str]]
+    _: KW_ONLY
+    redactor: Redactor
+    """What it knows is neither sent nor repeated in an error."""
+    check: Callable[[], None]
+    """Is called every 0.2 s and may raise to interrupt."""
+    note: Callable[[str], None]
+    """Is told of each retry."""
+    sleep: Callable[[float], None] = time.sleep
+    turn_seconds: float = 1800.0
+    """Wall time of one answer."""
+    retries: int = 8
+    """Tries of one request after the first."""
 
-        `check` is called every 0.2 s and may raise to interrupt; `note` is told of each retry.
-        `turn_seconds` is the wall time of one answer, `retries` the tries of one request after the
-        first. Raises `ProposerError` when there is no key.
-        """
-        self.dialect = dialect_of(claude, environment)
-        self._claude = claude
-        self._redactor = redactor
-        self._variable = needed_credential(claude, environment)
-        self._client = make_client(claude, environment, self._variable)
-        self._sleep = sleep
-        self._check = check
-        self._note = note
-        self._turn_seconds = turn_seconds
-        self._retries = retries
+    def __post_init__(self, environment: Mapping[str, str]) -> None:
+        """Raises `ProposerError` when there is no key."""
+        self.dialect = dialect_of(self.claude, environment)
+        self._variable = needed_credential(self.claude, environment)
+        self._client = make_client(self.claude, environment, self._variable)
 
     def verify(self) -> None:
         """Raises `ProposerError` when key or model are no good, as far as the server can tell.
 
         Costs nothing. What cannot be asked, and a service that is busy, are taken as good.
         """
-        client, model = self._client, self._claude.model
+        client, model = self._client, self.claude.model
         if not isinstance(client, anthropic.Anthropic):
             return
         try:
@@ -120,7 +114,7 @@ class MessagesService:
     def count_tokens(self, request: Mapping[str, Any]) -> int | None:
         """What the service says a request holds; `None` when it cannot say."""
         known = ("model", "messages", "system", "tools")
-        request = self._redactor.redact_all(request)
+        request = self.redactor.redact_all(request)
         try:
             return self._client.messages.count_tokens(
                 **{name: request[name] for name in known}
@@ -139,9 +133,9 @@ class MessagesService:
         Broken answers are paid for as well: `check` may raise when that is enough, before a further
         try and while an answer is waited for.
         """
-        request = self._redactor.redact_all(request)
+        request = self.redactor.redact_all(request)
         waited = 0.0
-        for tried in range(1, self._retries + 2):
+        for tried in range(1, self.retries + 2):
             try:
                 return self._once(request, record, check)
             except _Passing as error:
@@ -149,10 +143,10 @@ class MessagesService:
                 pause = min(_FIRST_WAIT * 2 ** (tried - 1), _LONGEST_WAIT)
                 pause = max(pause * random.uniform(0.75, 1.25), error.wait or 0.0)
                 waited += pause
-                if tried > self._retries or waited > self._claude.patience:
+                if tried > self.retries or waited > self.claude.patience:
                     raise ProposerError(self._gave_up(error, tried)) from error
                 check()
-                self._note(f"claude: {error}; try {tried + 1} in {pause:.0f} s")
+                self.note(f"claude: {error}; try {tried + 1} in {pause:.0f} s")
                 self._wait(pause, check)
         raise AssertionError("the last try raises")
 
@@ -208,29 +202,29 @@ class MessagesService:
                 future.set_exception(error)
 
         threading.Thread(target=run, daemon=True).start()
-        deadline = time.monotonic() + self._turn_seconds
+        deadline = time.monotonic() + self.turn_seconds
         try:
             while not concurrent.futures.wait([future], timeout=0.2).done:
-                self._check()
+                self.check()
                 check()
                 if time.monotonic() > deadline:
-                    raise _Passing(f"no whole answer in {self._turn_seconds:.0f} s")
+                    raise _Passing(f"no whole answer in {self.turn_seconds:.0f} s")
         finally:
             abandoned.set()
         return future.result()
 
     def _wait(self, seconds: float, check: Callable[[], None]) -> None:
         while seconds > 0:
-            self._check()
+            self.check()
             check()
-            self._sleep(min(seconds, 1.0))
+            self.sleep(min(seconds, 1.0))
             seconds -= 1.0
 
     # --- what a failure means ---
 
     def _clean(self, said: str) -> str:
         """One line of the server's words; some gateways repeat the key that they were given."""
-        return line(self._redactor.redact(said), 300)
+        return line(self.redactor.redact(said), 300)
 
     def _meaning(self, error: anthropic.APIError) -> Exception:
         if not isinstance(error, anthropic.APIStatusError):
@@ -245,7 +239,7 @@ class MessagesService:
             return _Passing(f"HTTP {status} {kind}: {said}", _retry_after(error.response))
         return ProposerError(
             f"the service refused the request (HTTP {status}): {said}\n"
-            f"usually: {why.format(model=self._claude.model)}.\n"
+            f"usually: {why.format(model=self.claude.model)}.\n"
             "do: settle that, then start again with --resume; everything so far is kept."
         )
 

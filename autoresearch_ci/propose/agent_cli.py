@@ -13,7 +13,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
 from autoresearch_ci.config.proposers import Agent
@@ -76,40 +76,31 @@ def closing(context: Context) -> str:
     return CLOSING if context.aim is None else CLOSING_OF_REPAIR
 
 
+@dataclass(eq=False, repr=False)
 class AgentCliProposer:
     """Runs an agent CLI in the draft tree and proposes the difference."""
 
-    def __init__(
-        self,
-        agent: Agent,
-        *,
-        prompt: Callable[[Context], str],
-        draft: DraftTree,
-        inherit: Mapping[str, str],
-        stop: Stop | None = None,
-        note: Callable[[str], None] = lambda _: None,
-        logs: Path | None = None,
-        redactor: Redactor | None = None,
-        paid: Callable[[Spent], None] = lambda cost: None,
-    ) -> None:
-        """`inherit`: our environment, the keys included. `logs`: gets `<iteration>.log`. `paid` is
-        told what each call cost, as soon as it is known.
+    agent: Agent
+    _: KW_ONLY
+    prompt: Callable[[Context], str]
+    draft: DraftTree
+    inherit: Mapping[str, str]
+    """Our environment, the keys included."""
+    stop: Stop | None = None
+    note: Callable[[str], None] = lambda _: None
+    logs: Path | None = None
+    """Gets `<iteration>.log`."""
+    redactor: Redactor | None = None
+    paid: Callable[[Spent], None] = lambda cost: None
+    """Is told what each call cost, as soon as it is known."""
+    _failures: int = 0
 
-        Raises `ProposerError` when the program, its key or its model is missing.
-        """
-        self._agent = agent
-        self._preset = PRESETS[agent.preset] if agent.preset else None
-        self._prompt = prompt
-        self._draft = draft
-        self._inherit = inherit
-        self._passed = _passed(agent, self._preset, inherit)
-        self._stop = stop
-        self._note = note
-        self._logs = logs
-        self._redact = (redactor or Redactor(secret_values(self._passed))).redact
-        self._paid = paid
-        self._failures = 0
-        _refuse_missing_program(agent, self._preset, inherit)
+    def __post_init__(self) -> None:
+        """Raises `ProposerError` when the program, its key or its model is missing."""
+        self._preset = PRESETS[self.agent.preset] if self.agent.preset else None
+        self._passed = _passed(self.agent, self._preset, self.inherit)
+        self._redact = (self.redactor or Redactor(secret_values(self._passed))).redact
+        _refuse_missing_program(self.agent, self._preset, self.inherit)
 
     def propose(self, context: Context) -> Proposal:
         """What the agent changed; no edits when it changed nothing that counts.
@@ -122,15 +113,15 @@ class AgentCliProposer:
             raise EditError(
                 "the budget of money or tokens is used up",
                 description="no proposal",
-                proposer=self._agent.name,
+                proposer=self.agent.name,
             )
         previous = context.previous.edits if context.previous else ()
-        self._draft.reset(previous if context.request is not Request.PROPOSE else ())
+        self.draft.reset(previous if context.request is not Request.PROPOSE else ())
         heard: list[str] = []
         result = self._run(context, heard)
-        drafted = Drafted() if result.timed_out else self._draft.collect()
+        drafted = Drafted() if result.timed_out else self.draft.collect()
         said = self._said(result, drafted, heard)
-        self._paid(Spent(tokens=said.tokens, cost_usd=said.cost_usd))
+        self.paid(Spent(tokens=said.tokens, cost_usd=said.cost_usd))
         nothing = _nothing(context, result, drafted, said)
         useless = bool(_failure(result, said)) and not drafted.edits and not drafted.refusals
         self._report(context, result, drafted, said)
@@ -138,7 +129,7 @@ class AgentCliProposer:
         return Proposal(
             description=nothing or self._description(result, drafted, said, context.incumbent),
             edits=drafted.edits,
-            proposer=self._agent.name,
+            proposer=self.agent.name,
             tokens=said.tokens,
             cost_usd=said.cost_usd,
             failed=useless,
@@ -153,9 +144,9 @@ class AgentCliProposer:
                 heard.append(line)
                 room -= len(line)
 
-        draft, left = self._draft, context.remaining
+        draft, left = self.draft, context.remaining
         prompt_file = draft.exchange / "prompt.md"
-        prompt_file.write_bytes((self._prompt(context) + closing(context)).encode(errors="replace"))
+        prompt_file.write_bytes((self.prompt(context) + closing(context)).encode(errors="replace"))
         for name, text in (self._preset.home_files if self._preset else {}).items():
             target = draft.home / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -163,9 +154,9 @@ class AgentCliProposer:
         for folder in (draft.exchange, draft.home):
             draft.sandbox.own_all(folder)
         call = AgentCall(
-            model=self._agent.model,
+            model=self.agent.model,
             max_usd=min(
-                (usd for usd in (self._agent.max_usd, left.most_usd) if usd is not None),
+                (usd for usd in (self.agent.max_usd, left.most_usd) if usd is not None),
                 default=None,
             ),
             tree=draft.tree,
@@ -173,16 +164,16 @@ class AgentCliProposer:
             files=tuple(context.incumbent.paths()) if self._preset else (),
         )
         return run_command(
-            _call(self._agent, self._preset, call),
+            _call(self.agent, self._preset, call),
             cwd=draft.tree,
             env=clean_environment(
                 {**UNATTENDED, **self._passed},
                 home=draft.home,
                 tmp=draft.temporary,
-                inherit=self._inherit,
+                inherit=self.inherit,
             ),
             timeout=self._timeout(left.seconds),
-            stop=self._stop,
+            stop=self.stop,
             on_line=hear,
             enter=draft.sandbox.enter(network=True),
             apart=True,
@@ -190,7 +181,7 @@ class AgentCliProposer:
 
     def _timeout(self, left: float | None) -> float:
         """Seconds, of which the run may have fewer `left` than the agent is allowed."""
-        return self._agent.timeout if left is None else min(self._agent.timeout, max(1.0, left))
+        return self.agent.timeout if left is None else min(self.agent.timeout, max(1.0, left))
 
     def _said(self, result: CommandResult, drafted: Drafted, heard: Sequence[str]) -> AgentReport:
         # What a child of the CLI's prints when that has ended is not what it says.
@@ -218,26 +209,26 @@ class AgentCliProposer:
             if said.tokens or said.cost_usd:
                 cost = "and what it cost is counted as far as it was told"
             return (
-                f"{self._agent.name} timed out after {result.seconds:.0f} s; what it had edited "
+                f"{self.agent.name} timed out after {result.seconds:.0f} s; what it had edited "
                 f"is discarded, {cost}"
             )
         if drafted.refusals:
             return f"everything edited was refused: {_first(drafted.refusals)}"
         if how := _failure(result, said):
             words = [said.error] if said.error else result.tail.strip().splitlines()[-1:]
-            return ": ".join([f"{self._agent.name} {how}", *words])
-        return f"{self._agent.name} left every file as it is"
+            return ": ".join([f"{self.agent.name} {how}", *words])
+        return f"{self.agent.name} left every file as it is"
 
     def _report(
         self, context: Context, result: CommandResult, drafted: Drafted, said: AgentReport
     ) -> None:
         if drafted.refusals and drafted.edits:
-            self._note(f"{self._agent.name}: dropped {_first(drafted.refusals)}")
+            self.note(f"{self.agent.name}: dropped {_first(drafted.refusals)}")
         elif not drafted.edits:
-            self._note(f"{self._agent.name}: {self._why_nothing(result, drafted, said)}")
-        if self._logs is None:
+            self.note(f"{self.agent.name}: {self._why_nothing(result, drafted, said)}")
+        if self.logs is None:
             return
-        with (self._logs / f"{context.iteration}.log").open(
+        with (self.logs / f"{context.iteration}.log").open(
             "a", encoding="utf-8", errors="backslashreplace"
         ) as file:
             refusals = "".join(f"[propose] dropped {refusal}\n" for refusal in drafted.refusals)
@@ -255,7 +246,7 @@ class AgentCliProposer:
         times = "" if missing else f", {self._failures} times in a row"
         words = f": {line(said.error, DESCRIPTION_LENGTH)}" if said.error else "."
         raise CostlyProposerError(
-            f"the proposer {self._agent.name} {_failure(result, said)} and changed nothing"
+            f"the proposer {self.agent.name} {_failure(result, said)} and changed nothing"
             f"{times}{words}\n"
             "usually: a program that is not installed or lies where it may not read "
             "(`sandbox.read`), a key that is wrong or out of credit, a "
