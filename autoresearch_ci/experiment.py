@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -28,6 +29,15 @@ class Direction(enum.StrEnum):
     def better(self, first: float, second: float) -> bool:
         """Whether `first` is strictly better than `second`."""
         return self.gain(second, first) > 0
+
+
+class RankedWord(enum.StrEnum):
+    """Words in an order."""
+
+    @functools.cached_property
+    def rank(self) -> int:
+        """0 is the first."""
+        return list(type(self)).index(self)
 
 
 class Status(enum.StrEnum):

@@ -14,9 +14,8 @@ from autoresearch_ci.cli.fix_check import check, gated
 from autoresearch_ci.cli.fix_targets import CommitLooks, targets_of, with_targets
 from autoresearch_ci.cli.gate_commits import DEFAULT, asked, staged
 from autoresearch_ci.cli.gate_files import report_folder, show
-from autoresearch_ci.cli.publish import tell
-from autoresearch_ci.cli.run import run, steps_after
-from autoresearch_ci.cli.terminal import columns, obey_signals
+from autoresearch_ci.cli.run import run, tell_end
+from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.failures.failure import Failure
@@ -29,10 +28,9 @@ from autoresearch_ci.measure.diagnostics.discovery.targets import Discovery
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.run_names import chosen_tag, run_store
 from autoresearch_ci.record.run_records import peek_base
-from autoresearch_ci.report.console import make_progress, say
+from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.fix_report import GateReport
 from autoresearch_ci.report.run_folder import Finished
-from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.workspace.repository import Repository
 
@@ -69,14 +67,7 @@ def main(options: argparse.Namespace) -> int:
             stop=stop,
             environment=options.environment,
         )
-    if not options.json:
-        direction = config.metric.direction
-        print(results_table(finished.ledger.experiments, direction, columns(sys.stdout)))
-        say(map(defuse, verdict(finished)), sys.stdout)
-        say(steps_after(finished, "fix"), sys.stdout)
-    tell(finished.published, sys.stderr if options.json else sys.stdout)
-    if finished.broken:
-        raise finished.broken
+    tell_end(finished, "fix", verdict(finished), json=options.json)
     if options.until_green and not (finished.left and finished.left.green):
         raise GateFailed(f"--until-green: {verdict(finished)[0]}.")
     return 0

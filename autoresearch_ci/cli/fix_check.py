@@ -25,6 +25,7 @@ from autoresearch_ci.cli.ci_job import run_url
 from autoresearch_ci.cli.gate_commits import Compared, asked
 from autoresearch_ci.cli.gate_files import (
     Gated,
+    files_url,
     report_folder,
     say_to_forge,
     show,
@@ -336,7 +337,6 @@ def _report(
 ) -> GateReport:
     """All that is told, without secrets."""
     hide = redactor.redact
-    server, slug = (environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY"))
     first = both.head[0]
     return GateReport(
         verdict=_without_secrets(verdict, hide),
@@ -347,7 +347,7 @@ def _report(
         commands={name: hide(command) for name, command in first.commands.items()},
         outputs={name: hide(text) for name, text in first.outputs.items()},
         looks=len(both.head),
-        files_url=f"{server}/{slug}/blob/{pair.head}/" if server and slug else "",
+        files_url=files_url(pair.head, environment),
     )
 
 

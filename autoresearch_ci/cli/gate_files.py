@@ -70,6 +70,12 @@ def report_folder(
     return folder
 
 
+def files_url(commit: str, environment: Mapping[str, str]) -> str:
+    """Address of the commit's files at GitHub, up to the slash before a path; empty: none."""
+    server, slug = (environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY"))
+    return f"{server}/{slug}/blob/{commit}/" if server and slug else ""
+
+
 def show(gated: Gated, folder: Path, form: str, sarif: str = "") -> None:
     """As `text`, `json` or `sarif`; what people read goes beside what tools read."""
     say(gated.lines, sys.stdout if form == "text" else sys.stderr)

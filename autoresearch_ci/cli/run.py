@@ -9,9 +9,10 @@ import argparse
 import dataclasses
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from autoresearch_ci.cli.assembly import (
     Besides,
@@ -64,6 +65,7 @@ from autoresearch_ci.report.run_folder import (
 )
 from autoresearch_ci.report.run_summary import PassedTests, confirmed_line
 from autoresearch_ci.report.terminal_table import results_table
+from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.ai_disclosure import asking_file
 from autoresearch_ci.workspace.difference import difference
@@ -90,18 +92,29 @@ def main(options: argparse.Namespace) -> int:
             stop=stop,
             environment=options.environment,
         )
-    if not options.json:
-        direction = resolved.config.metric.direction
-        print(results_table(finished.ledger.experiments, direction, columns(sys.stdout)))
-        say(steps_after(finished, "run"), sys.stdout)
-    # With --json standard output is for programs.
-    tell(finished.published, sys.stderr if options.json else sys.stdout)
-    if finished.broken:
-        raise finished.broken
+    tell_end(finished, "run", json=options.json)
     return 0
 
 
-def steps_after(finished: Finished, command: str) -> list[str]:
+def tell_end(finished: Finished, command: str, verdict: Iterable[str] = (), *, json: bool) -> None:
+    """The table, the `verdict` and what to type next; raises what the run is `broken` by."""
+    if not json:
+        show_table(finished, sys.stdout)
+        say(map(defuse, verdict), sys.stdout)
+        say(_steps_after(finished, command), sys.stdout)
+    # With --json standard output is for programs.
+    tell(finished.published, sys.stderr if json else sys.stdout)
+    if finished.broken:
+        raise finished.broken
+
+
+def show_table(finished: Finished, out: TextIO) -> None:
+    """Of the experiments."""
+    direction = finished.ledger.facts.direction
+    print(results_table(finished.ledger.experiments, direction, columns(out)), file=out)
+
+
+def _steps_after(finished: Finished, command: str) -> list[str]:
     """What to type next."""
     experiments = finished.ledger.experiments
     if finished.ended is None or not experiments:

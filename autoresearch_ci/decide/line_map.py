@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-_LINES = 2_000
+MOST_COMPARED = 2_000
 """Between the first and the last changed one; of more, all count as changed."""
 _ENDS = re.compile(r"\r\n|\n|\r")
 _DISPUTED = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
@@ -24,6 +24,15 @@ def is_disputed(content: str) -> bool:
     return _DISPUTED.search(content) is not None
 
 
+def alike_at_the_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
+    """How many lines two files share at the beginning, and behind that at the end: most of a file
+    is as it was, and comparing that takes longest."""
+    most = min(len(old), len(new))
+    first = next((n for n in range(most) if old[n] != new[n]), most)
+    left = most - first
+    return first, next((n for n in range(left) if old[-1 - n] != new[-1 - n]), left)
+
+
 def unchanged_lines(before: str, after: str) -> Mapping[int, int]:
     """Line of `after` to the line of `before` that it is, both 1-based.
 
@@ -32,15 +41,12 @@ def unchanged_lines(before: str, after: str) -> Mapping[int, int]:
     if before != after and (is_disputed(before) or is_disputed(after)):
         return {}
     old, new = lines_of(before), lines_of(after)
-    most = min(len(old), len(new))
-    first = next((n for n in range(most) if old[n] != new[n]), most)
-    left = most - first
-    last = next((n for n in range(left) if old[-1 - n] != new[-1 - n]), left)
+    first, last = alike_at_the_ends(old, new)
     found = {n + 1: n + 1 for n in range(first)}
     shift = len(old) - len(new)
     found.update((n + 1, n + 1 + shift) for n in range(len(new) - last, len(new)))
     old_part, new_part = old[first : len(old) - last], new[first : len(new) - last]
-    if max(len(old_part), len(new_part)) > _LINES:
+    if max(len(old_part), len(new_part)) > MOST_COMPARED:
         return found
     matcher = difflib.SequenceMatcher(None, old_part, new_part, autojunk=False)
     for was, now, size in matcher.get_matching_blocks():

@@ -63,6 +63,22 @@ class Asking:
     wall: float | None = None
     """Seconds that it may take; `None`: as long as it takes."""
 
+    def put_or(
+        self,
+        question: Question,
+        worth: Worth[_R],
+        otherwise: Callable[[str], _R],
+        *,
+        iteration: int = 0,
+    ) -> _R:
+        """As `put`; what `otherwise` makes of the reason when nobody gives a usable answer."""
+        try:
+            return self.put(question, worth, iteration=iteration)
+        except OutOfBudget:
+            raise
+        except NoProposal as error:
+            return otherwise(str(error))
+
     def put(self, question: Question, worth: Worth[_R], *, iteration: int = 0) -> _R:
         """Raises `NoProposal` with the reason when nobody gives a usable answer."""
         tools = form_tools(question.schema, question.about, reads=question.reads)

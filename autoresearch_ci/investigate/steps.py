@@ -24,7 +24,6 @@ from autoresearch_ci.investigate.program_steps import (
     judging_schema,
 )
 from autoresearch_ci.investigate.request import told_facts
-from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
 from autoresearch_ci.record.investigation_history import StepDone as Done
 from autoresearch_ci.safety.prompt_text import block, line
 
@@ -106,12 +105,13 @@ def reconnoitre(
         about="Finish: hand in what you found.",
         takes_prose=True,
     )
-    try:
-        terrain = asking.put(question, lambda answer, reader: _terrain(answer, reader, step))
-    except OutOfBudget:
-        raise
-    except NoProposal as error:
-        return Terrain(lists={}, why_not=str(error))
+    terrain = asking.put_or(
+        question,
+        lambda answer, reader: _terrain(answer, reader, step),
+        lambda why: Terrain(lists={}, why_not=why),
+    )
+    if terrain.why_not:
+        return terrain
     found = {"lists": terrain.lists, "dropped": terrain.dropped}
     asking.records.append(Done(name=RECONNAISSANCE, found=found))
     return terrain
@@ -171,16 +171,12 @@ def opinion(
         task=f"The claim:\n{claim.words()}",
         schema=judging_schema(step),
     )
-    try:
-        return asking.put(
-            question,
-            lambda answer, reader: judged_opinion(answer, reader.located, reader.text, step),
-            iteration=iteration,
-        )
-    except OutOfBudget:
-        raise
-    except NoProposal as error:
-        return Opinion(judgement=UNANSWERED, why=str(error))
+    return asking.put_or(
+        question,
+        lambda answer, reader: judged_opinion(answer, reader.located, reader.text, step),
+        lambda why: Opinion(judgement=UNANSWERED, why=why),
+        iteration=iteration,
+    )
 
 
 def judged_opinion(
@@ -270,9 +266,8 @@ def verify_fix(
         schema=judging_schema(step),
         reads=False,
     )
-    try:
-        return asking.put(question, lambda answer, _: judged_opinion(answer, dict, after.get, step))
-    except OutOfBudget:
-        raise
-    except NoProposal as error:
-        return Opinion(judgement=step.otherwise, why=str(error))
+    return asking.put_or(
+        question,
+        lambda answer, _: judged_opinion(answer, dict, after.get, step),
+        lambda why: Opinion(judgement=step.otherwise, why=why),
+    )

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from autoresearch_ci.decide.failures.failure import Category, Failure
 from autoresearch_ci.decide.failures.same_cause import also, shown_once
-from autoresearch_ci.decide.gates import Judged, Ruling
+from autoresearch_ci.decide.gates import GateVerdict, Judged, Ruling
 from autoresearch_ci.report.fix_report import (
     LISTED,
     WORDS,
@@ -72,25 +72,33 @@ def annotated(report: GateReport) -> list[Annotation]:
 
     Old and flaky failures that do not block are in the summary alone.
     """
-    verdict = report.verdict
-    levels: dict[Level, list[Annotation]] = {"error": [], "warning": []}
-    if verdict.ruling is not Ruling.PASS:
-        title = f"fix --check: {verdict.ruling}"
-        told = Annotation(level="error", message=verdict.reason, title=title)
-        levels["error"].append(told)
-    for text in verdict.missed:
-        levels["warning"].append(Annotation(level="warning", message=text, title="not looked at"))
-    for judged, tools in shown_once(verdict.items, lambda j: j.item, level):
+    return bounded("fix --check", "failures.json", [*_told(report)])
+
+
+def _told(report: GateReport) -> Iterator[Annotation]:
+    yield from of_verdict("fix --check", report.verdict, "error")
+    for judged, tools in shown_once(report.verdict.items, lambda j: j.item, level):
         loud = level(judged)
-        if loud == "error":
-            levels["error"].append(_annotation("error", judged, tools))
-        elif loud == "warning":
-            levels["warning"].append(_annotation("warning", judged, tools))
-    kept = (first_of(found, "fix --check", "failures.json") for found in levels.values())
-    return [annotation for found in kept for annotation in found]
+        if loud != "note":
+            yield _annotation(loud, judged, tools)
 
 
-def first_of(found: Sequence[Annotation], title: str, where: str) -> Iterator[Annotation]:
+def of_verdict(command: str, verdict: GateVerdict[Any], loud: Level) -> Iterator[Annotation]:
+    """Why the gate has not passed, and what was not looked at."""
+    if verdict.ruling is not Ruling.PASS:
+        title = f"{command}: {verdict.ruling}"
+        yield Annotation(level=loud, message=verdict.reason, title=title)
+    for text in verdict.missed:
+        yield Annotation(level="warning", message=text, title="not looked at")
+
+
+def bounded(command: str, where: str, told: Sequence[Annotation]) -> list[Annotation]:
+    """Of each level, the errors first, at most as many as the runner shows."""
+    levels = ([each for each in told if each.level == level] for level in ("error", "warning"))
+    return [kept for found in levels for kept in _first_of(found, command, where)]
+
+
+def _first_of(found: Sequence[Annotation], title: str, where: str) -> Iterator[Annotation]:
     """At most as many as the runner shows; the last says how many are only in `where`."""
     if len(found) <= SHOWN:
         yield from found

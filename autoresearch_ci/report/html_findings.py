@@ -15,7 +15,7 @@ from autoresearch_ci.decide.security.weakness import Severity, Weakness
 from autoresearch_ci.report import fix_page, fix_report, security_page, security_report
 from autoresearch_ci.report.fix_report import GateReport, headline, rule
 from autoresearch_ci.report.gate_pieces import RULINGS, address, inside
-from autoresearch_ci.report.html_list import Cell, Column, Listing, Row, fitted
+from autoresearch_ci.report.html_list import Cell, Listing, Row, columns, fitted
 from autoresearch_ci.report.html_page import PAGE_BYTES
 from autoresearch_ci.report.html_pieces import assets, markdown, policy, template
 from autoresearch_ci.report.security_report import SecurityReport, where
@@ -92,13 +92,7 @@ def gate_html(report: GateReport, version: str) -> str:
                 name="failures",
                 title="Failures",
                 search="file, test, rule, message",
-                columns=(
-                    Column(name="age", choice=True),
-                    Column(name="kind", choice=True),
-                    Column(name="target", choice=True),
-                    Column(name="where"),
-                    Column(name="failure"),
-                ),
+                columns=columns("age kind target where failure", "age kind target"),
                 rows=[_row(report, judged) for judged in verdict.items],
                 missing="" if verdict.items else "Nothing was told.",
             ),
@@ -191,14 +185,8 @@ def _listing(report: SecurityReport) -> Listing:
         name="weaknesses",
         title="Weaknesses",
         search="file, rule, words, evidence",
-        columns=(
-            Column(name="severity", choice=True),
-            Column(name="status", choice=True),
-            Column(name="kind", choice=True),
-            Column(name="CWE"),
-            Column(name="says", choice=True),
-            Column(name="where"),
-            Column(name="weakness"),
+        columns=columns(
+            "severity status kind CWE says where weakness", "severity status kind says"
         ),
         rows=[_weakness_row(report, judged) for judged in items],
         missing="" if items else "Nothing was told.",

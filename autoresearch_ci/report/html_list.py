@@ -25,6 +25,11 @@ class Column:
     """Whether rows may be chosen by what stands in it: a word out of few."""
 
 
+def columns(names: str, choices: str) -> tuple[Column, ...]:
+    """By their names, one word each; `choices`: those by which rows may be chosen."""
+    return tuple(Column(name=name, choice=name in choices.split()) for name in names.split())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """What stands in one column."""

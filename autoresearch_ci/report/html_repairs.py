@@ -13,7 +13,7 @@ from autoresearch_ci.decide.failures.failure import mended_ids
 from autoresearch_ci.decide.failures.repair_order import BLOCKED
 from autoresearch_ci.decide.metric.taken_back import told
 from autoresearch_ci.experiment import Experiment, Status
-from autoresearch_ci.report.html_list import Cell, Column, Listing, Row
+from autoresearch_ci.report.html_list import Cell, Listing, Row, columns
 from autoresearch_ci.report.run_summary import RemainingFailure, RunInfo, count
 from autoresearch_ci.safety.wording import commit_name, shortened
 
@@ -47,14 +47,7 @@ def repairs_list(
         name="failures",
         title="Failures",
         search="file, test, rule, message, commit",
-        columns=(
-            Column(name="state", choice=True),
-            Column(name="kind", choice=True),
-            Column(name="tool", choice=True),
-            Column(name="where"),
-            Column(name="by"),
-            Column(name="failure"),
-        ),
+        columns=columns("state kind tool where by failure", "state kind tool"),
         rows=sorted(rows, key=lambda row: row.cells[0].order or 0),
         missing=" ".join(missing),
     )

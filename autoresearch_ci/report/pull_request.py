@@ -26,10 +26,10 @@ from autoresearch_ci.report.run_summary import (
 from autoresearch_ci.report.summary_page import (
     COMMAND_ROOM,
     REPAIRED,
-    bounded,
     commit_link,
     described,
     details,
+    guards_told,
     idle,
     interval,
     kept_title,
@@ -238,12 +238,7 @@ def _measured(
             f"{inline(info.host)}."
         )
     yield block(info.metric_command, COMMAND_ROOM, language="sh")
-    if info.guards:
-        shown = [bounded(guard, COMMAND_ROOM // 4) for guard in info.guards[:8]]
-        left = len(info.guards) - len(shown)
-        rest = f" ({left} more not shown)" if left else ""
-        yield f"Guards that had to keep passing{rest}:"
-        yield block("\n".join(shown), COMMAND_ROOM * 3, language="sh")
+    yield from guards_told(info, 8)
     said = holdout_words(result)
     if said or more.holdout:
         named = f"{inline(more.holdout, 60)}, a holdout" if more.holdout else "A holdout"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import autoresearch_ci
@@ -196,7 +196,7 @@ def _failure(judged: Judged[Failure], number: int) -> dict[str, Any]:
     return found
 
 
-def level(judged: Judged[Failure]) -> str:
+def level(judged: Judged[Failure]) -> Literal["error", "warning", "note"]:
     """How loud: what blocks, what the base does not have, and the rest."""
     if judged.blocks:
         return "error"

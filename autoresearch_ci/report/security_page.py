@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from autoresearch_ci.decide.gates import Age, Judged, Ruling
+from autoresearch_ci.decide.gates import Age, Judged
 from autoresearch_ci.decide.security.gate import refuted
 from autoresearch_ci.decide.security.weakness import MODEL, Severity, Weakness
-from autoresearch_ci.report.annotations import Annotation, Level, first_of
+from autoresearch_ci.report.annotations import Annotation, Level, bounded, of_verdict
 from autoresearch_ci.report.gate_pieces import (
     BLOCKING_ROOM,
     OTHERS_ROOM,
@@ -236,24 +236,20 @@ def annotated(report: SecurityReport) -> list[Annotation]:
 
     With a base, what is new; what does not block and is old is in the summary alone.
     """
-    verdict = report.verdict
-    levels: dict[Level, list[Annotation]] = {"error": [], "warning": []}
-    if verdict.ruling is not Ruling.PASS:
-        title = f"security: {verdict.ruling}"
-        level: Level = "error" if report.exit_code else "warning"
-        levels[level].append(Annotation(level=level, message=verdict.reason, title=title))
-    if lifted := [judged.item for judged in refuted(verdict)]:
-        levels["warning"].append(_lifted(lifted))
-    for text in verdict.missed:
-        levels["warning"].append(Annotation(level="warning", message=text, title="not looked at"))
+    return bounded("security", _FILE, [*_told_beside(report)])
+
+
+def _told_beside(report: SecurityReport) -> Iterator[Annotation]:
+    if lifted := [judged.item for judged in refuted(report.verdict)]:
+        yield _lifted(lifted)
+    yield from of_verdict("security", report.verdict, "error" if report.exit_code else "warning")
     for judged in report.open:
         if judged.blocks:
-            levels["error"].append(_annotation("error", judged))
+            yield _annotation("error", judged)
         elif (
             report.base and judged.age is not Age.OLD and judged.item.severity is not Severity.INFO
         ):
-            levels["warning"].append(_annotation("warning", judged))
-    return [kept for found in levels.values() for kept in first_of(found, "security", _FILE)]
+            yield _annotation("warning", judged)
 
 
 def _lifted(items: Sequence[Weakness]) -> Annotation:

@@ -356,20 +356,19 @@ def measured(experiments: Sequence[Experiment], result: RunSummary, info: RunInf
         )
     if info.metric_command:
         yield block(info.metric_command, COMMAND_ROOM, language="sh")
-    if info.guards:
-        shown = [bounded(guard, COMMAND_ROOM // 4) for guard in info.guards[:10]]
-        more = len(info.guards) - len(shown)
-        yield (
-            "Guards that had to keep passing" + (f" ({more} more not shown)" if more else "") + ":"
-        )
-        yield block("\n".join(shown), COMMAND_ROOM * 3, language="sh")
+    yield from guards_told(info, 10)
     if said := holdout_words(result):
         yield f"A holdout that no proposer sees was asked about each would-be keep: {said}."
 
 
-def bounded(command: str, room: int) -> str:
-    """As it was, white space included: it is there to be run again."""
-    return command if len(command) <= room else command[:room] + "…"
+def guards_told(info: RunInfo, most: int) -> Iterator[str]:
+    """The first of the guards, as they were, white space included: they are there to be run."""
+    room = COMMAND_ROOM // 4
+    shown = [text if len(text) <= room else f"{text[:room]}…" for text in info.guards[:most]]
+    more = len(info.guards) - len(shown)
+    if shown:
+        yield f"Guards that had to keep passing{f' ({more} more not shown)' if more else ''}:"
+        yield block("\n".join(shown), COMMAND_ROOM * 3, language="sh")
 
 
 def _runs(experiments: Sequence[Experiment]) -> str:

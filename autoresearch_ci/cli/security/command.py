@@ -18,7 +18,14 @@ from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.ci_job import run_url
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.gate_commits import Compared, asked, fetched, staged
-from autoresearch_ci.cli.gate_files import Gated, report_folder, say_to_forge, show, write_all
+from autoresearch_ci.cli.gate_files import (
+    Gated,
+    files_url,
+    report_folder,
+    say_to_forge,
+    show,
+    write_all,
+)
 from autoresearch_ci.cli.security.kept_history import CommitHistory
 from autoresearch_ci.cli.security.model_layer import audit_commit
 from autoresearch_ci.cli.security.repair import EVERYTHING, fix
@@ -228,7 +235,6 @@ def _report(
         unread=scanned.unread,
         allow_incomplete=allow,
     )
-    server, slug = (environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY"))
     compared_with = scanned.base is not None and bool(pair.base)
     report = SecurityReport(
         verdict=verdict,
@@ -245,7 +251,7 @@ def _report(
         doubts=scanned.doubts,
         changed=scanned.changed,
         layer=scanned.layer,
-        files_url=f"{server}/{slug}/blob/{pair.head}/" if server and slug else "",
+        files_url=files_url(pair.head, environment),
     )
     return without_secrets(report, redactor.redact)
 

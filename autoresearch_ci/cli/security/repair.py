@@ -19,10 +19,9 @@ from autoresearch_ci.cli.gate_commits import Compared
 from autoresearch_ci.cli.investigate.open_investigation import Desk, opened_desk
 from autoresearch_ci.cli.make_proposer import turns_of
 from autoresearch_ci.cli.publish import tell
-from autoresearch_ci.cli.run import run
+from autoresearch_ci.cli.run import run, show_table
 from autoresearch_ci.cli.security.model_layer import check_fix
 from autoresearch_ci.cli.security.scan import ScanContext, Scanned
-from autoresearch_ci.cli.terminal import columns
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.failures.failure import journal_id
@@ -48,7 +47,6 @@ from autoresearch_ci.record.run_names import chosen_tag, run_store
 from autoresearch_ci.record.run_records import peek_base
 from autoresearch_ci.report.remaining_failures import evidence_markdown
 from autoresearch_ci.report.run_folder import Finished
-from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.workspace.store import Store
 
 EVERYTHING = ("**",)
@@ -170,7 +168,9 @@ def fix(scan: ScanContext, scanned: Scanned, options: argparse.Namespace) -> Fix
         except (BaselineError, ProposerError) as error:  # what was found is told all the same
             return Fixed(pair=scan.pair, scanned=scanned, broken=error)
         left = repairs.claims_left(finished)
-    _show(finished, config, options)
+    out = sys.stdout if options.format == "text" else sys.stderr
+    show_table(finished, out)
+    tell(finished.published, out)
     remaining = _remaining(scan, scanned, finished, diff=options.diff is not None)
     return _with_model(remaining, scanned, claimed, left)
 
@@ -261,13 +261,6 @@ class _Repairs:
         claims = self.claims.weaknesses if self.claims else ()
         named |= {journal_id(failure_id(MODEL, w)): w for w in claims}
         return evidence_markdown(named, experiments)
-
-
-def _show(finished: Finished, config: Config, options: argparse.Namespace) -> None:
-    out = sys.stdout if options.format == "text" else sys.stderr
-    direction = config.metric.direction
-    print(results_table(finished.ledger.experiments, direction, columns(out)), file=out)
-    tell(finished.published, out)
 
 
 def _remaining(scan: ScanContext, scanned: Scanned, finished: Finished, *, diff: bool) -> Fixed:

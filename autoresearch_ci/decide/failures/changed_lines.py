@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-_LINES = 2_000
-"""Between the first and the last changed one; of more, all count as changed."""
+from autoresearch_ci.decide.line_map import MOST_COMPARED, alike_at_the_ends
+
 SPOTS_LIMIT = 200
 
 
@@ -16,13 +16,9 @@ def changed_lines(before: str, after: str) -> frozenset[int]:
     """Lines of `after`, 1-based, that `before` does not have; where some were removed, the one that
     now stands in their place."""
     old, new = before.splitlines(), after.splitlines()
-    most = min(len(old), len(new))
-    same = (n for n in range(most) if old[n] != new[n])
-    first = next(same, most)  # most of a file is as it was: comparing that takes longest
-    left = most - first
-    last = next((n for n in range(left) if old[-1 - n] != new[-1 - n]), left)
+    first, last = alike_at_the_ends(old, new)
     before_lines, after_lines = old[first : len(old) - last], new[first : len(new) - last]
-    if max(len(before_lines), len(after_lines)) > _LINES:
+    if max(len(before_lines), len(after_lines)) > MOST_COMPARED:
         return frozenset(range(first + 1, first + len(after_lines) + 1))
     found: set[int] = set()
     matcher = difflib.SequenceMatcher(None, before_lines, after_lines, autojunk=False)

@@ -6,7 +6,6 @@ whether a set of failures is better than another is objective.py's business.
 
 from __future__ import annotations
 
-import enum
 import functools
 import hashlib
 import re
@@ -15,9 +14,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult, stable
+from autoresearch_ci.experiment import RankedWord
 
 
-class Category(enum.StrEnum):
+class Category(RankedWord):
     """What is broken, most pressing first: nothing later can be relied on before it is mended."""
 
     BUILD = "build"
@@ -29,11 +29,6 @@ class Category(enum.StrEnum):
     LINT = "lint"
     WARNING = "warning"
 
-    @property
-    def rank(self) -> int:
-        """0 is the most pressing."""
-        return _RANKS[self]
-
 
 MACHINE = "machine"
 """The code of a failure whose words are those of the machine, and none of a file's text."""
@@ -41,8 +36,6 @@ ENDED_EARLY = "ended-early"
 """The code of a run of tests that stopped on its way: nobody knows of those that were to come."""
 PLAN = "all planned tests run"
 """A test that no author wrote: a program that ends early is broken, and not only blind."""
-
-_RANKS = {category: number for number, category in enumerate(Category)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ severities.py.
 
 from __future__ import annotations
 
-import enum
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.investigation.finding import Evidence, enclosing
 from autoresearch_ci.decide.line_map import is_disputed, lines_of
-from autoresearch_ci.experiment import ReadText
+from autoresearch_ci.experiment import RankedWord, ReadText
 
 MODEL = "model"
 """The source of what no tool has told."""
@@ -30,7 +29,7 @@ QUOTE_LIMIT = 1_000
 """Characters of them that are shown; all of them count."""
 
 
-class Severity(enum.StrEnum):
+class Severity(RankedWord):
     """How bad it would be, worst first."""
 
     CRITICAL = "critical"
@@ -39,33 +38,17 @@ class Severity(enum.StrEnum):
     LOW = "low"
     INFO = "info"
 
-    @property
-    def rank(self) -> int:
-        """0 is the worst."""
-        return _RANKS[self]
-
     def reaches(self, threshold: Severity) -> bool:
         """Whether it is as bad as that, or worse."""
         return self.rank <= threshold.rank
 
 
-_RANKS = {severity: number for number, severity in enumerate(Severity)}
-
-
-class Confidence(enum.StrEnum):
+class Confidence(RankedWord):
     """How sure is who says so, surest first."""
 
     HIGH = "high"
     MEDIUM = "medium"
     LOW = "low"
-
-    @property
-    def rank(self) -> int:
-        """0 is the surest."""
-        return _SURE[self]
-
-
-_SURE = {confidence: number for number, confidence in enumerate(Confidence)}
 
 
 @dataclass(frozen=True, kw_only=True)
