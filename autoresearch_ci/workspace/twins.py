@@ -137,11 +137,13 @@ class Twins:
 
     def _same_name(self, key: str) -> str:
         """Another form of a frozen file: package or module, other extension or none."""
-        for place in (("path", key), *_places(key), ("JavaScript", key), ("make", key)):
-            for known in self._index.get(place, ()):
-                if not self._editable(known):
-                    return f"would be found instead of the frozen {known}"
-        return ""
+        return self._hides(("path", key), *_places(key), ("JavaScript", key), ("make", key))
+
+    def _hides(self, *places: tuple[str, str]) -> str:
+        """What is said of the first frozen file in one of these; empty: none is there."""
+        known = (path for place in places for path in self._index.get(place, ()))
+        frozen = next((path for path in known if not self._editable(path)), "")
+        return f"would be found instead of the frozen {frozen}" if frozen else ""
 
     def _stub(self, key: str) -> str:
         """Type checkers read a stub, and then nothing of the module beside it, frozen or not."""
@@ -156,7 +158,7 @@ class Twins:
         ends = tuple(_FAMILIES["Python"].split())
         if name.partition(".")[0] != "__init__" or not name.endswith(ends):
             return ""
-        known = self._frozen_below(folder)
+        known = next((path for path in self._below(folder) if not self._editable(path)), "")
         return f"would run before the frozen {known}" if known else ""
 
     def _imported(self, key: str) -> str:
@@ -202,9 +204,8 @@ class Twins:
     def _c_header(self, key: str) -> str:
         """`#include "x.h"` takes the nearest, and what -I names before what is installed."""
         name = posixpath.basename(key)
-        for known in self._index.get(("header", name), ()):
-            if not self._editable(known):
-                return f"would be found instead of the frozen {known}"
+        if why := self._hides(("header", name)):
+            return why
         tail = "/".join(key.split("/")[-2:])
         if {name, tail} & STANDARD_HEADERS and self._c_files:
             return f"would be included instead of the installed {name}"
@@ -226,10 +227,9 @@ class Twins:
         for family, place in _places(key) if folders else ():
             for start in folders if family == "JavaScript" else ():
                 name = place.removeprefix(f"{start}/") if place.startswith(f"{start}/") else ""
-                for other in folders if name else ():
-                    for known in self._index.get((family, f"{other}/{name}"), ()):
-                        if not self._editable(known):
-                            return f"would be found instead of the frozen {known}"
+                places = ((family, f"{other}/{name}") for other in folders)
+                if name and (why := self._hides(*places)):
+                    return why
         return ""
 
     def _program(self, key: str) -> str:
@@ -291,9 +291,6 @@ class Twins:
             if not key.startswith(start):
                 return
             yield path
-
-    def _frozen_below(self, folder: str) -> str:
-        return next((path for path in self._below(folder) if not self._editable(path)), "")
 
 
 def _places(key: str) -> Iterator[tuple[str, str]]:
