@@ -410,37 +410,32 @@ def _result(command: str, output: Output, exit_code: int) -> CommandResult:
     )
 
 
+@dataclass(eq=False)
 class _Limit:
     """When a command has had its time, or is not wanted any more."""
 
-    def __init__(
-        self,
-        tree: ProcessTree,
-        output: Output | Streams,
-        stop: Stop | None,
-        started: float,
-        deadline: float | None,
-    ) -> None:
-        self.timed_out = self.stopped = False
-        self.kill_at: float | None = None
-        """When SIGTERM's grace ends; `None` while the command has not been told to go."""
-        self._tree = tree
-        self._output = output
-        self._stop = stop
-        self._looked = started
-        self._deadline = deadline
+    tree: ProcessTree
+    output: Output | Streams
+    stop: Stop | None
+    looked: float
+    """When it was last asked; at first, when the command was started."""
+    deadline: float | None
+    timed_out: bool = False
+    stopped: bool = False
+    kill_at: float | None = None
+    """When SIGTERM's grace ends; `None` while the command has not been told to go."""
 
     def look(self, now: float) -> float | None:
-        if self._deadline is not None and now > self._deadline + _ABSENT:
-            self._deadline += now - self._looked
-        self._looked = now
+        if self.deadline is not None and now > self.deadline + _ABSENT:
+            self.deadline += now - self.looked
+        self.looked = now
         if self.kill_at is None and self._must_end(now):
             self.kill_at = now + _GRACE
-            self._tree.terminate()
-        return self._deadline if self.kill_at is None else self.kill_at
+            self.tree.terminate()
+        return self.deadline if self.kill_at is None else self.kill_at
 
     def _must_end(self, now: float) -> bool:
-        self.timed_out = self._deadline is not None and now >= self._deadline
-        self.stopped = self._output.asked_to_stop
-        requested = self._stop is not None and self._stop.requested
+        self.timed_out = self.deadline is not None and now >= self.deadline
+        self.stopped = self.output.asked_to_stop
+        requested = self.stop is not None and self.stop.requested
         return self.timed_out or self.stopped or requested

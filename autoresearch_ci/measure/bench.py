@@ -122,7 +122,8 @@ class Bench:
         self.metric = metric
         self.holdout = holdout
         self.observe = observe
-        self._commands = MeasuredCommands(
+        # Others run commands of their own with it, in the same tree.
+        self.commands = MeasuredCommands(
             tree=tree,
             environment=relocated(
                 clean_environment(
@@ -136,21 +137,16 @@ class Bench:
             logs=RunLogs(logs, private_logs),
             suites=SuiteObserver(folder=layout.scratch / "site", temporary=layout.temporary),
         )
-        self.hooks = Hooks(self._commands, hooks)
-        self.guards = Guards(self._commands, guards, metric.command)
-        self.diagnostics = Diagnostics(self._commands, repairs or Fix(), own)
-
-    @property
-    def commands(self) -> MeasuredCommands:
-        """For those who run commands of their own in the same tree."""
-        return self._commands
+        self.hooks = Hooks(self.commands, hooks)
+        self.guards = Guards(self.commands, guards, metric.command)
+        self.diagnostics = Diagnostics(self.commands, repairs or Fix(), own)
 
     def set_up(self, commands: Sequence[str]) -> None:
         """Run the setup commands. Raises `SetupFailed` when one does."""
         self._tell_protection()
         for command in commands:
-            result = self._commands.run(0, "setup", command)
-            self._commands.logs.write()
+            result = self.commands.run(0, "setup", command)
+            self.commands.logs.write()
             if result.exit_code:
                 raise SetupFailed(
                     f"the setup command failed with {result.reason} ({command})\n"
@@ -159,7 +155,7 @@ class Bench:
                     f"{self.hints(result.tail, setup=True)}"
                     f"its last output:\n{last_lines(result.tail)}"
                 )
-        self._commands.add_downloads(self._user_home)
+        self.commands.add_downloads(self._user_home)
         self.tree.seal()
 
     def prove(
@@ -193,8 +189,8 @@ class Bench:
             folder=layout.scratch / "imports",
         )
         if not self._own_search:
-            self._commands.activate(provenance.tracked, config.setup)
-        self._commands.prove(provenance, config.commands)
+            self.commands.activate(provenance.tracked, config.setup)
+        self.commands.prove(provenance, config.commands)
 
     def _tell_protection(self) -> None:
         found = self.tree.sandbox.protection
@@ -225,10 +221,10 @@ class Bench:
 
     def pace(self, knowledge: Knowledge) -> Pace:
         """How long measuring usually takes."""
-        once = self._commands.usual(self.holdout.command, knowledge) if self.holdout else 0.0
+        once = self.commands.usual(self.holdout.command, knowledge) if self.holdout else 0.0
         looks = 4 if knowledge.holdout_spread else 2
         return Pace(
-            metric=self._commands.usual(self.metric.command, knowledge),
+            metric=self.commands.usual(self.metric.command, knowledge),
             guards=self.guards.seconds(knowledge),
             holdout=looks * once,
         )
@@ -299,7 +295,7 @@ class Bench:
     ) -> tuple[MetricRun, Knowledge]:
         section = (stage == "holdout" and self.holdout) or self.metric
         progress = _Progress(self.metric, rival if subject.is_candidate else None)
-        ended = self._commands.measured(
+        ended = self.commands.measured(
             subject,
             stage,
             section.command,
@@ -317,14 +313,12 @@ class Bench:
         seen = _seen(ended, section, read)
         if believed:
             return _in_its_unit(run, role, seen, ended.knowledge), ended.knowledge
-        if not subject.is_candidate and self._commands.has_helpers(
-            section.command, subject.changes
-        ):
+        if not subject.is_candidate and self.commands.has_helpers(section.command, subject.changes):
             seen = replace(seen, handed_over=True)
         return _believed(run, subject, role, seen, ended.knowledge)
 
     def _judgement(self, judge: Judge, subject: Subject, stage: Stage) -> MetricRun:
-        command, redact = self.metric.command, self._commands.redact
+        command, redact = self.metric.command, self.commands.redact
         self.observe(StageStarted(iteration=subject.iteration, stage=stage, command=command))
         try:
             files = self.tree.contents(
@@ -334,7 +328,7 @@ class Bench:
             return MetricRun(value=None, failure=Status.METRIC_ERROR, reason=str(error))
         run = judge.measure(files)
         run = replace(run, reason=redact(run.reason), output=redact(run.output))
-        self._commands.logs.judged(subject.iteration, stage, run)
+        self.commands.logs.judged(subject.iteration, stage, run)
         return run
 
 

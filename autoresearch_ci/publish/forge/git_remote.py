@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from autoresearch_ci.publish.forge.forge import Address
@@ -125,42 +125,35 @@ class Moved(ForgeRefused):
         self.refs = refs
 
 
+@dataclass(eq=False, repr=False)
 class Remote:
     """One remote repository, for the objects of the user's repository."""
 
-    def __init__(
-        self,
-        address: Address,
-        repository: Repository,
-        *,
-        token: Callable[[], str],
-        objects: Path | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-        stall: int = _STALL,
-        author: str = IDENTITY,
-        signing: Signing | None = None,
-    ) -> None:
-        """`token` is asked before each call, so that it can be renewed; empty: none.
+    address: Address
+    repository: Repository
+    _: KW_ONLY
+    token: Callable[[], str]
+    """Is asked before each call, so that it can be renewed; empty: none."""
+    objects: Path | None = None
+    """A folder that also holds what is to be pushed; `None`: the repository's."""
+    sleep: Callable[[float], None] = time.sleep
+    stall: int = _STALL
+    author: str = IDENTITY
+    """Of merges, and `signing`, too."""
+    signing: Signing | None = None
+    waits: Sequence[float] = _WAITS
+    _readers: int = 0
 
-        `author`, `signing`: of merges. `objects`: an object folder that also holds what is to be
-        pushed; `None`: the repository's.
-        """
-        self.address = address
-        self.waits: Sequence[float] = _WAITS
-        self.stall = stall
-        self._author = author
-        self._signing = signing
-        self._token = token
-        self._sleep = sleep
-        self._readers = 0
-        self._repository = repository
-        parent = repository.common_dir / "autoresearch"
+    def __post_init__(self) -> None:
+        parent = self.repository.common_dir / "autoresearch"
         parent.mkdir(exist_ok=True, mode=0o700)
         # Not in the folder for temporary files, where nothing may be executable.
         self._folder = Path(tempfile.mkdtemp(prefix=".remote-", dir=parent))
-        self._git = self._directory("git", objects=objects or repository.common_dir / "objects")
+        self._git = self._directory(
+            "git", objects=self.objects or self.repository.common_dir / "objects"
+        )
         # What a fetch tells the other side that we have.
-        self._git("update-ref", "refs/have/head", repository.head())
+        self._git("update-ref", "refs/have/head", self.repository.head())
         askpass = self._folder / "askpass"
         askpass.touch(mode=0o700)
         askpass.write_text(_ASKPASS)
@@ -248,7 +241,7 @@ class Remote:
 
     def merge(self, ours: str, theirs: str) -> str | None:
         """Bring `theirs` into `ours` by a merge commit here; `None`: they conflict."""
-        return merge(self._git, ours, theirs, self._author, self._signing)
+        return merge(self._git, ours, theirs, self.author, self.signing)
 
     def have_met(self, ours: str, theirs: str) -> bool:
         """Whether this clone knows a commit that both contain."""
@@ -283,7 +276,7 @@ class Remote:
                 return
             if wait is None or kind not in TRANSIENT:
                 raise self._refused(kind, said, updates[0].ref)
-            self._sleep(wait)
+            self.sleep(wait)
 
     def _arrived(self, kind: RefusalKind, updates: Sequence[Update]) -> bool:
         """Whether a push that was refused was done: the answer may be what got lost, not the push.
@@ -324,7 +317,7 @@ class Remote:
             wait = next(waits, None) if kind in TRANSIENT else None
             if wait is None:
                 raise self._refused(kind, said, "")
-            self._sleep(wait)
+            self.sleep(wait)
 
     def _call(self, *arguments: str, git: GitDirectory | None = None) -> tuple[int, bytes, str]:
         with self._credentials() as (environment, descriptors):
@@ -338,7 +331,7 @@ class Remote:
     @contextmanager
     def _credentials(self) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
         """The token reaches git through our askpass; no argument, URL, variable or file has it."""
-        token = self._token()
+        token = self.token()
         if not token or self.address.scheme == "file":
             yield {"GIT_ASKPASS": "/bin/false"}, ()
             return
@@ -369,5 +362,5 @@ class Remote:
     def _directory(self, name: str, objects: Path | None = None) -> GitDirectory:
         folder = self._folder / name
         folder.mkdir()
-        git = self._repository.beside(folder, apart=objects is None)
+        git = self.repository.beside(folder, apart=objects is None)
         return GitDirectory(folder, folder, GIT_OBJECT_DIRECTORY=str(objects)) if objects else git
