@@ -58,6 +58,13 @@ class ForgeRefused(PublishError):
 
 TRANSIENT = frozenset({RefusalKind.UNREACHABLE, RefusalKind.RATE_LIMIT})
 """Kinds that pass on their own."""
+BY_STATUS = {
+    401: RefusalKind.CREDENTIALS,
+    403: RefusalKind.FORBIDDEN,
+    404: RefusalKind.NOT_FOUND,
+    429: RefusalKind.RATE_LIMIT,
+}
+"""What an HTTP status says of an API's refusal, where nothing else is said."""
 
 
 def _any(*patterns: str) -> re.Pattern[str]:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.forge.forge_refusals import (
+    BY_STATUS,
     TRANSIENT,
     ForgeRefused,
     PublishPlace,
@@ -173,20 +174,13 @@ def _kind(status: int, said: str) -> RefusalKind:
                 return kind
         return RefusalKind.OTHER
     known = classify(said)
-    if status == 429 or (status in (403, 429) and known is RefusalKind.RATE_LIMIT):
+    if status == 429 or (status == 403 and known is RefusalKind.RATE_LIMIT):
         return RefusalKind.RATE_LIMIT
     if status >= 500:
         return RefusalKind.UNREACHABLE
-    by_status = {
-        401: RefusalKind.CREDENTIALS,
-        403: RefusalKind.FORBIDDEN,
-        404: RefusalKind.NOT_FOUND,
-    }
-    return (
-        by_status.get(status, RefusalKind.OTHER)
-        if known in (RefusalKind.OTHER, RefusalKind.MOVED)
-        else known
-    )
+    if known in (RefusalKind.OTHER, RefusalKind.MOVED):
+        return BY_STATUS.get(status, RefusalKind.OTHER)
+    return known
 
 
 def _text(error: github.GithubException) -> str:

@@ -21,7 +21,12 @@ from autoresearch_ci.publish.comment_commands import (
     replies_below,
 )
 from autoresearch_ci.publish.forge.forge import Address, Forge, LineNote, PullRequestContent
-from autoresearch_ci.publish.forge.forge_refusals import PublishPlace, RefusalKind, explain
+from autoresearch_ci.publish.forge.forge_refusals import (
+    BY_STATUS,
+    PublishPlace,
+    RefusalKind,
+    explain,
+)
 from autoresearch_ci.publish.forge.github_api import Patience
 from autoresearch_ci.publish.forge.github_body import harmless
 
@@ -149,12 +154,6 @@ _AT_ONCE = 30
 _TIMEOUT = 20
 _DEVELOPER = 30
 """https://docs.gitlab.com/api/access_requests/#valid-access-levels"""
-_KINDS = {
-    401: RefusalKind.CREDENTIALS,
-    403: RefusalKind.FORBIDDEN,
-    404: RefusalKind.NOT_FOUND,
-    429: RefusalKind.RATE_LIMIT,
-}
 Json = Mapping[str, Any]
 
 
@@ -280,27 +279,23 @@ class Notes:
         """`besides`: a status that is no refusal; then it answers `None`."""
         import requests
 
-        try:
-            answer = requests.request(
-                method,
-                f"{self._api}{path}",
-                json=body,
-                headers={"PRIVATE-TOKEN": self._token},
-                timeout=_TIMEOUT,
-                allow_redirects=False,  # the token is for this server
-            )
-            if answer.status_code == besides:
-                return None
-            if answer.status_code < 300:
-                return answer.json() if answer.content else None
-        except requests.exceptions.SSLError as error:
-            raise explain(RefusalKind.CERTIFICATE, "SSLError", self._place) from error
-        except requests.RequestException as error:
-            kind = type(error).__name__
-            raise explain(RefusalKind.UNREACHABLE, kind, self._place) from error
+        answer = requests.request(
+            method,
+            f"{self._api}{path}",
+            json=body,
+            headers={"PRIVATE-TOKEN": self._token},
+            timeout=_TIMEOUT,
+            allow_redirects=False,  # the token is for this server
+        )
+        if answer.status_code == besides:
+            return None
+        if answer.status_code < 300:
+            return answer.json() if answer.content else None
         status = answer.status_code
         usual = RefusalKind.UNREACHABLE if status >= 500 else RefusalKind.OTHER
-        refused = explain(_KINDS.get(status, usual), f"{status} {answer.text[:300]}", self._place)
+        refused = explain(
+            BY_STATUS.get(status, usual), f"{status} {answer.text[:300]}", self._place
+        )
         after = answer.headers.get("Retry-After", "")
         refused.wanted = float(after) if after.isdecimal() and len(after) < 9 else None
         raise refused
