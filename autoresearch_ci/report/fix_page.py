@@ -18,6 +18,7 @@ from autoresearch_ci.report.gate_pieces import (
     OTHERS_ROOM,
     RULINGS,
     in_a_comment,
+    last_line,
     linked,
     rows_in,
     sentences,
@@ -33,7 +34,7 @@ from autoresearch_ci.report.summary_page import (
 from autoresearch_ci.report.terminal_table import aligned
 from autoresearch_ci.safety.log_text import clipped
 from autoresearch_ci.safety.markdown_text import block, inline
-from autoresearch_ci.safety.wording import commit_name, shortened
+from autoresearch_ci.safety.wording import shortened
 
 _OUTPUT = 1_500
 _FILE = "failures.json"
@@ -166,12 +167,7 @@ def gate_lines(report: GateReport) -> Iterator[str]:
         yield clipped(text, 400)
     if report.looks > 1:
         yield _flaky(report)
-    against = f" against {commit_name(report.base)}" if report.base else ""
-    yield clipped(
-        f"gate {RULINGS[verdict.ruling]} at {commit_name(report.commit)}{against}: "
-        f"{verdict.reason}",
-        2000,
-    )
+    yield last_line("gate", verdict, report.commit, report.base)
 
 
 def _causes(items: Iterable[Judged[Failure]]) -> list[tuple[Judged[Failure], tuple[str, ...]]]:

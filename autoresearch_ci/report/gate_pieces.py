@@ -6,11 +6,14 @@ What a gate says of its items is fix_page.py's and security_page.py's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 from urllib.parse import quote
 
-from autoresearch_ci.decide.gates import Ruling
+from autoresearch_ci.decide.gates import GateVerdict, Ruling
 from autoresearch_ci.report.summary_page import details, table
+from autoresearch_ci.safety.log_text import clipped
 from autoresearch_ci.safety.markdown_text import block, inline
+from autoresearch_ci.safety.wording import commit_name
 
 COMMENT_LIMIT = 65_000
 """Characters of a comment; GitHub refuses more than 65,536, and a hidden mark is added."""
@@ -74,3 +77,10 @@ def address(path: str, line: int, files_url: str) -> str:
 def shell(lines: Sequence[str]) -> str:
     """How to do all of it again."""
     return details("How to reproduce", block("\n".join(lines), 4_000, language="sh"))
+
+
+def last_line(gate: str, verdict: GateVerdict[Any], commit: str, base: str) -> str:
+    """What a terminal is told at the end; `base`: empty: there is none."""
+    against = f" against {commit_name(base)}" if base else ""
+    told = f"{gate} {RULINGS[verdict.ruling]} at {commit_name(commit)}{against}: {verdict.reason}"
+    return clipped(told, 2000)

@@ -99,11 +99,7 @@ def gate_html(report: GateReport, version: str) -> str:
             panels=[
                 ("unseen", "Not looked at to the end", list(verdict.unseen.items())[:_LINES]),
                 ("lost", "Lost", gone),
-                (
-                    "doubts",
-                    "Look at this",
-                    [("decides nothing", d) for d in report.doubts[:_LINES]],
-                ),
+                ("doubts", "Look at this", _doubts(report.doubts)),
             ],
             outputs=outputs[:_LINES],
             commands=list(fix_report.reproduce(report)),
@@ -163,11 +159,7 @@ def security_html(report: SecurityReport, version: str) -> str:
             list=_listing(report),
             panels=[
                 ("unseen", "Not looked at to the end", list(verdict.unseen.items())[:_LINES]),
-                (
-                    "doubts",
-                    "Look at this",
-                    [("decides nothing", d) for d in report.doubts[:_LINES]],
-                ),
+                ("doubts", "Look at this", _doubts(report.doubts)),
                 ("gone", "Known before, and not told now", gone),
                 ("scanners", "Looked with", list(security_page.scanners(report))),
             ],
@@ -227,3 +219,7 @@ def _link(item: Failure | Weakness, files_url: str) -> str:
     """To the line at the forge; empty: there is none."""
     there = files_url.startswith("https://") and inside(item.path)
     return address(item.path, item.line, files_url) if there else ""
+
+
+def _doubts(told: Sequence[str]) -> ListLines:
+    return [("decides nothing", doubt) for doubt in told[:_LINES]]

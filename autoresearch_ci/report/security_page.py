@@ -18,6 +18,7 @@ from autoresearch_ci.report.gate_pieces import (
     RULINGS,
     in_a_comment,
     inside,
+    last_line,
     linked,
     rows_in,
     sentences,
@@ -36,7 +37,7 @@ from autoresearch_ci.report.summary_page import (
 from autoresearch_ci.report.terminal_table import aligned
 from autoresearch_ci.safety.log_text import clipped
 from autoresearch_ci.safety.markdown_text import inline
-from autoresearch_ci.safety.wording import commit_name, shortened
+from autoresearch_ci.safety.wording import shortened
 
 _FILE = "weaknesses.json"
 
@@ -210,12 +211,7 @@ def security_lines(report: SecurityReport) -> Iterator[str]:
         yield clipped(f"{UNREAD} ({cure}): {kinds}", 400)
     for name, why in report.left.items():
         yield clipped(f"not looked with {name}: {why}", 400)
-    against = f" against {commit_name(report.base)}" if report.base else ""
-    yield clipped(
-        f"security {RULINGS[verdict.ruling]} at {commit_name(report.commit)}{against}: "
-        f"{verdict.reason}",
-        2000,
-    )
+    yield last_line("security", verdict, report.commit, report.base)
 
 
 def _cells(report: SecurityReport, judged: Judged[Weakness]) -> tuple[str, ...]:
