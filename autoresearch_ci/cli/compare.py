@@ -9,7 +9,7 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import median
 
@@ -171,16 +171,13 @@ def _unmeasured(config: Config, difference: Difference, observe: Observer) -> Co
 
 def _since(start: Path, base: str, head: str) -> tuple[str, str, str]:
     """The base and head that a claim is about, and what is to be said of it."""
-    repository = Repository.open(start)
-    try:
+    with closing(Repository.open(start)) as repository:
         old, new = (None if name.startswith("-") else repository.ref(name) for name in (base, head))
         if not old or not new or repository.is_ancestor(old, new):
             return base, head, ""
         with merging(repository) as git:
             merged = merge(git, new, old)
             fork = common_ancestor(git, old, new)
-    finally:
-        repository.close()
     if merged:
         said = f"{old[:12]} is not part of {new[:12]}, so the merge of both is measured"
         return old, merged, f"the base has moved on: {said}"

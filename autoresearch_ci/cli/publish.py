@@ -81,11 +81,8 @@ def _ruling(
     resolved, path = effective(options, commit=commit, command=manifest.command)
     config = resolved.config
     if manifest.command == "fix":
-        repository = Repository.open(Path.cwd())
-        try:
+        with closing(Repository.open(Path.cwd())) as repository:
             config = with_targets(config, targets_of(config, repository, commit))
-        finally:
-            repository.close()
     return config, path
 
 

@@ -177,11 +177,8 @@ def ruling_commit(start: Path, manifest: Manifest) -> str:
     HEAD is what people have agreed on; a branch of ours may be pushed to by anybody who may write.
     The bundle chooses its base, so HEAD's configuration is asked besides, see `publish_bundle`.
     """
-    repository = Repository.open(start)
-    try:
+    with closing(Repository.open(start)) as repository:
         return manifest.base if is_checked_out(repository, manifest.base) else repository.head()
-    finally:
-        repository.close()
 
 
 def _run_info(info: RunInfo, config: Config, manifest: Manifest) -> RunInfo:

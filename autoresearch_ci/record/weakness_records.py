@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -100,15 +101,12 @@ def remember(
     The scanned commit is not its parent: who fetches the history need not fetch the code. Raises
     `WorkspaceError` when somebody else was quicker.
     """
-    store = Store(folder, repository)
-    try:
+    with closing(Store(folder, repository)) as store:
         made, _ = store.commit(
             parents=[tip] if tip else [],
             edits={FILE: ("100644", written(entries))},
             message=of_note(TAG, len(entries), f"scan of {commit[:12]}"),
             timestamp=int(time.time()),
         )
-    finally:
-        store.close()
     repository.update_ref(REF, made, repository.ref(REF))
     return made

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,30 +50,15 @@ class StoredRun:
 
 def stored_report(journal: Path, redactor: Redactor, *, follow: bool = False, version: str) -> str:
     """The page of the run that wrote `journal`. Raises `ConfigError` for what is no journal."""
-    try:
-        repository = Repository.open(journal.resolve().parent)
-    except WorkspaceError:  # it was copied out of it
-        return _page(
-            stored_run(journal, None, redactor),
-            None,
-            redactor.redact,
-            follow=follow,
-            version=version,
-        )
-    with closing(repository):
+    with _repository_of(journal) as repository:
         run = stored_run(journal, repository, redactor)
         return _page(run, repository, redactor.redact, follow=follow, version=version)
 
 
 def stored_chart(journal: Path, redactor: Redactor) -> str:
     """The progress picture of that run as SVG. Raises `ConfigError` for what is no journal."""
-    try:
-        repository = Repository.open(journal.resolve().parent)
-    except WorkspaceError:
-        run = stored_run(journal, None, redactor)
-    else:
-        with closing(repository):
-            run = stored_run(journal, repository, redactor)
+    with _repository_of(journal) as repository:
+        run = stored_run(journal, repository, redactor)
     return progress_svg(
         run.rows,
         direction=run.info.direction,
@@ -83,6 +68,14 @@ def stored_chart(journal: Path, redactor: Redactor) -> str:
         tried_earlier=sum(night.tried for night in run.info.lineage.nights),
         confirmation=run.info.confirmation,
     )
+
+
+def _repository_of(journal: Path) -> AbstractContextManager[Repository | None]:
+    """`None`: it was copied out of it."""
+    try:
+        return closing(Repository.open(journal.resolve().parent))
+    except WorkspaceError:
+        return nullcontext()
 
 
 def _page(

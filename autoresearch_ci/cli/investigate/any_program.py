@@ -54,8 +54,7 @@ class ProgramTask:
 
 def main(options: argparse.Namespace) -> int:
     """Ask, write the pages, and say what it came to. Raises `AutoresearchError`."""
-    repository = Repository.open(Path.cwd())
-    with closing(repository):
+    with closing(Repository.open(Path.cwd())) as repository:
         task = task_of(options, repository)
     if options.dry_run:
         plan = _plan(task)

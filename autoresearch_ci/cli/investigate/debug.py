@@ -54,8 +54,7 @@ from autoresearch_ci.workspace.scope import is_hidden_path
 def main(options: argparse.Namespace) -> int:
     """Look for the cause, write the pages, and say where they are."""
     began = time.monotonic()
-    repository = Repository.open(Path.cwd())
-    with closing(repository):
+    with closing(Repository.open(Path.cwd())) as repository:
         task = task_of(options, repository)
     people = sys.stderr if options.json else sys.stdout
     with (

@@ -85,8 +85,7 @@ def audit_commit(
     program = bundled("security").at_depth(depth)
     told = json.dumps(changes or {}, sort_keys=True).encode(errors="replace")
     asked = {"focus": focus, "changes": hashlib.sha256(told).hexdigest()[:16]}
-    repository = Repository.open(Path.cwd())
-    with closing(repository):
+    with closing(Repository.open(Path.cwd())) as repository:
         tag, resume = _place(repository, head, program, asked, config.budget)
     with opened_desk(
         config,

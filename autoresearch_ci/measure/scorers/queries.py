@@ -10,6 +10,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 _STEP = 10
@@ -39,16 +40,13 @@ def cost(prepare: Sequence[str], queries: str, database: str = ":memory:") -> Co
         steps += _STEP
         return 0
 
-    connection = sqlite3.connect(database, isolation_level=None)
-    try:
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         for script in prepare:
             connection.executescript(script)
         connection.set_progress_handler(count, _STEP)
         began = time.perf_counter()
         found = [(each, connection.execute(each).fetchall()) for each in _statements(queries)]
         seconds = time.perf_counter() - began
-    finally:
-        connection.close()
     told = [
         ("as asked", *map(_told, rows)) if _is_ordered(each) else sorted(map(_told, rows))
         for each, rows in found
