@@ -57,6 +57,13 @@ _ANSWER = re.compile(
     re.MULTILINE,
 )
 """What something comes to: a value by itself, and no part of a sum."""
+_LEFT = re.compile(
+    r"\bif\b(?P<asked>[^\n{}!]{0,99}!=[^\n{}!]{0,99}?)(?:\{|\n|(?<=\)))\s*+"
+    r"(?P<first>[^\n{};]{1,200}+);?\s*+(?:\}|\bend\b)?\s*+(?P<other>else\b[ \t]*+\{?\s*+)?"
+    rf"(?:return\b)?[ \t]*+(?P<value>{PLAIN})[ \t]*(?=;|\}}|$)",
+    re.MULTILINE,
+)
+"""What is left for an input when all others have gone: `if (n != 10) return n; return 55;`."""
 _REST = re.compile(rf"(?:\s*+,\s*+{LITERAL})+")
 """Of a row that holds more than two."""
 _ASKS = re.compile(
@@ -104,7 +111,7 @@ class _Case:
     answers: tuple[Value, ...]
     otherwise: tuple[Value, ...] = ()
     place: int = -1
-    """Of a pair, in the text."""
+    """Of a pair, in the table."""
 
     @property
     def shape(self) -> str:
@@ -155,17 +162,16 @@ def hardcoded(
     shapes = Counter(case.shape for case in old)
     answers = {values_in(m["value"] or m["last"]) for m in _ANSWER.finditer(was)}
     tables = brackets(now, (case.place for case in new if case.place >= 0))
-    grown = {
-        tables[case.place]
-        for case in new
-        if case.place >= 0 and case.text in known and any(map(is_telling, case.answers))
-    } - {-1}
+    kept = [case for case in new if case.place >= 0 and case.text in known]
+    rows = Counter((tables[case.place], case.shape) for case in kept)
+    grown = {tables[case.place] for case in kept if any(map(is_telling, case.answers))} - {-1}
     fresh = [
         case
         for case in new
-        if not (case.text in known or _is_row(case, shapes) or case.is_mapping(answers))
+        if not (case.text in known or case.is_mapping(answers))
         and not is_form(case.asked, case.answers, was)
-        and tables.get(case.place, -1) not in grown
+        and (at := tables.get(case.place, -1)) not in grown
+        and not _is_row(case, shapes[case.shape] if at < 0 else rows[at, case.shape])
     ]
     gone = "\n".join(part for part in re.split(r"\n[ \t]*\n", was) if part.strip() not in now)
     returned = _RETURNED.findall(gone)
@@ -190,10 +196,10 @@ def hardcoded(
             yield _told(path, case.line, where, case.text)
 
 
-def _is_row(case: _Case, shapes: Counter[str]) -> bool:
-    """Whether it is one more of a table that is written as conditions."""
+def _is_row(case: _Case, rows: int) -> bool:
+    """Whether it is one more of a table, or of one that is written as conditions."""
     words = all(isinstance(value, str) for value in case.answers)
-    return shapes[case.shape] >= (_ROWS - 1 if words else _ROWS)
+    return rows >= (_ROWS - 1 if words else _ROWS)
 
 
 def _told(path: str, line: int, where: str, words: str) -> Shortcut:
@@ -235,7 +241,20 @@ def _cases(text: str) -> list[_Case]:
                     otherwise=_otherwise(text[end:]),
                 )
             )
-    return found
+    return [*found, *_left(text)]
+
+
+def _left(text: str) -> Iterator[_Case]:
+    for match in _LEFT.finditer(text):
+        first, asked = match["first"], _asked(match["asked"])
+        gone = match["other"] or re.match(r"return\b", first)
+        if gone and asked and not re.fullmatch(rf"(?:return\b)?\s*{PLAIN}\s*", first):
+            yield _Case(
+                line=text.count("\n", 0, match.start()) + 1,
+                text=" ".join(f"if{match['asked']} … {match['value']}".split()),
+                asked=asked,
+                answers=values_in(match["value"]),
+            )
 
 
 def _otherwise(rest: str) -> tuple[Value, ...]:
@@ -268,7 +287,7 @@ def _pair(text: str, match: re.Match[str]) -> _Case | None:
         text=text,
         asked=values_in(match["key"]),
         answers=(*values_in(match["value"]), *values_in(rest[0] if rest else "")),
-        place=match.start("key"),
+        place=match.start("opens" if leads == "," else "key"),
     )
 
 

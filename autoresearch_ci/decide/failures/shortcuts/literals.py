@@ -71,7 +71,12 @@ NUMBER = r"(?<![\w.])-?\d{1,300}(?:\.\d{1,300})?(?![\w.]*\w)"
 PLAIN = rf"(?:{NUMBER}|\"[^\"\n]{{1,200}}\"|'[^'\n]{{1,200}}'|/\^[\w ]{{1,99}}\$/)"
 _ITEM = r"[^\[\](){}\n]"
 _LIST = rf"&?(?:vec!)?[\[({{](?>(?:{_ITEM}|[\[({{](?>{_ITEM}*)[\])}}])*)[\])}}]"
-LITERAL = rf"(?:{PLAIN}|{_LIST})"
+_CHOSEN = (
+    r"[({](?:[^\n\"']|\"[^\"\n]{0,99}\"|'[^'\n]{0,99}'){0,120}?"
+    r"(?:[=!<>]=|[?]|&&|[|]{2}|\b(?:if|case|when|and|or)\b)"
+)
+"""A bracket around a choice, which is no list: `(n == 7 ? 13 : n)`."""
+LITERAL = rf"(?:{PLAIN}|(?={_LIST})(?!{_CHOSEN}){_LIST})"
 PAIR = re.compile(
     rf"(?:(?P<opens>[\[({{,])\s*+|^[ \t]*+)(?:\w*+\[(?=[^\[\]\n]+\] *=(?!>)))?"
     rf"(?P<key>{LITERAL}(?:\s*+\|\s*+{LITERAL})*)\s*+"
@@ -96,16 +101,35 @@ _HASHED = re.compile(
     rf"b?({PLAIN})\s*+\)(?:\.\w{{0,20}}(?:digest|hash)\w{{0,20}}\(\))?"
 )
 _CLAUSE = re.compile(
-    r"(?m)^(?P<edge>[ \t]*)defp?[ \t]+[a-z_]\w*[?!]?[ \t]*\((?P<asked>[^()\n]*)\)"
-    r"(?P<when>[ \t]+when\b[^\n]*?)?(?:(?P<answers>,[ \t]*do:)|[ \t]+do$)"
+    r"(?m)^(?P<edge>[ \t]*)defp?[ \t]+[a-z_]\w*[?!]?(?:[ \t]*\((?P<given>[^()\n]*)\)"
+    rf"|[ \t]+(?P<bare>{PLAIN}))(?P<when>\s+when\b[^\n]*?)?(?:,(?P<gap>\s*)do:|[ \t]+do$)"
 )
 """How one of several functions of a name begins, in Elixir: `def fib(10), do:`."""
 _ARM = re.compile(
     rf"(?m)(?P<edge>^[ \t]*|[{{;][ \t]*)(?P<asked>{LITERAL}(?:[ \t]*,[ \t]*{LITERAL})*)[ \t]*->"
 )
 """One way of several, where nothing else says so, as in Kotlin: `10 -> 55`."""
-_LEADS = re.compile(rf"(?<=[\d\"'\])]) (?:to|->) (?={LITERAL}[ ]*[,)])")
-"""Of a pair, there and in Scala: `mapOf(10 to 55)`."""
+_LEADS = {
+    ending: re.compile(rf"(?<=[\d\"'\])]){leads}(?={LITERAL}\s{{0,9}}[,)])")
+    for leads, *endings in (
+        (r"[ \t]{1,9}to[ \t]{1,9}", ".kt", ".kts"),
+        (r"[ \t]{0,9}->[ \t]{0,9}", ".scala"),  # `2 to 36` is a range there
+    )
+    for ending in endings
+}
+"""Of a pair: `mapOf(10 to 55)`, `Map(10 -> 55)`."""
+_CHOICE = re.compile(
+    rf"\bif[ \t]*(\((?>[^()\n]+|\([^()\n]*\))*\))[ \t]*"
+    rf"(?={PLAIN}[ \t]*(?:\belse\b|[;}}]|$))",
+    re.MULTILINE,
+)
+"""Where a value follows without a word: `if (n == 10) 55 else …`."""
+_BLOCK = re.compile(rf"\bif\b([^{{}}\n]{{1,200}})\{{[ \t]*(?={PLAIN}[ \t]*\}})")
+"""Where it is a block of its own: `if n == 10 { 55 } else { n }`."""
+_GUARD = re.compile(
+    r"(?m)^([ \t]*)return\b([^\n]{1,99}?)\b(if|unless)\b([^\n!=]{1,99})(==|!=)([^\n]{1,99})$"
+)
+"""What goes before the rest, in Ruby: `return n unless n == 10`."""
 _FIELD = r"[\"']?\b[A-Za-z_]\w*[\"']?:"
 _RECORD = re.compile(rf"(?<=[\[,])(\s*+)\{{(\s*+(?:{_FIELD}\s*+{PLAIN}\s*+,?+\s*+){{2,9}})\}}")
 
@@ -122,28 +146,43 @@ def plain_code(path: str, text: str) -> str:
 
 def _without_types(path: str, text: str) -> str:
     if path.endswith(".rs"):
-        return _OWNED.sub(r"\1\2", without_comments(text, rust=True))
+        text = _OWNED.sub(r"\1\2", without_comments(text, rust=True))
+        return _BLOCK.sub(r"if\1then ", text)
     if re.search(r"\.[cm]?[jt]sx?$", path):
         return _KEY.sub(r'"\1":', without_comments(text))
-    if path.endswith((".kt", ".kts", ".scala")):
-        text = _LEADS.sub(" => ", without_comments(text))
-        return _ARM.sub(r"\g<edge>if \g<asked> then", text)
+    for ending, leads in _LEADS.items():
+        if path.endswith(ending):
+            text = leads.sub(" => ", without_comments(text))
+            text = _CHOICE.sub(r"if \1 then ", _BLOCK.sub(r"if\1then ", text))
+            return _ARM.sub(r"\g<edge>if \g<asked> then", text)
+    if path.endswith(".swift"):
+        return _BLOCK.sub(r"if\1then ", without_comments(text))
     if not path.endswith((".py", ".rb", ".ex", ".exs")):
         return without_comments(text)
     text = _HASHES.sub(
         lambda match: re.sub(r"[^\n]", " ", match[0]) if match["text"] else match[0], text
     )
-    return text if path.endswith((".py", ".rb")) else _elixir(text)
+    if path.endswith(".rb"):
+        return _GUARD.sub(_guarded, text)
+    return _elixir(text) if path.endswith((".ex", ".exs")) else text
+
+
+def _guarded(match: re.Match[str]) -> str:
+    edge, value, word, left, equal, right = match.groups()
+    differs = "!=" if (word == "if") == (equal == "!=") else "=="
+    return f"{edge}if{left}{differs}{right}{{return{value}}}"
 
 
 def _elixir(text: str) -> str:
     """With its choices in the words of other languages."""
-    text = _ARM.sub(r"\g<edge>if \g<asked> then", text)
-    text = _CLAUSE.sub(
-        lambda m: f"{m['edge']}if {m['asked']}{m['when'] or ''}{' return' * bool(m['answers'])}",
-        text,
-    )
+    text = _CLAUSE.sub(_as_choice, _ARM.sub(r"\g<edge>if \g<asked> then", text))
     return re.sub(r",[ \t]*(do|else):", lambda m: " then" if m[1] == "do" else " else", text)
+
+
+def _as_choice(match: re.Match[str]) -> str:
+    asked = match["given"] if match["bare"] is None else match["bare"]
+    answers = "" if match["gap"] is None else f"{match['gap'] or ' '}return"
+    return f"{match['edge']}if {asked}{match['when'] or ''}{answers}"
 
 
 def brackets(text: str, places: Iterable[int]) -> dict[int, int]:

@@ -26,6 +26,8 @@ PATHS = {
     "c": ("x.c", "tests/test_x.c"),
     "java": ("src/main/java/X.java", "src/test/java/XTest.java"),
     "kt": ("src/main/kotlin/X.kt", "src/test/kotlin/XTest.kt"),
+    "rb": ("lib/x.rb", "test/x_test.rb"),
+    "scala": ("src/main/scala/X.scala", "src/test/scala/XTest.scala"),
     "ex": ("lib/x.ex", "test/x_test.exs"),
 }
 
