@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.decide.failures.changed_lines import LinesOfTest
-from autoresearch_ci.measure.suite_observer import with_plugin
-from autoresearch_ci.safety import untrusted_files as beneath
-from autoresearch_ci.workspace.snapshot import remove
+from autoresearch_ci.measure.suite_observer import laid_out, with_plugin
 
 PLUGIN = "pytest_executed_lines"
 LOG_LIMIT = 32 * 2**20
@@ -54,30 +50,11 @@ class LineObserver:
 
         `seen`: where we find its TMPDIR.
         """
-        path = seen / _LOG
-        self._lay_out(str(self._temporary / _LOG))
-        beneath.remove(seen, _LOG)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchmod(file, 0o622)  # the command may run as another user
+        facts = {"_write_to": (str(self._temporary / _LOG), str(self._tree))}
+        with laid_out(PLUGIN, facts, folder=self._folder, log=seen / _LOG) as content:
             watch = WatchedLines(with_plugin(environment, self._folder, PLUGIN))
             yield watch
-            with os.fdopen(os.dup(file), "rb") as stream:
-                stream.seek(0)
-                watch.tests = parse_lines(stream.read(LOG_LIMIT))
-        finally:
-            os.close(file)
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-    def _lay_out(self, path: str) -> None:
-        remove(self._folder)
-        self._folder.mkdir()
-        source = resources.files("autoresearch_ci.measure.pytest_plugin") / f"{PLUGIN}.py"
-        target = self._folder / f"{PLUGIN}.py"
-        where = (path, str(self._tree))
-        target.write_text(f"{source.read_text()}\n\n_write_to = {where!r}\n")
-        target.chmod(0o444)
+            watch.tests = parse_lines(content(LOG_LIMIT))
 
 
 def parse_lines(log: bytes) -> tuple[LinesOfTest, ...]:

@@ -13,7 +13,7 @@ import contextlib
 import functools
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -58,36 +58,48 @@ class SuiteObserver:
         failed; 0: never.
         """
         # Always the same name: a command that looks around must find what it found before.
-        path = seen / _LOG
-        self._lay_out(str(self._temporary / _LOG), longest)
-        beneath.remove(seen, _LOG)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchmod(file, 0o622)  # the command may run as another user
+        facts = {"_scribe_to": str(self._temporary / _LOG), "_longest": longest}
+        with laid_out(PLUGIN, facts, folder=self._folder, log=seen / _LOG) as content:
             watch = WatchedSuite(with_plugin(environment, self._folder, PLUGIN))
             yield watch
-            watch.suite = parse_log(_content(file))
-        finally:
-            os.close(file)
-            with contextlib.suppress(OSError):
-                path.unlink()
+            watch.suite = parse_log(content(LOG_LIMIT + 1))  # with more it lacks its end
 
-    def _lay_out(self, path: str, longest: float) -> None:
-        """The plugin as we ship it, without what an earlier command may have left beside it.
 
-        What it must know stands in it, and not in a variable that others would see, too.
-        """
-        remove(self._folder)
-        self._folder.mkdir()
-        target = self._folder / f"{PLUGIN}.py"
-        facts = f"_scribe_to = {path!r}\n_longest = {longest!r}\n"
-        target.write_text(f"{_shipped()}\n\n{facts}")
-        target.chmod(0o444)
+@contextlib.contextmanager
+def laid_out(
+    plugin: str, facts: Mapping[str, object], *, folder: Path, log: Path
+) -> Iterator[Callable[[int], bytes]]:
+    """The plugin as we ship it, without what an earlier command may have left beside it, and an
+    empty file that it may write to; what reads so many bytes of that.
+
+    What the plugin must know stands in it, and not in a variable that others would see, too.
+    """
+    remove(folder)
+    folder.mkdir()
+    target = folder / f"{plugin}.py"
+    told = "\n".join(f"{name} = {value!r}" for name, value in facts.items())
+    target.write_text(f"{_shipped(plugin)}\n\n{told}\n")
+    target.chmod(0o444)
+    beneath.remove(log.parent, log.name)
+    file = os.open(log, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def content(limit: int) -> bytes:
+        with os.fdopen(os.dup(file), "rb") as stream:
+            stream.seek(0)
+            return stream.read(limit)
+
+    try:
+        os.fchmod(file, 0o622)  # the command may run as another user
+        yield content
+    finally:
+        os.close(file)
+        with contextlib.suppress(OSError):
+            log.unlink()
 
 
 @functools.cache
-def _shipped() -> str:
-    source = resources.files("autoresearch_ci.measure.pytest_plugin") / f"{PLUGIN}.py"
+def _shipped(plugin: str) -> str:
+    source = resources.files("autoresearch_ci.measure.pytest_plugin") / f"{plugin}.py"
     return source.read_text()
 
 
@@ -104,13 +116,6 @@ def with_plugin(environment: Mapping[str, str], folder: Path, plugin: str) -> di
         "PYTEST_ADDOPTS": f"-p {plugin} {options}" if options else f"-p {plugin}",
         "PYTHONPATH": f"{folder}{os.pathsep}{search}" if search else str(folder),
     }
-
-
-def _content(file: int) -> bytes:
-    """At most a byte more than is allowed, which then lacks its end."""
-    with os.fdopen(os.dup(file), "rb") as stream:
-        stream.seek(0)
-        return stream.read(LOG_LIMIT + 1)
 
 
 def parse_log(log: bytes) -> SuiteResult | None:
