@@ -34,6 +34,7 @@ from autoresearch_ci.decide.failures.shortcuts.one_input import (
     is_form,
     is_of_input,
     is_telling,
+    is_turn,
     listed_in,
     spelled,
     together,
@@ -169,6 +170,7 @@ def hardcoded(
         case
         for case in new
         if not (case.text in known or case.is_mapping(answers))
+        and not is_turn(case.asked, case.answers)
         and not is_form(case.asked, case.answers, was)
         and (at := tables.get(case.place, -1)) not in grown
         and not _is_row(case, shapes[case.shape] if at < 0 else rows[at, case.shape])

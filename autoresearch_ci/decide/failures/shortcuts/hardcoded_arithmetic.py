@@ -23,6 +23,7 @@ from autoresearch_ci.decide.failures.shortcuts.one_input import (
     Value,
     as_equal,
     is_form,
+    is_turn,
     together,
 )
 from autoresearch_ci.decide.failures.shortcuts.other_tests import without_comments
@@ -56,7 +57,8 @@ def corrected(
     told: set[int] = set()
     for case in found:
         stood = case.text in known or is_form(case.asked, case.answers, before or "")
-        where = "" if stood or case.line in told else _asking(case, tests)
+        right = stood or is_turn(case.asked, case.answers)
+        where = "" if right or case.line in told else _asking(case, tests)
         if where:
             told.add(case.line)
             words = " ".join(case.text.split())

@@ -14,6 +14,25 @@ TRIVIAL: tuple[Value, ...] = (0, 1, -1, "", "0", "1", None)
 NATURAL: tuple[Value, ...] = (0, "", None)
 """What arguments are compared with for reasons of their own: a sum that is empty, a text."""
 
+_FROM_FIRST: Mapping[Value, tuple[Value, ...]] = {
+    0: (5, 6, 9, 11, 15, 23, 59, 99, 255, 359),
+    1: (6, 7, 12, 28, 29, 30, 31, 52, 53, 365, 366),
+    2: (28, 29),
+    "a": ("z",),
+    "A": ("Z",),
+    "0": ("9", "f", "F"),
+}
+"""Where digits, hours, months or letters begin and end, and a month with an end of its own."""
+
+
+def is_turn(asked: Collection[Value], answers: Collection[Value]) -> bool:
+    """Whether one is asked for, and what begins anew there is the answer: 1 of month 12."""
+    one = {value for value in asked if value != 0} or {*asked}  # `year % 4 == 0` stands beside it
+    if not len(one) == 1 == len({*answers}):
+        return False
+    both = {*one, *answers}
+    return any(both == {first, last} for first, lasts in _FROM_FIRST.items() for last in lasts)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
