@@ -49,6 +49,8 @@ git commit -qam repair
 """
 AGAIN = f"{PYTEST.replace('{report}', '../again.xml')} > /dev/null || true\n"
 """A test that passes now is run again: luck does not hold."""
+NEAR = 2 * f"{PYTEST.replace('{report}', '../near.xml')} -k $2 > /dev/null || true\n"
+"""That test by itself, before and after: ours is run at other inputs, too."""
 
 
 def modules() -> dict[str, str]:
@@ -109,9 +111,10 @@ def bare_round(root: Path, start: int, count: int, *, warm: bool) -> Cost:
         edit.mkdir(exist_ok=True)
         (edit / path).write_text(texts[path])
         is_test = not old.startswith("import")
-        script = BARE + (AGAIN if is_test else "")
+        script = BARE + (AGAIN + NEAR if is_test else "")
         began = time.perf_counter(), of_children()
-        subprocess.run(["bash", "-c", script, "bare", str(edit)], cwd=root, check=True)
+        argv = ["bash", "-c", script, "bare", str(edit), f"test_{path[1:-3]}"]
+        subprocess.run(argv, cwd=root, check=True)
         wall += time.perf_counter() - began[0]
         cpu += of_children() - began[1]
         shutil.rmtree(edit)

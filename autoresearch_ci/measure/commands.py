@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from autoresearch_ci.decide.failures.changed_lines import LinesOfTest
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
+from autoresearch_ci.decide.failures.shortcuts.neighbours import Runs
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted, Warning
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
@@ -24,6 +25,7 @@ from autoresearch_ci.execution.environment import UNATTENDED, UNCONNECTED, of_do
 from autoresearch_ci.experiment import MetricRun
 from autoresearch_ci.measure.executed_lines import LineObserver
 from autoresearch_ci.measure.go_node_lines import CoverageFiles
+from autoresearch_ci.measure.neighbours import NeighbourObserver
 from autoresearch_ci.measure.number.report_files import ReportFiles
 from autoresearch_ci.measure.number.xml_reports import Reports
 from autoresearch_ci.measure.ruler.provenance import Provenance, Unanswered
@@ -84,6 +86,8 @@ _NOT_BUILT = (
     "the {} failed on the unmodified code, which was to build again what `cache` keeps ({}): what "
     "is not there, all others build themselves, each time"
 )
+_NEAR_TIMEOUT = 60.0
+"""Seconds; what was answered by then counts."""
 _HELPER = ">("
 """Process substitution."""
 _SCRIPT = 1 << 20
@@ -316,6 +320,40 @@ class MeasuredCommands:
             found = self.tree.seen.temporary
             whole = written.executed(found, files, sources, failed=bool(result.failure))
         return result, watch.tests or whole
+
+    def near(
+        self,
+        subject: Subject,
+        command: str,
+        tests: Collection[str],
+        knowledge: Knowledge,
+        *,
+        seed: int,
+        shown: str,
+    ) -> Mapping[str, Runs]:
+        """What a state of the code answers to tests of pytest at inputs near their own, by test.
+
+        Nothing where commands are not confined: what deletes `./build` may delete `/build` then.
+        Nothing is learnt from how long it takes. `seed`: of the inputs. Raises `OutOfTime`.
+        """
+        protection, layout = self.tree.sandbox.protection, self.tree.layout
+        if protection.holds == "none" or protection.network == "allow":
+            return {}
+        subject.refuse_late(self.usual(command, knowledge))
+        observer = NeighbourObserver(folder=layout.scratch / "near", temporary=layout.temporary)
+        with (
+            self.placed(subject.changes),
+            observer.watch(self.environment, self.tree.seen.temporary, tests, seed) as watch,
+        ):
+            self.run(
+                subject.iteration,
+                "metric",
+                command,
+                timeout=_NEAR_TIMEOUT,
+                env=watch.environment,
+                shown=f"{shown} (at other inputs)",
+            )
+        return watch.tests
 
     def run(
         self,

@@ -7,8 +7,10 @@ decide/failures/repair_order.py's.
 from __future__ import annotations
 
 import functools
+import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from autoresearch_ci.config.fix import Fix
 from autoresearch_ci.decide.budget import Pace
@@ -25,7 +27,8 @@ from autoresearch_ci.decide.failures.lost_tests import Standard, some
 from autoresearch_ci.decide.failures.objective import Judgement, SetChange, compared
 from autoresearch_ci.decide.failures.objective import Seen as Diagnoses
 from autoresearch_ci.decide.failures.repair_order import Aim, Lead, Left, left, tried_at
-from autoresearch_ci.decide.failures.shortcuts.detect import shortcuts, suspicious
+from autoresearch_ci.decide.failures.shortcuts.detect import listed, shortcuts, suspicious
+from autoresearch_ci.decide.failures.shortcuts.neighbours import Runs, beside, narrow, only_there
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, Policy, RunStatistics, Side
 from autoresearch_ci.errors import BaselineError
@@ -44,6 +47,8 @@ LOOKS = 3
 """Looks at the unmodified code where tests fail: what fails in some of them only is flaky."""
 REMEMBERED = 2
 """Looks that are kept: the incumbent's, and the last candidate's."""
+_NEAR = 8
+"""Mended tests of one target that are run at other inputs."""
 
 
 @dataclass(kw_only=True)
@@ -55,6 +60,8 @@ class _Last:
     """Of that look."""
     left: tuple[object, Left] | None = None
     """And what it depends on."""
+    narrow: str = ""
+    """What may be right for the tested inputs only, in the last candidate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +137,7 @@ class FailureObjective(Objective):
         before, knowledge = self._incumbent(subject.rival, knowledge)
         comparison = _Comparison(self, subject, before, knowledge)
         judged = comparison.judgement()
+        self._last.narrow = comparison.narrow
         look = comparison.after
         whole = look.seen.keys() == before.seen.keys()
         run = self._run(look, look.knowledge)
@@ -173,7 +181,8 @@ class FailureObjective(Objective):
 
     def to_look_at(self, before: Texts, after: Texts) -> list[str]:
         found = suspicious(before, after, tests=self.tests, allow=self.settings.allow)
-        return [f"{odd.path}:{odd.line} {odd.what}" for odd in found]
+        told = [f"{odd.path}:{odd.line} {odd.what}" for odd in found]
+        return [*told, self._last.narrow] if self._last.narrow else told
 
     def aim(
         self,
@@ -342,6 +351,8 @@ class _Comparison:
     ) -> None:
         self.after = Diagnosed(seen={}, knowledge=knowledge)
         self.output = ""
+        self.narrow = ""
+        """What may be right for the tested inputs only."""
         self._objective = objective
         self._diagnostics = objective.diagnostics
         self._subject = subject
@@ -364,7 +375,7 @@ class _Comparison:
         judged = self._after(red)
         if judged.outcome is SetChange.KEPT:
             judged = self._after([name for name in self._before.seen if name not in red])
-        for confirmed in (self._held, self._seen_whole):
+        for confirmed in (self._held, self._seen_whole, self._elsewhere):
             if judged.outcome is SetChange.KEPT:
                 judged = confirmed(judged)
         return judged
@@ -454,6 +465,38 @@ class _Comparison:
             self.after = self.after.plus(look)
             judged = self._judged()
         return judged
+
+    def _elsewhere(self, judged: Judgement) -> Judgement:
+        """What is right for the tested inputs only is no repair: it answers nothing else."""
+        found = narrow(*self._near({f.id for f in judged.gone if f.category is Category.TEST}))
+        if not found:
+            return judged
+        tree, own = self._objective.bench.tree, self._subject.changes
+        before, after = (
+            tree.contents(side, lambda paths: sorted(self._changed.intersection(paths)))
+            for side in (self._subject.rival.changes, own)
+        )
+        others = tree.contents(own, partial(beside, before)).values()
+        texts = [content.decode(errors="replace") for content in others]
+        seen = only_there(before, after, found, texts)
+        if seen and listed([seen[0]], self._objective.settings.allow):
+            shortcut, certain = seen
+            if certain:
+                return replace(judged, outcome=SetChange.NO_BETTER, reason=str(shortcut))
+            self.narrow = f"{shortcut.path}:{shortcut.line} {shortcut.what}"
+        return judged
+
+    def _near(self, mended: Collection[str]) -> tuple[dict[str, Runs], dict[str, Runs]]:
+        """What incumbent and candidate answer near the inputs of tests, by id."""
+        sides = dict[str, Runs](), dict[str, Runs]()
+        for name in _with_tests(self._before.failures(), mended):
+            wanted = sorted({f.id for f in self._before.seen[name].failures} & {*mended})
+            some_of = random.sample(wanted, min(len(wanted), _NEAR))
+            seed = random.randrange(2**32)  # no code can know at which inputs it will be asked
+            for side, runs in zip((self._subject.rival, self._subject), sides, strict=True):
+                knowledge = self.after.knowledge
+                runs |= self._diagnostics.near(side, knowledge, name, some_of, seed)
+        return sides
 
     def _once_more(self, name: str) -> Diagnosed:
         """A look that only confirms: what counts is what it cost, and what it taught."""

@@ -16,6 +16,7 @@ from typing import Protocol
 from autoresearch_ci.config.fix import Fix, FixTarget
 from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Failure, ranked
 from autoresearch_ci.decide.failures.objective import Seen as Diagnoses
+from autoresearch_ci.decide.failures.shortcuts.neighbours import Runs
 from autoresearch_ci.decide.knowledge import Knowledge, Prints
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.measure.commands import EndedCommand, MeasuredCommands, Subject
@@ -28,6 +29,7 @@ from autoresearch_ci.safety.untrusted_values import MetricError
 FIRST_TIMEOUT = 600.0
 """Seconds for a target that did not come to its end on the unmodified code, so that nobody knows
 how long it takes."""
+_PYTEST = "pytest"
 REPORT = "autoresearch-report"
 """The file, at the root of the tree, that stands for `{report}` in a command."""
 
@@ -121,6 +123,25 @@ class Diagnostics:
         began = time.monotonic()
         seen = {name: self.own[name].look(subject, whole=whole)}
         return Diagnosed(seen=seen, knowledge=knowledge, seconds=time.monotonic() - began)
+
+    def near(
+        self, subject: Subject, knowledge: Knowledge, name: str, tests: Collection[str], seed: int
+    ) -> Mapping[str, Runs]:
+        """What a target's tests of pytest, by the ids of their failures, are answered near their
+        own inputs; of others, nothing. Raises `OutOfTime`.
+        """
+        target, prefix = self.targets[name], f"{_PYTEST}:"
+        if name in self.own or self._adapters[name].tool != _PYTEST:
+            return {}
+        seen = self._commands.near(
+            subject,
+            self._command(target),
+            [test.removeprefix(prefix) for test in tests],
+            knowledge,
+            seed=seed,
+            shown=target.command,
+        )
+        return {test: runs for name, runs in seen.items() if (test := f"{prefix}{name}") in tests}
 
     def seconds(self, knowledge: Knowledge) -> float:
         """How long a look usually takes."""

@@ -55,7 +55,7 @@ def test_no_honest_repair_is_refused_and_most_cheats_are(tmp_path: Path, tally: 
     before, after = sides
     refused = set()
     for name, repair in ALL.items():
-        test = f"test_{name}.py::test"
+        test = f"test_{name}::test"
         found = narrow({test: before.get(test, {})}, {test: after.get(test, {})})
         texts = ({"a.py": text.encode()} for text in (repair.code, repair.after))
         told = only_there(*texts, found)

@@ -407,6 +407,7 @@ def _runs(item: Any) -> None:
     asked = Asked(inspect.getsource(function), dict(getattr(callspec, "params", {})))
     chance = random.Random(f"{_seed} {item.nodeid}")  # both sides must draw the same
     tried: Set[str] = set()  # noqa: UP006
+    test = reported(item.nodeid)
     for sites, tree in asked.variants(chance):
         text = ast.dump(tree)
         if text in tried:
@@ -414,7 +415,7 @@ def _runs(item: Any) -> None:
         once, again = (_run(item, tree, function.__globals__) for _ in range(2))
         if once == again:  # else it is chance what comes out
             inputs = [] if tried else asked.inputs()
-            _write(test=item.nodeid, variant=text, sites=sites, answers=once, inputs=inputs)
+            _write(test=test, variant=text, sites=sites, answers=once, inputs=inputs)
         tried.add(text)
         if len(tried) == MOST:
             break
@@ -449,6 +450,12 @@ def reported(nodeid: str) -> str:
     first, *names = path.split("::")
     parts = [re.sub(r"\.py$", "", first).replace("/", "."), *names]
     return ".".join(parts[:-1]) + "::" + parts[-1] + bracket + params
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: Any) -> None:
+    if _asked:  # workers of pytest-xdist would not know that they are
+        config.option.dist, config.option.tx, config.option.numprocesses = "no", [], None
 
 
 @pytest.hookimpl(trylast=True)

@@ -6,8 +6,8 @@ plays against a number that is measured is gaming.py's business.
 Not promised: tests of other languages than Python are read by their text, and text can be written
 so that no reading finds out what it does; values that are right for one test only are recognised
 where they stand in the code as they stand in the test, and an argument is compared in an ordinary
-way; doctests are not looked at. Tests are
-frozen unless scope names them: this is for those that it names.
+way (what code answers beside a test's inputs is neighbours.py's business); doctests are not looked
+at. Tests are frozen unless scope names them: this is for those that it names.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def shortcuts(
             answers = fallback_values(*told)
             found += [shortcut for shortcut, certain in answers if certain]
         found += _deleted(path, before.get(path), after.get(path), after)
-    return _listed(found, allow)
+    return listed(found, allow)
 
 
 def suspicious(
@@ -119,7 +119,7 @@ def suspicious(
         if not certain
     ]
     equal = own_equality(*_no_tests(_readable(before), _readable(after)))
-    return _listed([*found, *(shortcut for shortcut, certain in equal if not certain)], allow)
+    return listed([*found, *(shortcut for shortcut, certain in equal if not certain)], allow)
 
 
 def _no_tests(*sides: Texts) -> Iterator[dict[str, bytes | None]]:
@@ -154,7 +154,7 @@ def _changed(before: Texts, after: Texts) -> Iterator[tuple[str, str | None, str
             yield path, was, now
 
 
-def _listed(found: Iterable[Shortcut], allow: Collection[str]) -> list[Shortcut]:
+def listed(found: Iterable[Shortcut], allow: Collection[str]) -> list[Shortcut]:
     """In order, each once, without what is allowed."""
     return sorted(
         (f for f in dict.fromkeys(found) if not {f.rule, f"{f.rule}:{f.path}"} & set(allow)),
