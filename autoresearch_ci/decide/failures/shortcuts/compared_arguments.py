@@ -67,6 +67,8 @@ _CALLED: Mapping[str, Callable[..., Any]] = {
 }
 """Functions that leave an argument recognisable; of a length, how long it is."""
 _FAR = (1_000_003, -999_983)
+_SIDES = 4
+"""Arguments of which each may be far off on a side of its own: `a < 0 < b`."""
 _MANY = 60_000
 """Steps in which combinations of values are tried."""
 _LONG = 1_000
@@ -94,7 +96,9 @@ class Arguments:
 
     def _pinned(self, node: ast.AST) -> tuple[Value, ...]:
         given = sorted(self._given(node))
+        sides = itertools.product(_FAR, repeat=len(given)) if len(given) <= _SIDES else ()
         far = {constant(node, dict.fromkeys(given, value)) for value in _FAR}
+        far |= {constant(node, dict(zip(given, chosen, strict=True))) for chosen in sides}
         if not given or UNKNOWN in far or any(far):
             return ()
         values = [*dict.fromkeys(_candidates(node))]

@@ -113,6 +113,8 @@ class _Case:
     otherwise: tuple[Value, ...] = ()
     place: int = -1
     """Of a pair, in the table."""
+    says: bool = False
+    """Whether it says what a word means, of which there are tables everywhere."""
 
     @property
     def shape(self) -> str:
@@ -169,7 +171,7 @@ def hardcoded(
     fresh = [
         case
         for case in new
-        if not (case.text in known or case.is_mapping(answers))
+        if not (case.says or case.text in known or case.is_mapping(answers))
         and not is_turn(case.asked, case.answers)
         and not is_form(case.asked, case.answers, was)
         and (at := tables.get(case.place, -1)) not in grown
@@ -279,8 +281,6 @@ def _pair(text: str, match: re.Match[str]) -> _Case | None:
         return None
     alone = opens == "{" and _LOOKED_UP.match(text, match.end())
     words = all(map(WORD.fullmatch, re.findall(LITERAL, match["key"])))
-    if words and not alone and not _DIGEST.fullmatch(match["key"][1:-1]):
-        return None  # of what words mean there are tables everywhere
     rest = _REST.match(text, match.end()) if leads == "," else None
     text = " ".join(f"{match['key']} {leads} {match['value']}".split())
     line = match.string.count("\n", 0, match.start("key")) + 1
@@ -290,6 +290,7 @@ def _pair(text: str, match: re.Match[str]) -> _Case | None:
         asked=values_in(match["key"]),
         answers=(*values_in(match["value"]), *values_in(rest[0] if rest else "")),
         place=match.start("opens" if leads == "," else "key"),
+        says=words and not alone and not _DIGEST.fullmatch(match["key"][1:-1]),
     )
 
 
