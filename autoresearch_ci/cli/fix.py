@@ -20,7 +20,7 @@ from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.failures.failure import Failure
 from autoresearch_ci.decide.failures.gate import parse_words
-from autoresearch_ci.decide.failures.repair_order import Left
+from autoresearch_ci.decide.failures.repair_order import Left, unseen_cure
 from autoresearch_ci.decide.failures.same_cause import also, shown_once
 from autoresearch_ci.decide.gates import GateVerdict, Ruling
 from autoresearch_ci.errors import ConfigError, GateFailed
@@ -69,7 +69,7 @@ def main(options: argparse.Namespace) -> int:
         )
     tell_end(finished, "fix", verdict(finished), json=options.json)
     if options.until_green and not (finished.left and finished.left.green):
-        raise GateFailed(f"--until-green: {verdict(finished)[0]}.")
+        raise GateFailed(f"--until-green: {_why_not_green(finished.left)}")
     return 0
 
 
@@ -105,7 +105,7 @@ def _broken(finished: Finished, left: Left) -> list[str]:
     if left.green:
         repaired = len(finished.ledger.history.kept)
         return ["green: nothing is broken" + ("" if repaired else ", there was nothing to do")]
-    lines = [f"still broken: {len(left.failures)}"]
+    lines = [_headline(left)]
     causes = shown_once(left.failures, lambda f: f, lambda f: left.aside.get(f.id))
     for failure, tools in causes[:20]:
         why = left.aside.get(failure.id)
@@ -113,7 +113,22 @@ def _broken(finished: Finished, left: Left) -> list[str]:
     if len(causes) > 20:
         lines.append(f"  and {len(causes) - 20} more")
     lines += [f"  {name} does not tell everything: {why}" for name, why in left.incomplete.items()]
-    return lines
+    return [*lines, unseen_cure(left.incomplete)] if left.incomplete else lines
+
+
+def _why_not_green(left: Left | None) -> str:
+    if left is None:
+        return "nobody has looked at what is left."
+    return f"{_headline(left)}." + (f"\n{unseen_cure(left.incomplete)}" if left.incomplete else "")
+
+
+def _headline(left: Left) -> str:
+    broken = f"still broken: {len(left.failures)}" if left.failures else "nothing seen is broken"
+    if not left.incomplete:
+        return broken
+    names = ", ".join(left.incomplete)
+    do = "does" if len(left.incomplete) == 1 else "do"
+    return f"{broken}, but {names} {do} not tell everything"
 
 
 def _warned(left: Left) -> list[str]:

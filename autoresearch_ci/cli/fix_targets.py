@@ -69,7 +69,9 @@ def _targets_of(config: Config, repository: Repository, commit: str) -> Discover
         return Discovery(targets=tuple(own), unread=())
     files = repository.files(commit)
     regular = [path for path, version in files.items() if version.regular]
-    return discover(regular, lambda path: repository.read(files[path]))
+    found = discover(regular, lambda path: repository.read(files[path]))
+    asked = (target for target in found.targets if target.name not in config.fix.skip)
+    return replace(found, targets=tuple(asked))
 
 
 def with_targets(config: Config, found: Discovery) -> Config:

@@ -95,6 +95,8 @@ class Fix(Section):
         Field(strict=False),
     ] = ()
     """What is run to find out what is broken; without it, what the repository's files name."""
+    skip: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """Of what its files name, leave these out: names as in `fix --dry-run`."""
     scope: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] = ("**",)
     """Paths that a repair may touch, instead of `scope`; tests only if they are named outright."""
     categories: Annotated[tuple[CategoryName, ...], Field(strict=False)] = ()

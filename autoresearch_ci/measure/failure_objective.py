@@ -124,6 +124,9 @@ class FailureObjective(Objective):
         look = self._looks[identity({})]
         flaky = baseline.knowledge.flaky & {failure.id for _, failure in look.failures()}
         told = [f"broken: {summary([f for f in self._wanted(look) if f.id not in flaky])}"]
+        if blind := len(self._blind(look)):
+            many = "s" if blind > 1 else ""
+            told.append(f"{blind} target{many} not seen to the end, each counted as a failure")
         if warnings := len(self._warnings(look)):
             told.append(f"besides: {warnings} warning{'s' if warnings > 1 else ''}")
         if flaky:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from autoresearch_ci.decide.failures.causes.verdicts import detected_with
 from autoresearch_ci.decide.failures.failure import Failure
+from autoresearch_ci.decide.failures.repair_order import unseen_cure
 from autoresearch_ci.decide.failures.same_cause import also, shown_once
-from autoresearch_ci.decide.gates import Age, Judged
+from autoresearch_ci.decide.gates import Age, Judged, Ruling
 from autoresearch_ci.report.fix_report import GateReport, headline, reproduce
 from autoresearch_ci.report.gate_pieces import (
     BLOCKING_ROOM,
@@ -165,6 +166,9 @@ def gate_lines(report: GateReport) -> Iterator[str]:
         *(f"look at {d}" for d in report.doubts[:_DOUBTED]),
     ):
         yield clipped(text, 400)
+    unseen = [name for name in verdict.unseen if name in report.commands]
+    if unseen and verdict.ruling is Ruling.INCOMPLETE:
+        yield clipped(unseen_cure(unseen), 400)
     if report.looks > 1:
         yield _flaky(report)
     yield last_line("gate", verdict, report.commit, report.base)

@@ -83,6 +83,7 @@ fix:
     - make check
     - {tool: ruff, command: ruff check --output-format json, folder: packages/web, timeout: 2m}
     - {tool: tidy, command: tidy, regex: "(?P<message>.+)", category: warning, reports: out/*.xml}
+  skip: [actionlint]
   scope: [src/, "!src/vendor/"]
   categories: [build, test]
   allow: ["timeout-raised:tests/test_slow.py"]

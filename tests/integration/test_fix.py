@@ -289,6 +289,21 @@ def test_a_tool_that_is_missing_is_never_green(repo: Repo, fix: Fix) -> None:
     done = fix([], "--until-green")
     assert done.code == 1, done.told
     assert "ruff does not tell everything" in done.out
+    told = done.err.splitlines()
+    assert "--until-green: nothing seen is broken, but ruff does not tell everything." in told[-2]
+    assert """--set 'fix.skip=["ruff"]'""" in told[-1], done.told
+    assert "1 target not seen to the end, each counted as a failure" in done.out
+
+
+def test_a_target_that_is_left_out_is_not_asked_for(repo: Repo, fix: Fix) -> None:
+    repo.write("Makefile", "check:\n\t! grep -n BAD src/*\n")
+    repo.write(".shellcheckrc", "")
+    repo.write("src/a", "BAD\n")
+    repo.commit("something is broken")
+    mend = {"description": "a", "files": {"src/a": "ok\n"}}
+    done = fix([mend], "--until-green", "--set", "fix.skip=[shellcheck]")
+    assert done.code == 0, done.told
+    assert "shellcheck" not in done.out
 
 
 def test_where_nothing_can_be_looked_at_nothing_is_repaired(repo: Repo, fix: Fix) -> None:

@@ -6,6 +6,7 @@ CORE: failures and the journal -> an aim, so a resumed run goes on where it was.
 from __future__ import annotations
 
 import functools
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -93,6 +94,15 @@ class Left:
             words = ", ".join(f"{number} {why}" for why, number in reasons.items())
             told.insert(0, f"all that is left cannot be repaired here: {words}")
         return "; ".join(told)
+
+
+def unseen_cure(names: Collection[str]) -> str:
+    """What to do about targets that did not tell everything: one line of advice."""
+    them = "it" if len(names) == 1 else "them"
+    return (
+        "do: install what is missing where measured code finds it (PATH, or a `setup` command), or "
+        f"leave {them} out: --set 'fix.skip={json.dumps([*names])}'"
+    )
 
 
 def tried_at(failure: Failure, experiments: Iterable[Experiment]) -> tuple[Experiment, ...]:
