@@ -90,6 +90,11 @@ class FailureObjective(Objective):
     def diagnostics(self) -> Diagnostics:
         return self.bench.diagnostics
 
+    @property
+    def lets_warnings_pass(self) -> bool:
+        """Whether nobody asked about warnings."""
+        return not self.diagnostics.own and Category.WARNING not in self.settings.categories
+
     def baseline(self, *, calibrate: bool, until: float | None) -> Outcome:
         unmodified = Subject(changes={}, iteration=0)
         look = self.diagnostics.look(unmodified, Knowledge())
@@ -409,6 +414,7 @@ class _Comparison:
             changed=self._changed,
             removed=self._removed,
             standards={name: Standard() for name in names},  # doubts have it, chance left out
+            outweighs=self._objective.lets_warnings_pass,
         )
         if self.after.doubts and judged.outcome is not SetChange.INCOMPLETE and not judged.new:
             reason = "; ".join(f"{name}: {why}" for name, why in self.after.doubts.items())

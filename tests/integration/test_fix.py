@@ -161,7 +161,7 @@ def test_equal_numbers_of_other_failures_are_no_repair(repo: Repo, fix: Fix) -> 
     marked(repo, a="BAD one\n")
     done = fix([answer("trade", a="BAD two\n")])
     assert done.column("status")[1:] == ["discard"]
-    assert "moved, not fixed: 1 gone" in done.rows[1]["reason"]
+    assert "moved, not fixed: 1 new" in done.rows[1]["reason"]
 
 
 def test_fewer_failures_with_a_new_one_are_no_repair(repo: Repo, fix: Fix) -> None:

@@ -31,7 +31,7 @@ class SetChange(enum.StrEnum):
     """What became of the set."""
 
     KEPT = "kept"
-    """At least one failure is gone, none is new, no test is lost."""
+    """At least one failure is gone, none is new that counts, no test is lost."""
     MOVED = "moved"
     """Some are gone, and no more others, no worse ones, came instead."""
     REGRESSED = "regressed"
@@ -51,6 +51,8 @@ class Judgement:
     new: tuple[Failure, ...] = ()
     unmasked: tuple[Failure, ...] = ()
     """They join those that are left."""
+    outweighed: tuple[Failure, ...] = ()
+    """New, and nothing that stands against the change."""
 
 
 Seen = Mapping[str, Diagnosis]
@@ -64,6 +66,7 @@ def compared(
     changed: Collection[str] = (),
     removed: Collection[str] = (),
     standards: Mapping[str, Standard] | None = None,
+    outweighs: bool = False,
 ) -> Judgement:
     """The judgement on a change.
 
@@ -72,10 +75,13 @@ def compared(
     wrong there is mended with them.
     `standards`: by target, what its tests must reach where that is known better than from `before`
     (what flickers is not asked of anybody).
+    `outweighs`: whether what mends more than lint may bring a warning of a rule that the same
+    target tells of already: whoever lets those pass lets that one pass, too.
     """
     gone: list[Failure] = []
     new: list[Failure] = []
     unmasked: list[Failure] = []
+    usual: list[Failure] = []
     lost: list[str] = []
     blind: list[str] = []
     dark: list[str] = []
@@ -93,12 +99,18 @@ def compared(
             dark.append(f"{name}: {now.incomplete}")
         for failure in (current[key] for key in current if key not in old):
             hidden = _was_hidden(failure, was, ended, changed)
-            (unmasked if hidden else new).append(failure)
+            common = outweighs and _is_usual(failure, was)
+            (unmasked if hidden else usual if common else new).append(failure)
         if loss := _lost_tests(was, now, (standards or {}).get(name)):
             lost.append(f"{name}: {loss}")
     if lone := next((failure for failure in gone if failure.path in removed), None):
         blind += [f"{lone.path} is gone with its failures, and {told}" for told in dark]
+    if not any(failure.category.rank < Category.LINT.rank for failure in gone):
+        new, usual = [*new, *usual], []
     outcome, reason = _verdict(gone, new, lost, blind)
+    if usual and outcome is SetChange.KEPT:
+        rules = ", ".join(sorted({failure.code for failure in usual}))
+        reason += f"; {len(usual)} more of the warnings that are there already: {rules}"
     if unmasked and outcome is SetChange.KEPT:
         reason += f"; {len(unmasked)} could not be seen before"
     return Judgement(
@@ -107,7 +119,13 @@ def compared(
         gone=tuple(ordered(gone)),
         new=tuple(ordered(new)),
         unmasked=tuple(ordered(unmasked)),
+        outweighed=tuple(ordered(usual)),
     )
+
+
+def _is_usual(failure: Failure, was: Diagnosis) -> bool:
+    rules = {old.code for old in was.failures if old.category is Category.WARNING}
+    return failure.category is Category.WARNING and bool(failure.code) and failure.code in rules
 
 
 _NEVER = Diagnosis(incomplete="was not looked at")
@@ -160,13 +178,13 @@ def _verdict(
     gone: list[Failure], new: list[Failure], lost: list[str], blind: list[str]
 ) -> tuple[SetChange, str]:
     if new and (not gone or _worst(new) < _worst(gone) or len(new) > len(gone)):
-        return SetChange.REGRESSED, f"{_told(gone, 'gone')}, {_told(new, 'new')}"
+        return SetChange.REGRESSED, f"{_of_new(new)}, {_told(gone, 'gone')}"
     if blind:
         return SetChange.INCOMPLETE, f"nobody can say: {'; '.join(blind)}"
     if lost:
         return SetChange.REGRESSED, "; ".join(lost)
     if new:
-        return SetChange.MOVED, f"moved, not fixed: {_told(gone, 'gone')}, {_told(new, 'new')}"
+        return SetChange.MOVED, f"moved, not fixed: {_of_new(new)}, {_told(gone, 'gone')}"
     if gone:
         return SetChange.KEPT, _told(gone, "gone")
     return SetChange.NO_BETTER, "the same failures as before"
@@ -178,6 +196,17 @@ def _worst(failures: Iterable[Failure]) -> tuple[int, int]:
 
 def _told(failures: Collection[Failure], word: str) -> str:
     return f"{len(failures)} {word} ({some(f.id for f in failures)})" if failures else f"0 {word}"
+
+
+def _of_new(failures: Collection[Failure]) -> str:
+    """In words, as they are what stands against a change: an id may be a hash."""
+    return f"{len(failures)} new ({some(map(_in_words, failures))})"
+
+
+def _in_words(failure: Failure) -> str:
+    if failure.category is Category.TEST or not failure.path:
+        return failure.id
+    return f"{failure.category} {failure.path}:{failure.line} {failure.message or failure.code}"
 
 
 # --- What hides what ------------------------------------------------------------------------------

@@ -71,6 +71,36 @@ def test_a_set_is_compared_and_not_a_count(
     assert judged(told(*before), told(*after)).outcome is outcome
 
 
+WARNED = Problem(category=Category.WARNING, path="a.py", line=1, code="W1", message="magic 0")
+AGAIN = Problem(category=Category.WARNING, path="a.py", line=9, code="W1", message="magic one")
+OTHER = Problem(category=Category.WARNING, path="a.py", line=9, code="W2", message="unused")
+
+
+def test_what_mends_a_test_may_bring_a_warning_of_a_rule_that_others_break_already() -> None:
+    before = {"eslint": told(WARNED), "t": suite(a="failed")}
+
+    def after(*warnings: Problem, outweighs: bool = True) -> Judgement:
+        seen = {"eslint": told(*warnings), "t": suite(a="passed")}
+        return compared(before, seen, outweighs=outweighs)
+
+    kept = after(WARNED, AGAIN)
+    assert kept.outcome is SetChange.KEPT
+    assert "1 more of the warnings that are there already: W1" in kept.reason
+    assert [failure.line for failure in kept.outweighed] == [9]
+    assert after(WARNED, AGAIN, outweighs=False).outcome is SetChange.MOVED
+    refused = after(WARNED, OTHER)
+    assert refused.outcome is SetChange.MOVED
+    assert refused.reason.startswith("moved, not fixed: 1 new (warning a.py:9 unused), 1 gone")
+
+
+def test_a_warning_is_not_outweighed_by_lint_nor_by_nothing() -> None:
+    before = {"eslint": told(WARNED), "ruff": told(A, B)}
+    for left in ((B,), (A, B)):
+        seen = {"eslint": told(WARNED, AGAIN), "ruff": told(*left)}
+        outcome = compared(before, seen, outweighs=True).outcome
+        assert outcome in (SetChange.MOVED, SetChange.REGRESSED)
+
+
 # --- Tests ----------------------------------------------------------------------------------------
 
 
