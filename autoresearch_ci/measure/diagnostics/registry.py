@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from autoresearch_ci.measure.diagnostics import (
     any_tool,
     compilers,
+    formatters,
     go_tools,
     javascript_tools,
     mocha,
@@ -23,6 +24,7 @@ TOOLS: dict[str, Adapter] = {
     adapter.tool: adapter
     for module in (
         python_tools,
+        formatters,
         javascript_tools,
         reported_suites,
         mocha,
@@ -49,7 +51,8 @@ _JAVASCRIPT = frozenset(
 _GO, _RUST = frozenset({".go"}), frozenset({".rs"})
 _JAVA = frozenset({".java", ".kt", ".groovy"})
 _SUFFIXES = {
-    **dict.fromkeys(("python", "ruff", "mypy", "pyright", "pytest", "unittest"), _PYTHON),
+    **dict.fromkeys(("python", "ruff", "ruff format", "black", "mypy", "pyright"), _PYTHON),
+    **dict.fromkeys(("pytest", "unittest"), _PYTHON),
     **dict.fromkeys(("eslint", "tsc", "jest", "vitest", "node --test"), _JAVASCRIPT),
     **dict.fromkeys(("go build", "go vet", "go test"), _GO),
     **dict.fromkeys(("cargo", "cargo test"), _RUST),

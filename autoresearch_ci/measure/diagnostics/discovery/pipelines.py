@@ -27,6 +27,7 @@ _MESON = (
 )
 _HOOKS = {
     "ruff-check": "ruff",
+    "ruff-format": "ruff format",
     **{name: name for name in ("ruff", "mypy", "eslint", "shellcheck", "actionlint", "pyright")},
 }
 

@@ -18,10 +18,14 @@ _LAUNCHERS = (
 _MANAGERS = re.compile(r"^(?:uv|poetry|pipenv|pdm|rye|hatch) run ")
 """Whose environment is there already: they would make another one, for which measured code has
 neither their cache nor a network."""
+_ONLY_LOOKS = r"[^;&|)#\n]{0,200}?\s--(?:check|diff)(?:[\s;&|)]|$)"
+"""Behind a formatter that writes nothing."""
 _STARTED = {
     "pytest": r"(?:pytest|py\.test)",
     "unittest": r"(?<=-m )unittest(?: discover)?",
     "ruff": r"ruff check",
+    "ruff format": rf"ruff format(?={_ONLY_LOOKS})",
+    "black": rf"black(?={_ONLY_LOOKS})",
     "mypy": r"mypy",
     "pyright": r"(?:based)?pyright",
     "tsc": r"tsc",
@@ -50,8 +54,8 @@ _BEFORE = re.compile(
 """What makes of a tool's name something that is installed or printed."""
 _DROPPED = re.compile(
     r"(?:^|(?<=\s))(?:--fix(?:=\S+)?|--show-fixes|--unsafe-fixes|--exit-zero|--pretty|--quiet|-q"
-    r"|--verbose|-v+|--colou?r(?:=\S+)?|--no-color|--no-fix|--no-cache|--cache|--install-types"
-    r"|--non-interactive|--message-format[= ]\S+|--no-fail-fast|-json"
+    r"|--verbose|-v+|--check|--diff|--colou?r(?:=\S+)?|--no-color|--no-fix|--no-cache|--cache"
+    r"|--install-types|--non-interactive|--message-format[= ]\S+|--no-fail-fast|-json"
     r"|(?:--output-format|--output|--format|-f|-o|--output-file)(?:[= ]\S+))(?=\s|$)"
 )
 """Arguments that change files, hide failures, or say how to print."""
@@ -65,6 +69,7 @@ _KEPT = re.compile(
 
 
 _GO_FLAGS = re.compile(r"(?:^|(?<=\s))(?:-race|-tags[= ]\S+|-gcflags=\S+|-count=1)(?=\s|$)")
+_NEEDS_A_PLACE = ("eslint", "ruff", "ruff format", "black")
 _OF_TESTS = ("pytest", "jest", "vitest", "node --test")
 """A part of the tests is what a line that starts one of these is often for."""
 
@@ -115,7 +120,7 @@ def _command(tool: str, launcher: str, words: str, rest: str) -> str:
         return adapter.command
     if tool == "tsc" and not {"--noEmit", "-b", "--build"} & set(own):
         own.insert(0, "--noEmit")
-    if tool in ("eslint", "ruff") and not any(not word.startswith("-") for word in own):
+    if tool in _NEEDS_A_PLACE and not any(not word.startswith("-") for word in own):
         own.append(".")
     if not launcher and tool in ("tsc", "eslint"):
         launcher = "npx --no-install"

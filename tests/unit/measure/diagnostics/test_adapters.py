@@ -189,6 +189,37 @@ def sarif(**run: Any) -> Diagnosis:
     return TOOLS["sarif"].parse(said(json.dumps({"runs": [{"tool": tool, **run}]}), code=0))
 
 
+def test_formatters_of_before_are_read_too() -> None:
+    ruff = TOOLS["ruff format"].parse(
+        said(
+            "Would reformat: a.py\n1 file would be reformatted\n",
+            stderr="error: Failed to parse b.py:3:7: Expected an identifier\n",
+            code=2,
+        )
+    )
+    black = TOOLS["black"].parse(
+        said(
+            stderr="error: cannot format /tree/b.py: Cannot parse: 3:7: def f(:\n"
+            "would reformat /tree/a.py\n\nOh no!\n1 file would be reformatted, 1 file would fail"
+            " to reformat.\n",
+            code=123,
+        )
+    )
+    for found in (ruff, black):
+        assert [(f.category, f.path, f.line) for f in found.failures] == [
+            (Category.BUILD, "b.py", 3),
+            (Category.LINT, "a.py", 0),
+        ]
+        assert not found.incomplete
+
+
+def test_a_formatter_that_lists_other_files_than_it_counts_is_incomplete() -> None:
+    text = "Would reformat: a.py\n2 files would be reformatted\n"
+    assert TOOLS["ruff format"].parse(said(text, code=1)).incomplete
+    broken = said("1 file already formatted\n", stderr="error: out of memory", code=2)
+    assert TOOLS["ruff format"].parse(broken).incomplete
+
+
 def test_a_rule_of_an_extension_says_how_bad_a_result_of_sarif_is() -> None:
     rule = {"index": 0, "toolComponent": {"index": 0}}
     named = {"ruleId": "B", "message": {"text": "by its name"}}

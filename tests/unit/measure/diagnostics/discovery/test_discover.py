@@ -201,6 +201,17 @@ def test_steps_of_workflows_say_how_their_tools_are_asked() -> None:
     assert ".github/workflows/ci.yml" in reasons(files, "mypy")[0]
 
 
+def test_a_formatter_is_a_check_only_where_it_only_looks() -> None:
+    rules = "check:\n\truff format --check .\n\tblack -q --diff src\nformat:\n\truff format .\n"
+    asked = commands({"Makefile": rules, "src/a.py": ""})
+    assert asked["ruff format"] == "ruff format --check --no-cache ."
+    assert asked["black"] == "black --check src"
+    rules = "format:\n\truff format .\n\tblack .\n\tpip install black && ruff check --diff .\n"
+    assert not {"ruff format", "black"} & {*commands({"Makefile": rules, "src/a.py": ""})}
+    hooks = "repos: [{repo: r, hooks: [{id: ruff-format}]}]\n"
+    assert "ruff format" in commands({".pre-commit-config.yaml": hooks, "src/a.py": ""})
+
+
 def test_a_step_that_goes_elsewhere_is_followed() -> None:
     step = (
         "jobs:\n  t:\n    steps:\n    - run: |\n        cd web && npx eslint src\n        cd ..\n"
