@@ -18,6 +18,7 @@ from autoresearch_ci.decide.failures.shortcuts.literals import (
     LITERAL,
     PAIR,
     PLAIN,
+    SOURCE,
     WORD,
     brackets,
     plain_code,
@@ -41,9 +42,6 @@ from autoresearch_ci.decide.failures.shortcuts.one_input import (
 )
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
 
-_SOURCE = re.compile(
-    r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kts?|cs|rb|php|swift|scala|dart|exs?)$"
-)
 _DATA = re.compile(r"\.(json|jsonl|ya?ml|csv|tsv|toml|ini|dat)$")
 _INPUTS = re.compile(rf"{LITERAL}(?:\s*(?:[,|]|:\s*case\b)\s*{LITERAL})*")
 """Those that are answered alike: `case 4, 6:`."""
@@ -156,7 +154,7 @@ def hardcoded(
         held = [value for value in told if is_telling(value) and listed_in((value,), tests, 1)]
         if 5 * len(held) >= 2 * len(told) and (name := listed_in(held, tests)):
             yield _told(path, 1, name, f"a file with {', '.join(sorted(map(spelled, held)))}")
-    if after is None or not _SOURCE.search(path):
+    if after is None or not SOURCE.search(path):
         return
     was, now = plain_code(path, before or ""), plain_code(path, after)
     yield from (_told(path, *found) for found in apart_from_inputs(was, now, tests))

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from autoresearch_ci.decide.failures.shortcuts.compared_arguments import constant
+from autoresearch_ci.decide.failures.shortcuts.literals import SOURCE
 from autoresearch_ci.decide.failures.shortcuts.one_input import (
     NATURAL,
     TRIVIAL,
@@ -50,7 +51,7 @@ def corrected(
             return
         with suppress(TooManyCases):
             known = {case.text for case in python_cases(before or "", after)}
-    elif _OTHERS.search(path):
+    elif SOURCE.search(path):
         found, known = [*_text_cases(after)], {case.text for case in _text_cases(before or "")}
     else:
         return
@@ -169,7 +170,6 @@ def _asking(case: Case, tests: Mapping[str, str]) -> str:
     return together([*values], tests)
 
 
-_OTHERS = re.compile(r"\.([cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala)$")
 _NUMBER = r"-?\d{1,300}(?:\.\d{1,300})?"
 _WORD = r"\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'"
 _NAME = r"(?<![\w.\])])[$@]?[A-Za-z_]\w{0,100}(?![\w.(\[])"

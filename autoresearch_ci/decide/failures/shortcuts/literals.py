@@ -29,6 +29,10 @@ def _number(match: re.Match[str]) -> str:
 
 
 _TICKS = re.compile(r"`([^`$\\\n\"]+)`")
+SOURCE = re.compile(
+    r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kts?|cs|rb|php|swift|scala|dart|exs?)$"
+)
+"""The languages in which answers of tests are looked for."""
 _TICKED = re.compile(r"\.(?:go|[cm]?[jt]sx?)$")
 _NAMED = re.compile(
     r"(?m)^[ \t]*(?:#[ \t]*define[ \t]+(?P<defined>\w\w+)[ \t]+|(?:[a-z]\w*[ \t]+){0,5}"
