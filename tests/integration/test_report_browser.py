@@ -161,7 +161,12 @@ def test_the_keyboard_walks_through_the_chart_and_opens_an_experiment(
     chromium.key("Enter")
     assert chromium.ask("document.querySelector('details[open]').closest('tr').id") == "e5"
     assert chromium.ask("document.activeElement.tagName") == "SUMMARY"
-    assert chromium.ask("document.querySelector('#e5 .diff .plus').textContent")[:4] == "+and"
+    # A diff gets its colours after it has been opened.
+    coloured = "document.querySelector('#e5 .diff .plus')"
+    chromium.ask(
+        f"(async () => {{ while (!{coloured}) await new Promise(requestAnimationFrame) }})()"
+    )
+    assert chromium.ask(f"{coloured}.textContent")[:4] == "+and"
 
 
 @pytest.mark.parametrize("dark", [False, True])
