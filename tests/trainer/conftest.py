@@ -14,6 +14,10 @@ import pytest
 
 # One thread: the suite's other processes need the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# torch.compile starts helpers, and tries what vectors this machine has: each of these processes
+# imports PyTorch, which takes longer than what it is to do.
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
 
 TRAINER = Path(__file__).resolve().parents[2] / "trainer"
 sys.path.insert(0, str(TRAINER))
