@@ -363,17 +363,25 @@ UNSEEN = [
 """Where it cannot be looked at, and that is said."""
 STEERING = [
     *(not_shown, ignored, suppressed_by_settings, many_files, a_malformed_workflow_beside),
-    *(moved_to_where_it_runs, renamed_with_it, accepted_by_itself),
-    *(named_as_what_bandit_leaves_out, by_lines_that_are_none, moved_out_of_tests),
-    *(another_key_in_its_place, another_token_beside_one, named_as_one_that_is_known),
-    named_alike_when_spelt_out,
+    *(accepted_by_itself, named_alike_when_spelt_out),
 ]
 """What would touch others beside it."""
+IN_PLACE = {
+    moved_to_where_it_runs: ".github/workflows/triage.yml",
+    renamed_with_it: "renamed.py",
+    named_as_one_that_is_known: "known\u200b.py",
+    named_as_what_bandit_leaves_out: "nothing/app.py",
+    by_lines_that_are_none: "shell.py",
+    moved_out_of_tests: "src/client.py",
+    another_token_beside_one: "tests/tokens.txt",
+    another_key_in_its_place: "tests/key.pem",
+}
+"""With files that are there already, each with others; and where that is told."""
 
 
 @pytest.fixture
 def played(repo: Repo, scan: Scan) -> Callable[..., Scanned]:
-    """What is said of a change that plays these tricks; side by side each in a folder."""
+    """What is said of a change that plays these tricks; several are a folder each, or in place."""
 
     def play(*tricks: Callable[[Repo], None]) -> Scanned:
         repo.write("docs/example.yml", WORKFLOW)
@@ -386,7 +394,8 @@ def played(repo: Repo, scan: Scan) -> Callable[..., Scanned]:
         repo.commit()
         repo.git("switch", "--quiet", "-c", "topic")
         for trick in tricks:
-            there = Repo(repo.path / trick.__name__) if len(tricks) > 1 else repo
+            alone = trick in IN_PLACE or len(tricks) == 1
+            there = repo if alone else Repo(repo.path / trick.__name__)
             there.path.mkdir(exist_ok=True)
             trick(there)
         repo.commit()
@@ -405,6 +414,12 @@ def test_no_trick_gets_past_the_gate(
     assert found.verdict == ("incomplete" if trick is named_alike_when_spelt_out else "fail")
     if trick is a_malformed_workflow_beside:
         assert ".github/workflows/a.yml" in found.json["unseen"]
+
+
+def test_what_was_there_before_hides_nothing_that_is_new(played: Callable[..., Scanned]) -> None:
+    found = played(*IN_PLACE)
+    assert found.verdict == "fail"
+    assert {i["path"] for i in found.json["items"] if i["blocks"]} == {*IN_PLACE.values()}
 
 
 def folders(paths: Iterable[str]) -> Counter[str]:
