@@ -47,6 +47,16 @@ def test_the_commit_that_brought_it_is_found_and_nothing_of_the_checkout_touched
     rows = done.page("debug-results.tsv").splitlines()
     assert rows[0].split("\t")[:4] == ["iteration", "timestamp", "claim", "status"]
     assert len(rows) == 2
+    assert f"next: autoresearch-ci fix --from-debug {done.folder}/handoff.json" in done.out
+
+
+def test_where_nothing_is_confirmed_it_is_said_how_to_go_on(repo: Repo, debug: Debug) -> None:
+    history(repo, 1, 30)
+    done = debug("--fix")
+    assert done.code == 0, done.err
+    assert "not repaired: nothing is confirmed for --fix to begin with" in done.out
+    assert f"debug --command '{COMMAND}' --bisect GOOD" in done.out
+    assert f"next: autoresearch-ci fix --symptom '{COMMAND}'" in done.out
 
 
 def test_a_flaky_failure_is_not_bisected_and_it_is_said_why(repo: Repo, debug: Debug) -> None:

@@ -72,7 +72,7 @@ def main(options: argparse.Namespace) -> int:
             environment=options.environment,
         ) as desk,
     ):
-        debug(desk, task)
+        symptom = debug(desk, task)
     report = desk.write()
     if options.json:
         print(json_text(json.loads(handoff(report))))
@@ -80,6 +80,10 @@ def main(options: argparse.Namespace) -> int:
         print(text, file=people)
     handed = desk.pages.folder / "handoff.json"
     if not options.fix or not handed.exists() or not _open(report):
+        if options.fix and not _open(report):
+            print("not repaired: nothing is confirmed for --fix to begin with", file=people)
+        for text in _next(report, handed, symptom, task):
+            print(text, file=people)
         return 0
     seconds = time.monotonic() - began
     words = _repairing(options, task.config, task.asked, handed, seconds=seconds, report=report)
@@ -137,15 +141,31 @@ def _ending(report: Report, folder: Path) -> Iterator[str]:
     yield f"report: {folder}/findings.md"
 
 
+def _next(report: Report, handed: Path, symptom: Symptom | None, task: DebugTask) -> Iterator[str]:
+    """What to type next."""
+    fails = symptom is not None and symptom.outcome is not None
+    given = ["--symptom", task.asked.command] if fails and task.asked.command else []
+    if _open(report):
+        words = shlex.join(["fix", "--from-debug", str(handed), *given])
+        yield f"next: autoresearch-ci {words}   # repairs it"
+        return
+    if symptom and symptom.reproduction.certain and not task.good:
+        words = shlex.join(["debug", "--command", symptom.command, "--bisect", "GOOD"])
+        yield f"next: autoresearch-ci {words}   # which commit brought it; GOOD is one before"
+    if fails:
+        yield f"next: autoresearch-ci {shlex.join(['fix', *given])}   # repairs what is broken"
+
+
 # --- Steps ----------------------------------------------------------------------------------------
 
 _LEADS = 8
 """Of each kind that are told: the most severe."""
 
 
-def debug(desk: Desk, task: DebugTask) -> None:
-    """All steps in order; what was used up before the end is said."""
+def debug(desk: Desk, task: DebugTask) -> Symptom | None:
+    """All steps in order; what was used up before the end is said. Returns what fails, if known."""
     asked, good = task.asked, task.good
+    symptom = None
     _take_in(desk, task)
     try:
         symptom = _symptom(desk, asked)
@@ -155,6 +175,7 @@ def debug(desk: Desk, task: DebugTask) -> None:
         _think(desk, asked, symptom)
     except OutOfTime:
         desk.missing.append("the time was used up; --resume goes on")
+    return symptom
 
 
 def _take_in(desk: Desk, task: DebugTask) -> None:
@@ -244,6 +265,8 @@ def _most_pressing(desk: Desk) -> str:
     found = inventory(desk.runs, regular, lambda path: store.read(regular[path]))
     desk.missing += [f"inventory: {why}" for why in found.incomplete]
     nothing = f"nothing, by {', '.join(found.targets) or 'no tool'}"
+    if found.count > 1:
+        desk.collaborators.note(f"{found.count} failures; the most pressing is looked into")
     desk.facts.append((f"What fails ({found.count})", "\n".join(found.failures) or nothing))
     return found.command
 
