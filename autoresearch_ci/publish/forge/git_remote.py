@@ -100,8 +100,7 @@ _STALL = 45
 # is read from a file that exists in memory only.
 _ASKPASS = """#!/bin/sh
 case "$1" in
-  "Username for '$AUTORESEARCH_ASKED_FOR'"*) printf '%s\\n' "$AUTORESEARCH_USERNAME" ;;
-  "Password for '$AUTORESEARCH_ASKED_BY'"*) cat "/proc/self/fd/$AUTORESEARCH_SECRET_FD" ;;
+  "Password for '$AUTORESEARCH_ASKED_BY'"*) exec cat "/proc/self/fd/$AUTORESEARCH_SECRET_FD" ;;
   *) exit 1 ;;
 esac
 """
@@ -324,7 +323,11 @@ class Remote:
             return (git or self._git).attempt(
                 *arguments,
                 env={**environment, "GIT_ALLOW_PROTOCOL": self.address.scheme},
-                settings={"http.lowSpeedLimit": "1", "http.lowSpeedTime": str(self.stall)},
+                settings={
+                    "http.lowSpeedLimit": "1",
+                    "http.lowSpeedTime": str(self.stall),
+                    f"credential.{self.address.origin}.username": self.address.username,
+                },
                 pass_fds=descriptors,
             )
 
@@ -341,11 +344,9 @@ class Remote:
             yield (
                 {
                     "GIT_ASKPASS": str(self._folder / "askpass"),
-                    "AUTORESEARCH_ASKED_FOR": self.address.origin,
                     "AUTORESEARCH_ASKED_BY": self.address.origin.replace(
                         "://", f"://{self.address.username}@", 1
                     ),
-                    "AUTORESEARCH_USERNAME": self.address.username,
                     "AUTORESEARCH_SECRET_FD": str(descriptor),
                 },
                 (descriptor,),
