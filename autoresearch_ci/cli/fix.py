@@ -113,13 +113,18 @@ def _broken(finished: Finished, left: Left) -> list[str]:
     if len(causes) > 20:
         lines.append(f"  and {len(causes) - 20} more")
     lines += [f"  {name} does not tell everything: {why}" for name, why in left.incomplete.items()]
-    return [*lines, unseen_cure(left.incomplete)] if left.incomplete else lines
+    return [*lines, *_cure(left)]
 
 
 def _why_not_green(left: Left | None) -> str:
     if left is None:
         return "nobody has looked at what is left."
-    return f"{_headline(left)}." + (f"\n{unseen_cure(left.incomplete)}" if left.incomplete else "")
+    return "\n".join([f"{_headline(left)}.", *_cure(left)])
+
+
+def _cure(left: Left) -> list[str]:
+    """Where something is broken, that may be why a target came no further."""
+    return [unseen_cure(left.incomplete)] if left.incomplete and not left.failures else []
 
 
 def _headline(left: Left) -> str:

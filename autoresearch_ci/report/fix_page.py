@@ -166,7 +166,9 @@ def gate_lines(report: GateReport) -> Iterator[str]:
         *(f"look at {d}" for d in report.doubts[:_DOUBTED]),
     ):
         yield clipped(text, 400)
-    unseen = [name for name in verdict.unseen if name in report.commands]
+    # Where a target tells of something, that is why it came no further.
+    told_of = {judged.target for judged in verdict.items}
+    unseen = [name for name in verdict.unseen if name in report.commands and name not in told_of]
     if unseen and verdict.ruling is Ruling.INCOMPLETE:
         yield clipped(unseen_cure(unseen), 400)
     if report.looks > 1:

@@ -833,7 +833,7 @@ def test_a_real_tool_that_is_missing_is_incomplete(
 ) -> None:
     repo.commit("nothing")
     monkeypatch.setitem(TARGETS, "ruff", "no-such-linter")
-    found = gate(tools, "--fail-on", "test")
+    found = gate(tools, "--fail-on", "lint")
     assert found.code == 1
     assert found.json["verdict"] == "incomplete"
     assert "ruff" in found.json["unseen"]

@@ -257,13 +257,16 @@ def _ruled(
     allow_incomplete: bool,
 ) -> tuple[Ruling, str]:
     """`targets`: how many the head has."""
+    blocking = [judged for judged in found.items if judged.blocks]
+    sure = [j for j in blocking if j.age is not Age.UNKNOWN or _asked(j.item, words)]
+    unseen = f"not all was looked at: {'; '.join(found.missed)}"
+    if sure and found.unseen:  # what vanished there may only not have been seen
+        return Ruling.FAIL, "; ".join([*_told(sure), unseen])
     if len(found.unseen) == targets:  # no permission makes something of nothing
         why = "; ".join(found.missed) or "there is no target"
         return Ruling.INCOMPLETE, f"nothing was looked at to the end: {why}"
     if found.unseen and not allow_incomplete:
-        return Ruling.INCOMPLETE, f"not all was looked at: {'; '.join(found.missed)}"
-    blocking = [judged for judged in found.items if judged.blocks]
-    sure = [j for j in blocking if j.age is not Age.UNKNOWN or _asked(j.item, words)]
+        return Ruling.INCOMPLETE, unseen
     if not wants_base(words):  # who did not ask about tests is only told
         found = replace(found, lost={})
     if sure or found.gone:

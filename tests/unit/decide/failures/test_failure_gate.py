@@ -145,17 +145,24 @@ def test_what_was_hidden_by_a_failure_that_is_gone_blocks_nothing() -> None:
 # --- what was not looked at -----------------------------------------------------------------------
 
 
-def test_an_incomplete_target_is_incomplete_whatever_else() -> None:
+def test_what_fails_fails_whatever_was_not_seen() -> None:
     seen = {"ruff": lint("new"), "mypy": lint(incomplete="it crashed")}
+    before = base({"ruff": lint(), "mypy": lint()})
+    for allowed in (False, True):
+        verdict = gate([seen], before, words={"new"}, allow_incomplete=allowed)
+        assert verdict.ruling is Ruling.FAIL
+        assert verdict.reason == ("1 new failure (1 lint); not all was looked at: mypy: it crashed")
+    only = gate([{"ruff": lint("new", incomplete="it crashed")}], before, words={"new"})
+    assert only.ruling is Ruling.FAIL
+
+
+def test_an_incomplete_target_is_incomplete_unless_that_is_allowed() -> None:
+    seen = {"ruff": lint(), "mypy": lint(incomplete="it crashed")}
     before = base({"ruff": lint(), "mypy": lint()})
     verdict = gate([seen], before, words={"new"})
     assert verdict.ruling is Ruling.INCOMPLETE
     assert verdict.exit_code == 1
     assert verdict.reason == "not all was looked at: mypy: it crashed"
-    assert verdict.items[0].blocks
-    allowed = gate([seen], before, words={"new"}, allow_incomplete=True)
-    assert allowed.ruling is Ruling.FAIL
-    seen["ruff"] = lint()
     assert gate([seen], before, words={"new"}, allow_incomplete=True).ruling is Ruling.PASS
 
 
