@@ -26,7 +26,7 @@ _LIMIT = re.compile(
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 CHECKER = re.compile(
     r"\b(?:pytest|unittest|tox|nox|ruff|flake8|pylint|mypy|pyright|eslint|tsc|jest|vitest|mocha"
-    r"|ctest|clippy|golangci-lint|shellcheck|\bset -\w*e"
+    r"|ctest|clippy|golangci-lint|shellcheck|\bset -\w*e\w*"
     r"|(?:npm|pnpm|yarn|make|go|cargo|mvn|gradlew?)\b.{0,300}\b(?:test|check|lint|vet))\b"
 )
 
@@ -194,6 +194,9 @@ _PREPARES = re.compile(
     r"|(?:sudo )?apt(?:-get)? (?:-\S+ )*(?:update|install).*"
 )
 
+_SETS = re.compile(r"set(?: -[a-z]{1,9}(?: (?:pipefail|errexit|nounset|xtrace))?){1,9}")
+_LONG = {"errexit": "e", "nounset": "u", "xtrace": "x"}
+
 
 def _commands(path: str, line: str) -> Iterator[tuple[str, Counter[str]]]:
     """What a line runs and fails with, and what it does for it that may not be left out."""
@@ -209,6 +212,12 @@ def _commands(path: str, line: str) -> Iterator[tuple[str, Counter[str]]]:
     while started := _STARTED_BY.match(last):
         does.update([started["setting"]] if started["setting"] else [])
         last = last[started.end() :]
+    if _SETS.fullmatch(last):
+        words = last.split()[1:]
+        letters = {letter for word in words if word[0] == "-" for letter in word[1:]}
+        named = {_LONG.get(word, word) for word in words if word[0] != "-"}
+        does |= Counter((letters | named) - {"o", "x", "v"})
+        last = "set"
     if _TALKS.match(last):
         does.update(m["stricter"] for m in _SAYS_MORE.finditer(last) if m["stricter"])
         last = _SAYS_MORE.sub("", last)

@@ -49,7 +49,7 @@ _STRICT_WHEN_ON = re.compile(
 _LAX_WHEN_ON = re.compile(
     r"(?i)^(ignore_errors|ignore_missing_imports|skipLibCheck|allow_untyped_\w+|allow_redefinition"
     r"|implicit_\w+|follow_imports_skip|allowJs|suppress\w*|passWithNoTests|noInlineConfig"
-    r"|testFailureIgnore|skipTests|skip|maven\.test\.skip|ignoreFailures|continue_on_failure"
+    r"|testFailureIgnore|skipTests|skip|maven\.test\.(?:skip|failure\.ignore)|ignoreFailures|continue_on_failure"
     r"|dangerouslyIgnoreUnhandledErrors|exit-zero|allow_failure)$"
 )
 _EXCEPTIONS = re.compile(
@@ -82,10 +82,10 @@ _RELIEFS = re.compile(
     r"(?<![\w-])(-Wno-\S+|--ignore(?:-glob)?[= ]\S+|--deselect[= ]\S+|-[km][ =]\S+|--reruns\S*"
     r"|--(?:lf|last-failed|nf|sw|stepwise|co|collect-only|setup-only|setup-plan)(?![\w-])"
     r"|--disable-warnings|--exit-zero|--skip-\w+|--exclude[= ]\S+|-fpermissive"
-    r"|--max-warnings[= ]\d+|--allow-warnings|-DskipTests\S*|-Dmaven\.test\.skip\S*|-x +test"
+    r"|--max-warnings[= ]\d+|--allow-warnings|-DskipTests\S*|-Dmaven\.test\.\S*|-x +test"
     r"|--testPathIgnorePatterns\S*|-p no:\S+|-w(?=[\s\"')]|$)|-DNDEBUG\b"
     r"|WILL_FAIL +\w+|DISABLED +(?:TRUE|ON|1)"
-    r"|<(?:maven\.test\.skip|skip\w*|testFailureIgnore)>\s*true|<failOn\w+>\s*false|<exclude>[^<]*"
+    r"|<(?:maven\.test\.[\w.]+|skip\w*|testFailureIgnore)>\s*true|<failOn\w+>\s*false|<exclude>[^<]*"
     r"|exclude +['\"(]\S+|enabled\s*=\s*false)"
 )
 

@@ -84,7 +84,7 @@ _HABITS = (
         "gives up on an error or drops it",
         r"\.rs$",
         r"\.unwrap_unchecked\(\)|\.unwrap_or_default\(\)|\.unwrap_or_else\(\|_"
-        r"|(?m:^[^\S\n]*let\s+_\s*=(?!\s*write(?:ln)?!))|\.ok\(\)\s*;|(?m:^[^\S\n]*drop\(\w+\()|\b(?:todo|unimplemented)!"
+        r"|(?m:(?:^|[{;])[^\S\n]*let\s+_\s*=(?!\s*write(?:ln)?!))|\.ok\(\)\s*;|(?m:^[^\S\n]*drop\(\w+\()|\b(?:todo|unimplemented)!"
         r"|Err\(_\w*\)\s*=>\s*(?:\{\s*\}|\(\)|Default::default\(\))",
     ),
     _Habit(
@@ -98,7 +98,7 @@ _HABITS = (
         "error-swallowed",
         "claims that it is not null, or drops what it throws",
         r"\.(kts?|cs|swift)$",
-        r"[\w)\]]!!?[.\[]|\w!!(?=[\s,;)])|\btry!|\bas!|\brunCatching\s*\{[^{}\n]{0,300}\}\s*(?:\n|\}|$)",
+        r"[\w)\]]!!?[.\[]|\w!!(?=[\s,;)])|\btry!|\btry\?[^\n]{1,200}\?\?|\bas!|\brunCatching\s*\{[^{}\n]{0,300}\}\s*(?:\n|\}|$)",
     ),
     _Habit(
         "failure-ignored",

@@ -645,6 +645,8 @@ ELSEWHERE = [
     ("a.go", "return err\n", "if err != nil {\n}\n", "error-swallowed"),
     ("a.rs", "f()?;", "f().unwrap();", "error-swallowed"),
     ("a.rs", "f()?;", "let _ = f();", "error-swallowed"),
+    ("a.rs", "fn g() { f(); }", "fn g() { let _ = f(); }", "error-swallowed"),
+    ("a.swift", "try f()", "(try? f()) ?? 0", "error-swallowed"),
     ("A.java", "f();", "try { f(); } catch (Exception e) { }", "error-swallowed"),
     ("a.cpp", "f();", "try { f(); } catch (...) { }", "error-swallowed"),
     ("a.ts", "return x;", "return x as any;", "type-unchecked"),
@@ -1062,6 +1064,9 @@ FINE = [
     ("ruff.toml", "line-length = 100\n", "line-length = 88\n"),
     (".eslintrc.json", '{"rules": {"eqeqeq": "warn"}}', '{"rules": {"eqeqeq": "error"}}'),
     ("Makefile", "CFLAGS = -Wall\n", "CFLAGS = -Wall -Werror\n"),
+    ("run.sh", "set -eu\n./a\n", "set -euo pipefail\n./a\n"),
+    ("run.sh", "set -euxo pipefail\n./a\n", "set -e -u -o pipefail\n./a\n"),
+    ("run.sh", "set -e -o errexit\n./a\n", "set -o errexit\n./a\n"),
     ("package.json", '{"dependencies": {"a": "1"}}', '{"dependencies": {"a": "2"}}'),
 ]
 
