@@ -375,7 +375,7 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"|\$PROGRAM_NAME|\bmain\.filename|\bcurrent\(\)\.name\(|\bflag\.Lookup\()"
             r"[^\n;]{0,60}?[\"'][^\"'\n]{0,20}(?<![A-Za-z])(tests?|specs?|deps)(?![A-Za-z])"
             r"|(\btypeof |\bglobal(This)?\.){1,2}(jest|vi|describe|expect|beforeEach)\b"
-            r"|\bglobal\.it\b|[\"'](jest|vi|describe|expect|it)[\"'] in (global|window)"
+            r"|\bglobal(?:This)?\.it\b|[\"'](jest|vi|describe|expect|it)[\"'] in (global|window)"
             r"|\bcfg\(not\(test\)\)|#\s{0,9}if(def|ndef)?\b.{0,200}\b(UNIT_?TEST\w*|TESTING|TEST_BUILD)\b|\bsys\.orig_argv\b|\btesting\.Testing\("
             r"|(?i:env)\w*\W+(get\W+)?[\"']CI[\"']|[\"']CI[\"'] (not )?in os\.environ"
             r"|\bcfg!\((not\()?test\)"
@@ -418,7 +418,7 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"^\s*(?:import|from) (?:_?pytest|unittest\.mock|mock|nose)\b"
             r"|^\s*from unittest import mock"
             r"|(?:\bfrom|\brequire\()\s*[\"'](?:@jest/globals|vitest|node:test|sinon|chai)[\"']"
-            r"|^\s*import (?:static )?org\.(?:junit|mockito|assertj)\b"
+            r"|^\s*import (?:static )?org\.(?:junit|mockito|assertj)\b|\bunittest\.SkipTest\b"
         ),
         "patches what is printed": (
             r"\bsys\.(__)?std(out|err)(__)?\s*=(?!=)|\bbuiltins\.print\s*=(?!=)|\bSystem\.setOut\("
@@ -432,6 +432,9 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"|\bsetattr\(\s*(_?pytest|unittest|builtins|math|operator|warnings)\b|\b__builtins__\b"
             r"|\bexpect\.extend\(\{\s*to[A-Z]|\bassert\.\w+\s*=(?![=>])|\bdef pytest_\w+\("
             r"|\brequire\(\s*[\"'](node:)?assert(/strict)?[\"']\s*\)[\w.]*\s*=(?![=>])"
+            r"|\b(Array|Object|String|Number|Boolean|Map|Set)\.prototype\.(every|some|includes|indexOf|map"
+            r"|filter|sort|join|toString|valueOf|hasOwnProperty|has|equals)\s*=(?!=)"
+            r"|\b(Object\.is|JSON\.stringify|Array\.isArray|Math\.\w+)\s*=(?![=>])"
         ),
         "patches the clock": (
             r"\bint\s+(clock_gettime|gettimeofday)\s*\([^;]*\{|\bclock_t\s+clock\s*\([^;]*\{"

@@ -66,6 +66,8 @@ x() // eslint-disable-line
 // @ts-ignore
 // @ts-expect-error: why
 // @ts-nocheck
+/** @type {any} */
+//go:build ignore
 // tslint:disable-next-line:no-any
 // biome-ignore lint/suspicious/noExplicitAny: why
 // rome-ignore lint: why

@@ -18,6 +18,8 @@ PIPELINE = (
     r"|Jenkinsfile|[Mm]akefile|GNUmakefile|.*\.mk|justfile|Taskfile\.ya?ml|tox\.ini|noxfile\.py"
     r"|package\.json|Dockerfile[^/]*|\.pre-commit-config\.yaml|\.npmrc|pip\.conf)$|\.(sh|bash|zsh)$"
 )
+SWALLOWED = re.compile(r"(?<!\s)\s{0,99}\|\|\s{0,99}(?:true|:|exit 0)\s{0,99}$")
+"""Without it a command does no less; with it swallowed.py tells of it."""
 _LIMIT = re.compile(
     r"(?im)\b(?:timeout[-_]minutes|test[-_]?timeout|timeout|max[-_]time|deadline)[\"']?\s*[:=]\s*"
     r"[\"']?(?P<limit>\d+(?:\.\d+)?)|(?:-?-timeout[= ]|\btimeout +(?:-\w+ +\w+ +)?|\bTIMEOUT +)"
@@ -203,7 +205,8 @@ def _commands(path: str, line: str) -> Iterator[tuple[str, Counter[str]]]:
     # From its own folder to the one where the repository begins.
     home = f'cd "$(dirname "$0"){"/.." * path.count("/")}"'
     key = _KEY.match(line)
-    *before, last = re.split(r"\s*&&\s*", line[key.end() if key else 0 :].strip())
+    heard = SWALLOWED.sub("", line[key.end() if key else 0 :].strip())
+    *before, last = re.split(r"\s*&&\s*", heard)
     if not all(part == home or _PREPARES.fullmatch(part) for part in before):
         return
     if re.search(r"[|;&<>`]|\$\(", " ".join([*before, last]).replace(home, "")):

@@ -367,6 +367,8 @@ def _exits(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
     if isinstance(node, ast.AsyncFunctionDef):
         found["it is a coroutine, which nobody may await"] = 1
     for inner in ast.walk(node):
+        if isinstance(inner, ast.Yield | ast.YieldFrom):
+            found["it is a generator, which nobody may run"] = 1
         leaves = isinstance(inner, ast.Return) or (
             isinstance(inner, ast.Call) and last_name(inner.func) in _EXITS
         )

@@ -19,6 +19,7 @@ from typing import Any
 from autoresearch_ci.config import reader
 from autoresearch_ci.decide import makefiles_and_scripts
 from autoresearch_ci.decide.failures.shortcuts.other_tests import without_comments
+from autoresearch_ci.decide.failures.shortcuts.pipeline_steps import SWALLOWED
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.safety.untrusted_values import json_value
@@ -179,15 +180,13 @@ def _other_checks(path: str, before: str, after: str) -> Iterator[Shortcut]:
     thing. Lines that a task gains take nothing away."""
     old, new = _own_checks(path, before), _own_checks(path, after)
     for name, lines in old.items():
-        now = {_SWALLOWED.sub("", line) for line in new.get(name, ())}
-        lost = [line for line in lines if _SWALLOWED.sub("", line) not in now]
+        now = {SWALLOWED.sub("", line) for line in new.get(name, ())}
+        lost = [line for line in lines if SWALLOWED.sub("", line) not in now]
         if lost:
             what = f"{name} no longer runs what it ran: {_shown(lost[0])}"
             yield Shortcut(rule="strictness-lowered", path=path, line=_line(after, name), what=what)
 
 
-_SWALLOWED = re.compile(r"\s*\|\|\s*(?:true|:|exit 0)\s*$")
-"""swallowed.py's business."""
 _MAKEFILE = re.compile(r"(^|/)([Mm]akefile|GNUmakefile|Makefile\.am)$")
 
 

@@ -101,6 +101,18 @@ _HABITS = (
         r"[\w)\]]!!?[.\[]|\w!!(?=[\s,;)])|\btry!|\btry\?[^\n]{1,200}\?\?|\bas!|\brunCatching\s*\{[^{}\n]{0,300}\}\s*(?:\n|\}|$)",
     ),
     _Habit(
+        "type-unchecked",
+        "claims a type that is never checked",
+        rf"{_SCRIPT}|\.rs$",
+        r"(?m:^[ \t]*declare module\b[^{\n]{1,200}$)|\btransmute(?:_copy)?\b",
+    ),
+    _Habit(
+        "code-deleted",
+        "leaves code out of what is compiled",
+        r"\.(c|cc|cpp|cxx|h|hpp|cs|swift|rs)$",
+        r"(?m:^[ \t]*#[ \t]*if[ \t]+(?:0|false)\b)|#!?\[cfg\((?:any\(\)|FALSE|false)\)\]",
+    ),
+    _Habit(
         "failure-ignored",
         "ignores that a command fails",
         PIPELINE,
