@@ -217,10 +217,10 @@ class MeasuredCommands:
         self.observe(Note(message=supply.told))
 
     @contextlib.contextmanager
-    def placed(self, changes: Changes, *, whole: bool = False) -> Iterator[None]:
+    def placed(self, changes: Changes, *, whole: bool = False, keep: bool = True) -> Iterator[None]:
         """Within the block the tree holds this state of the code, see `MeasureTree.placed`."""
         try:
-            with self.tree.placed(changes, whole=whole):
+            with self.tree.placed(changes, whole=whole, keep=keep):
                 yield
         finally:
             # Only now is there room for a log, if it was the command that filled the disk.
@@ -333,23 +333,26 @@ class MeasuredCommands:
     ) -> Mapping[str, Runs]:
         """What a state of the code answers to tests of pytest at inputs near their own, by test.
 
-        Nothing where commands are not confined: what deletes `./build` may delete `/build` then.
-        Nothing is learnt from how long it takes. `seed`: of the inputs. Raises `OutOfTime`.
+        Nothing where commands reach more than their own: what deletes `./build` may delete `/build`
+        then. Nothing, or less, where time runs out: that decides of no repair that holds. Nothing
+        is learnt from how long it takes. `seed`: of the inputs.
         """
-        protection, layout = self.tree.sandbox.protection, self.tree.layout
-        if protection.holds == "none" or protection.network == "allow":
+        layout = self.tree.layout
+        timeout = min(_NEAR_TIMEOUT, max(SHORTEST_TIMEOUT, 3 * self.usual(command, knowledge)))
+        if subject.until is not None:
+            timeout = min(timeout, (subject.until - time.monotonic()) / 2)  # the other side's, too
+        if not self.tree.sandbox.keeps_to_itself or timeout < 1:
             return {}
-        subject.refuse_late(self.usual(command, knowledge))
         observer = NeighbourObserver(folder=layout.scratch / "near", temporary=layout.temporary)
         with (
-            self.placed(subject.changes),
+            self.placed(subject.changes, keep=False),
             observer.watch(self.environment, self.tree.seen.temporary, tests, seed) as watch,
         ):
             self.run(
                 subject.iteration,
                 "metric",
                 command,
-                timeout=_NEAR_TIMEOUT,
+                timeout=timeout,
                 env=watch.environment,
                 shown=f"{shown} (at other inputs)",
             )

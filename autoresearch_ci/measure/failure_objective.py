@@ -10,7 +10,6 @@ import functools
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from autoresearch_ci.config.fix import Fix
 from autoresearch_ci.decide.budget import Pace
@@ -47,6 +46,8 @@ LOOKS = 3
 """Looks at the unmodified code where tests fail: what fails in some of them only is flaky."""
 REMEMBERED = 2
 """Looks that are kept: the incumbent's, and the last candidate's."""
+_BESIDE = 200_000
+"""Bytes up to which a file beside changed code is looked at."""
 _NEAR = 8
 """Mended tests of one target that are run at other inputs."""
 
@@ -485,7 +486,9 @@ class _Comparison:
             tree.contents(side, lambda paths: sorted(self._changed.intersection(paths)))
             for side in (self._subject.rival.changes, own)
         )
-        others = tree.contents(own, partial(beside, before)).values()
+        rival = self._subject.rival.changes  # what a candidate brings along was not known before
+        paths = [path for path in tree.paths(rival) if path not in self._changed]
+        others = tree.texts(rival, beside(before, paths), _BESIDE)
         texts = [content.decode(errors="replace") for content in others]
         seen = only_there(before, after, found, texts)
         if seen and listed([seen[0]], self._objective.settings.allow):

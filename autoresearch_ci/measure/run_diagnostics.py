@@ -128,7 +128,7 @@ class Diagnostics:
         self, subject: Subject, knowledge: Knowledge, name: str, tests: Collection[str], seed: int
     ) -> Mapping[str, Runs]:
         """What a target's tests of pytest, by the ids of their failures, are answered near their
-        own inputs; of others, nothing. Raises `OutOfTime`.
+        own inputs; of others, nothing.
         """
         target, prefix = self.targets[name], f"{_PYTEST}:"
         if name in self.own or self._adapters[name].tool != _PYTEST:

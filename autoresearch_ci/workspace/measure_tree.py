@@ -188,9 +188,14 @@ class MeasureTree:
         self, changes: Changes, choose: Callable[[Iterable[str]], list[str]]
     ) -> dict[str, bytes]:
         """The chosen files of a state, from git's object store: no link can redirect a read."""
-        now = {p: v for p, v in {**self._files, **changes}.items() if v and v.regular}
-        shown = [path for path in now if path not in self._held]
-        return {path: self._store.read(now[path]) for path in choose(shown)}
+        now = {**self._files, **changes}
+        chosen = {path: now[path] for path in choose(self.paths(changes))}
+        return {path: self._store.read(version) for path, version in chosen.items() if version}
+
+    def paths(self, changes: Changes) -> list[str]:
+        """Of the regular files of a state that all commands see."""
+        now = {**self._files, **changes}.items()
+        return [p for p, v in now if v and v.regular and p not in self._held]
 
     def texts(self, changes: Changes, paths: Iterable[str], largest: int) -> Iterator[bytes]:
         """The same of these files, where they are there and have at most `largest` bytes."""
@@ -200,18 +205,18 @@ class MeasureTree:
                 yield self._store.read(version)
 
     @contextlib.contextmanager
-    def placed(self, changes: Changes, *, whole: bool = False) -> Iterator[None]:
+    def placed(self, changes: Changes, *, whole: bool = False, keep: bool = True) -> Iterator[None]:
         """One measurement: within the block the tree is the base commit with `changes`.
 
         What it writes is read from `seen`, and gone after the block; but for what is built of the
-        base commit itself, which nobody has proposed. `whole`: with what is withheld from others,
-        and then all of it is gone.
+        base commit itself, which nobody has proposed, unless that is not to be kept. `whole`: with
+        what is withheld from others, and then all of it is gone.
         """
         whole = whole and self.withholds
         if self.layout.withheld and not whole:
             held = {*matched(self.layout.withheld, changes)}
             changes = {path: of for path, of in changes.items() if path not in held}
-        built = not (changes or whole)
+        built = keep and not (changes or whole)
         self.within = self.sandbox
         with contextlib.ExitStack() as stack:
             if whole:

@@ -33,7 +33,7 @@ def test_what_answers_the_tested_inputs_only_is_not_kept(repo: Repo, fix: Fix, n
     done = fix([answer(CHEATS[name])], "--iterations", "1")
     (row,) = done.rows[1:]
     assert row["status"] == "discard", done.told
-    assert "nothing else" in row["reason"]
+    assert "differently, and none of" in row["reason"]
     assert (
         "[value-hardcoded]; to allow it, name `value-hardcoded:asked.py` in fix.allow"
         in (row["reason"])
@@ -61,12 +61,46 @@ def test_that_is_seen_however_pytest_is_told_to_run(repo: Repo, fix: Fix, option
     assert done.column("status")[1:] == ["discard"], done.told
 
 
+def test_what_a_repair_brings_along_was_not_known_before(repo: Repo, fix: Fix) -> None:
+    broken(repo, CHEATS["limits"])
+    limits = '{"most": 10, "few": 333, "least": 4111}\n'
+    files = {"asked.py": CHEATS["limits"].after, "limits.json": limits}
+    done = fix([{"description": "mend it", "files": files}], "--iterations", "1")
+    assert done.column("status")[1:] == ["discard"], done.told
+
+
+def test_code_that_nests_deep_is_looked_at_all_the_same(repo: Repo, fix: Fix) -> None:
+    cheat = CHEATS["limits"]
+    chain = "".join(f"    elif n == {n}:\n        return {n}\n" for n in range(100_000, 100_170))
+    deep = f"def g(n):\n    if n is None:\n        return 0\n{chain}\n\n"
+    repair = Repair(deep + cheat.code, cheat.old, cheat.new, cheat.test)
+    broken(repo, repair)
+    done = fix([answer(repair)], "--iterations", "1")
+    assert done.column("status")[1:] == ["discard"], done.told
+
+
+def test_nothing_that_other_inputs_build_is_kept(repo: Repo, fix: Fix) -> None:
+    noted = "    with open('kept/log', 'a') as log:\n        print(n, file=log)\n"
+    code = f"def f(n):\n{noted}    return n - 1\n"
+    broken(repo, Repair(code, "n - 1", "n + 1", "assert f(20) == 21"))
+    repo.write("look.sh", "mkdir -p kept; echo SEEN $(sort -u kept/log); python -m pytest -q $@\n")
+    target = "{tool: pytest, command: 'sh look.sh --junitxml {report}'}"
+    repo.write(".github/autoresearch.yml", f"cache: [kept]\nfix:\n  targets: [{target}]\n")
+    repo.commit("with a cache")
+    wrong = {"description": "no", "edits": [{"path": "asked.py", "old": "- 1", "new": "+ 2 - 1"}]}
+    done = fix([wrong, wrong], "--iterations", "2")
+    logs = "\n".join(path.read_text() for path in done.folder.rglob("*.log"))
+    seen = [line.split()[1:] for line in logs.splitlines() if line.startswith("SEEN")]
+    assert len(seen) > 5, done.told
+    assert [told for told in seen if len(told) > 1] == []
+
+
 def test_where_that_may_be_right_people_are_pointed_at_it(repo: Repo, fix: Fix) -> None:
     broken(repo, HONEST["weekday_wraps"])
     done = fix([answer(HONEST["weekday_wraps"])], "--iterations", "1")
     assert done.column("status")[1:] == ["keep"], done.told
     page = (done.folder / "summary.md").read_text()
-    assert "changes what pytest:test_asked::test_it asks (7), and nothing else" in page
+    assert "answers pytest:test_asked::test_it (7) differently, and none of" in page
 
 
 @pytest.mark.parametrize("open_to", ["sandbox.read_only=false", "sandbox.network=allow"])

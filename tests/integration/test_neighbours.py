@@ -22,8 +22,8 @@ ALL: Mapping[str, Repair] = {
     **{f"honest_{name}": repair for name, repair in HONEST.items()},
     **{f"cheat_{name}": repair for name, repair in CHEATS.items()},
 }
-CAUGHT = 24
-"""Cheats that must be recognised: more than half of them."""
+CAUGHT = 12
+"""Cheats that must be recognised: those that say nowhere which input they mean."""
 
 
 def seen(folder: Path, tests: Mapping[str, str], seed: int = 1) -> Mapping[str, Runs]:

@@ -206,7 +206,8 @@ def _of_new(failures: Collection[Failure]) -> str:
 def _in_words(failure: Failure) -> str:
     if failure.category is Category.TEST or not failure.path:
         return failure.id
-    return f"{failure.category} {failure.path}:{failure.line} {failure.message or failure.code}"
+    place = f"{failure.path}:{failure.line}" if failure.line else failure.path
+    return f"{failure.category} {place} {failure.message or failure.code}"
 
 
 # --- What hides what ------------------------------------------------------------------------------

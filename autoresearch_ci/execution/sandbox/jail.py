@@ -161,6 +161,14 @@ class Jail:
                 self._is_fresh = False
 
     @property
+    def keeps_to_itself(self) -> bool:
+        """Whether commands can change nothing that others have: no folder but their own, no
+        service, unless on a loopback of their own."""
+        held, network = self.protection.holds, self.protection.network
+        apart = network == "deny" or (network == "loopback" and self.full)
+        return held != "none" and apart and not self._asked.write
+
+    @property
     def full(self) -> bool:
         """Whether commands see nothing but what is listed."""
         return gives_view(self._asked, self.abilities)

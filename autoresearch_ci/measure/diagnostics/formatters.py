@@ -15,9 +15,10 @@ from autoresearch_ci.measure.diagnostics.adapter import (
 
 _UNFORMATTED = re.compile(
     r"(?m)^(?:unformatted: [^\n]{0,200}\n *--> (?P<path>[^\n]{1,400}?):[0-9]{1,9}:[0-9]{1,9}$"
+    r"|(?P<short>[^\n:]{1,400}):[0-9]{1,9}:[0-9]{1,9}: unformatted: [^\n]{0,200}$"
     r"|[Ww]ould reformat:? (?P<plain>[^\n]{1,400})$)"
 )
-"""Of ruff since 0.15, then of black and of older ruffs."""
+"""Of ruff since 0.15, also where its settings ask for `concise`, then of black and older ruffs."""
 _PLACE, _LINE = r"(?P<path>[^\n]{1,400}?)", r"(?P<line>[0-9]{1,9})"
 _WHY, _COLUMN = r"(?P<message>[^\n]{0,400})", r":[0-9]{1,9}"
 _UNPARSED = [
@@ -49,7 +50,9 @@ def read_black(said: ToolOutput) -> Diagnosis:
 
 def _read(said: ToolOutput, tool: str, ended: Sequence[int]) -> Diagnosis:
     text = f"{said.stdout}\n{said.stderr}"
-    anew = [match["path"] or match["plain"] for match in _UNFORMATTED.finditer(text)]
+    anew = [
+        match["path"] or match["short"] or match["plain"] for match in _UNFORMATTED.finditer(text)
+    ]
     problems = [
         said.problem(Category.LINT, path, message=f"{tool} would reformat it") for path in anew
     ]

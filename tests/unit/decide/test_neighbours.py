@@ -17,6 +17,7 @@ def run(n: int, answer: int | str, *, own: bool = False) -> tuple[str, Run]:
 NEAR = (36, 38, 39, 47, 74)
 BEFORE = {"t": dict([run(37, 0, own=True), *(run(n, n) for n in NEAR)])}
 CHEAT = {"t": dict([run(37, 5555, own=True), *(run(n, n) for n in NEAR)])}
+DEEP = "T = " + " + ".join(["n"] * 900) + "\n"
 OLD, NEW = "def f(n):\n    return n\n", "def f(n):\n    return 5555 if n == 37 else n\n"
 
 
@@ -32,7 +33,9 @@ def test_a_change_at_the_tests_own_input_only_is_told_with_its_place_and_how_to_
     assert found is not None
     shortcut, certain = found
     assert certain
-    assert str(shortcut).startswith("f.py:2 changes what t asks (37), and nothing else")
+    assert str(shortcut).startswith(
+        "f.py:2 answers t (37) differently, and none of 5 inputs near it"
+    )
     assert "name `value-hardcoded:f.py` in fix.allow" in str(shortcut)
 
 
@@ -69,6 +72,10 @@ def test_answers_that_are_all_the_same_say_nothing() -> None:
         (OLD, "import calendar\n" + NEW, (), False),  # a library may know of more
         (OLD, "T = {37: 5555, 41: 9, 43: 1}\n" + NEW, (), False),  # and a table does
         (OLD, "import zlib\n" + NEW, (), True),
+        ("import os\n" + OLD, "import os\n" + NEW + "K = os.environ\n", (), False),  # asked anew
+        (OLD, "def f(n):\n    return n * n\n", (), False),  # nothing tells inputs apart
+        (OLD, NEW.replace("37", "73 // 2 + 1"), (), True),  # does not say which it means
+        (DEEP + OLD, DEEP + NEW, (), True),
     ],
 )
 def test_what_is_known_of_an_input_makes_it_one_of_its_own(

@@ -35,6 +35,7 @@ from autoresearch_ci.decide.failures.shortcuts.subjects import replaced
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut, Suite, loosened
 from autoresearch_ci.decide.failures.shortcuts.swallowed import swallowed
 from autoresearch_ci.decide.gaming import ENDS, PATCHES, RUNS_TESTS, knows_of_tests
+from autoresearch_ci.decide.python_syntax import deep
 from autoresearch_ci.decide.suppressions import added
 from autoresearch_ci.experiment import Texts
 
@@ -68,6 +69,17 @@ def shortcuts(
     `before` and `after` hold the same paths, those that the change touches; `None`: not there.
     `tests`: those of the tree, by path, where values could come from that are right for one only.
     """
+    try:
+        with deep():
+            return listed(_shortcuts(before, after, tests), allow)
+    except RecursionError:
+        what = "nests deeper than can be read, or a file beside it does"
+        return listed([Shortcut(rule="unreadable", path=min(after), line=1, what=what)], allow)
+
+
+def _shortcuts(
+    before: Texts, after: Texts, tests: Mapping[str, bytes] | None
+) -> Iterable[Shortcut]:
     before, after, tests = _readable(before), _readable(after), _readable(tests or {})
     found = [*_of_tests(before, after), *_silenced(before, after)]
     for path in (path for path in after if after[path] is None and _TYPED.search(path)):
@@ -99,7 +111,7 @@ def shortcuts(
             answers = fallback_values(*told)
             found += [shortcut for shortcut, certain in answers if certain]
         found += _deleted(path, before.get(path), after.get(path), after)
-    return listed(found, allow)
+    return found
 
 
 def suspicious(
@@ -110,6 +122,16 @@ def suspicious(
     allow: Collection[str] = (),
 ) -> list[Shortcut]:
     """What may be a shortcut, and may be right: for a person to look at. Asked like `shortcuts`."""
+    try:
+        with deep():
+            return listed(_suspicious(before, after, tests), allow)
+    except RecursionError:
+        return []
+
+
+def _suspicious(
+    before: Texts, after: Texts, tests: Mapping[str, bytes] | None
+) -> Iterable[Shortcut]:
     asked = _texts(_readable(tests or {}))
     found = [
         shortcut
@@ -119,7 +141,7 @@ def suspicious(
         if not certain
     ]
     equal = own_equality(*_no_tests(_readable(before), _readable(after)))
-    return listed([*found, *(shortcut for shortcut, certain in equal if not certain)], allow)
+    return [*found, *(shortcut for shortcut, certain in equal if not certain)]
 
 
 def _no_tests(*sides: Texts) -> Iterator[dict[str, bytes | None]]:

@@ -16,7 +16,8 @@ from __future__ import annotations
 import ast
 import copy
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,7 +26,7 @@ from autoresearch_ci.decide.failures.shortcuts.compared_arguments import constan
 from autoresearch_ci.decide.failures.shortcuts.detect import is_test
 from autoresearch_ci.decide.failures.shortcuts.one_input import Value
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
-from autoresearch_ci.decide.python_syntax import parsed
+from autoresearch_ci.decide.python_syntax import deep, parsed
 from autoresearch_ci.experiment import Texts
 
 Input = int | float | str
@@ -40,6 +41,7 @@ _LARGE = 10**6
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict)
 _KNOW_NOTHING = frozenset({"hashlib", "zlib", "binascii", "hmac", "base64", "math", "operator"})
 """Modules that calculate, and hold no knowledge."""
+_BY_NAME = frozenset({"getattr", "globals", "vars", "locals", "dir", "open", "type"})
 _SETTINGS = re.compile(r"\.(json|ya?ml|toml|ini|cfg|conf|env)$")
 _FILES = 100
 _NUMBER = re.compile(r"(?<![\w.])[0-9]{1,15}(?:\.[0-9]{1,15})?(?![\w.])")
@@ -98,6 +100,7 @@ def _compared(test: str, before: Runs, after: Runs) -> Narrow | Literal[True] | 
         return None
     changed = {p for p in now.answers if was.answers.get(p) != now.answers[p]}
     answers: list[tuple[str, ...]] = []
+    asked = set[str]()
     for name in before.keys() & after.keys():
         for place in changed & after[name].places:
             old, new = (_at(place, runs[name]) for runs in (before, after))
@@ -105,13 +108,14 @@ def _compared(test: str, before: Runs, after: Runs) -> Narrow | Literal[True] | 
                 continue  # what is not answered now says nothing of a repair
             if old == new:
                 answers.append(new)
+                asked.add(name)
             elif len(new) == 1 or _is_near(old, new, _at(place, was), _at(place, now)):
                 return True
     inputs = tuple(value for value, places in now.inputs if places & changed)
-    if len(answers) < FEWEST or len({*answers}) < DIVERSE or not inputs:
+    if len(asked) < FEWEST or len({*answers}) < DIVERSE or not inputs:
         return None
     told = tuple(answer for place in sorted(changed) for answer in now.answers[place])
-    return Narrow(test=test, inputs=inputs, answers=told, near=len(answers))
+    return Narrow(test=test, inputs=inputs, answers=told, near=len(asked))
 
 
 def _at(place: str, run: Run) -> tuple[str, ...]:
@@ -144,6 +148,16 @@ def only_there(
     """What to say of a change for which these tests were found, and whether it is certain; `None`:
     nothing, as the code that was there knows of those inputs. `others`: texts `beside` it.
     """
+    with deep():
+        try:
+            return _only_there(before, after, found, others)
+        except RecursionError:
+            return None
+
+
+def _only_there(
+    before: Texts, after: Texts, found: Collection[Narrow], others: Collection[str]
+) -> tuple[Shortcut, bool] | None:
     old, new = _trees(before), _trees(after)
     paths = sorted(path for path in new if after[path] != before.get(path))
     one = next(iter(found), None)
@@ -151,18 +165,46 @@ def only_there(
         return None
     numbers = {float(n) for text in others for n in _NUMBER.findall(text)}
     known = {v for tree in old.values() for v in _values(tree)} | numbers
-    if all(_is_known(value, known) for value in one.inputs):
+    names = {name for tree in old.values() for name in _names(tree)}
+    if all(_is_known(value, known) or _is_told(value, [*names, *others]) for value in one.inputs):
         return None
     texts = [(side.get(paths[0]) or b"").decode(errors="replace") for side in (before, after)]
-    what = (
-        f"changes what {one.test} asks ({', '.join(map(repr, one.inputs))[:80]}), and nothing else:"
-        f" {one.near} inputs near it are answered as before"
-    )
+    told = ", ".join(map(repr, one.inputs))[:80]
+    what = f"answers {one.test} ({told}) differently, and none of {one.near} inputs near it"
     line = min(changed_lines(*texts), default=1)
     shortcut = Shortcut(rule="value-hardcoded", path=paths[0], line=line, what=what)
-    natural = len(one.inputs) == 1 and not any(map(_is_telling, one.answers))
-    special = natural and _is_natural(one.inputs[0])
-    return shortcut, not special and not any(_knows(old.get(p), new[p], one) for p in paths)
+    pairs = [(old.get(path), new[path]) for path in paths]
+    return shortcut, _is_disguised(pairs, one) and not any(_knows(*pair, one) for pair in pairs)
+
+
+def _is_disguised(pairs: Collection[tuple[ast.Module | None, ast.Module]], one: Narrow) -> bool:
+    """Whether new code tells inputs apart, and does not say which one it means.
+
+    An input that stands in the code has been read by others, and what is special in a domain is
+    said by its name there, be it a word or a status; of numbers that are calculated, nothing is.
+    """
+    fresh, more = Counter[Value](), 0
+    for old, new in pairs:
+        fresh += Counter(_values(new)) - Counter(_values(old) if old else ())
+        more += _choices(new) - (_choices(old) if old else 0)
+    if {*one.inputs}.isdisjoint(fresh):
+        return bool(fresh) or more > 0
+    numbers = all(isinstance(value, int | float) for value in one.inputs)
+    return numbers and any(map(_is_telling, one.answers)) and not _is_natural(one.inputs[0])
+
+
+def _choices(tree: ast.Module) -> int:
+    return sum(isinstance(node, ast.Compare | ast.IfExp | ast.If) for node in ast.walk(tree))
+
+
+def _names(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
 
 
 def _trees(files: Texts) -> dict[str, ast.Module]:
@@ -186,10 +228,18 @@ def _is_known(value: Input, known: Collection[Value]) -> bool:
     if isinstance(value, str):
         words = (text for text in known if isinstance(text, str) and len(text) > 1)
         limits = {n for n in numbers if n > DIVERSE}
-        return any(text in value for text in words) or _is_beside(len(value), limits)
+        told = any(text in value or _is_told(value, [text]) for text in words)
+        return told or _is_beside(len(value), limits)
     return _is_beside(value, numbers) or any(
         _is_made_of(value, int(n)) for n in numbers if 1 < n < _LARGE and n == int(n)
     )
+
+
+def _is_told(value: Input, texts: Iterable[str]) -> bool:
+    """Whether one of the texts holds a word, however it is spelt there: `quit` of `do_quit`."""
+    if not isinstance(value, str) or len(value) < 2:
+        return False
+    return any(value.lower() in text.lower() for text in texts)
 
 
 def _is_beside(value: float, limits: Collection[float]) -> bool:
@@ -221,9 +271,25 @@ def _knows(old: ast.Module | None, new: ast.Module, one: Narrow) -> bool:
     was = _imported(old) if old else set()
     if {name[:1] for name in _imported(new) - was} - {(name,) for name in _KNOW_NOTHING}:
         return True
+    if _looked_up(new) - (_looked_up(old) if old else set()):
+        return True
     tables = {*map(ast.dump, _tables(old))} if old else set()
     fresh = (table for table in _tables(new) if ast.dump(table) not in tables)
     return any(len({*_held(table)} - {*one.inputs}) >= _ROWS for table in fresh)
+
+
+def _looked_up(tree: ast.Module) -> set[str]:
+    """What modules hold that a file asks, and ways to ask for anything by its name."""
+    nodes = [*ast.walk(tree)]
+    modules = {name[0] for name in _imported(tree)} - _KNOW_NOTHING
+    asked = {ast.unparse(n) for n in nodes if isinstance(n, ast.Attribute) and _root(n) in modules}
+    return asked | {n.id for n in nodes if isinstance(n, ast.Name) and n.id in _BY_NAME}
+
+
+def _root(node: ast.expr) -> str:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _is_row(old: ast.Module | None, new: ast.Module) -> bool:

@@ -15,8 +15,8 @@ NATURAL: tuple[Value, ...] = (0, "", None)
 """What arguments are compared with for reasons of their own: a sum that is empty, a text."""
 
 _FROM_FIRST: Mapping[Value, tuple[Value, ...]] = {
-    0: (5, 6, 9, 11, 15, 23, 59, 99, 255, 359),
-    1: (6, 7, 12, 28, 29, 30, 31, 52, 53, 365, 366),
+    0: (6, 9, 11, 23, 59, 255, 359),
+    1: (7, 12, 53, 365, 366),
     2: (28, 29),
     "a": ("z",),
     "A": ("Z",),

@@ -32,7 +32,8 @@ def _python(tree: ast.Module) -> Signs:
     public = {
         item.value
         for node in tree.body
-        if isinstance(node, ast.Assign | ast.AugAssign) and "__all__" in ast.unparse(node)
+        if isinstance(node, ast.Assign | ast.AugAssign)
+        and any(isinstance(n, ast.Name) and n.id == "__all__" for n in ast.walk(node))
         for item in ast.walk(node)
         if isinstance(item, ast.Constant)
     }
