@@ -94,19 +94,19 @@ class Options:
     """Workflows that may be edited, as what is to be repaired stands in them."""
 
 
-def settled(options: Options) -> Options:
-    """The same with the tag that a run will have. Raises as `survey` does."""
-    repository = Repository.open(options.start)
+def settled(options: Options, repository: Repository) -> Options:
+    """The same with the tag that a run will have. Raises `ConfigError`."""
     return replace(options, tag=chosen_tag(repository, options.tag, resume=options.resume))
 
 
-def survey(config: Config, options: Options) -> RunContext:
+def survey(config: Config, options: Options, repository: Repository | None = None) -> RunContext:
     """Check everything that can be checked without running a command.
 
-    Raises `WorkspaceError` or `ConfigError` with what to do about it.
+    `repository`: `options.start` lies in it; `None`: it is looked for. Raises `WorkspaceError` or
+    `ConfigError` with what to do about it.
     """
     resume = options.resume
-    repository = Repository.open(options.start)
+    repository = repository or Repository.open(options.start)
     head = repository.head()
     tag = chosen_tag(repository, options.tag, resume=resume)
     branch = config.publish.branch_name(tag) if config.publish.mode != "none" else None

@@ -69,7 +69,7 @@ from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.ai_disclosure import asking_file
 from autoresearch_ci.workspace.difference import difference
-from autoresearch_ci.workspace.repository import Changes
+from autoresearch_ci.workspace.repository import Changes, Repository
 from autoresearch_ci.workspace.scratch import in_use
 from autoresearch_ci.workspace.store import opened
 
@@ -141,7 +141,8 @@ def run(
     config = resolved.config
     redactor = make_redactor(config, environment)
     observe = redacted(observe, redactor.redact)
-    options = settled(options)
+    repository = Repository.open(options.start)
+    options = settled(options, repository)
     with ExitStack() as stack:
         signing = make_signing(config, options.start, environment)
         publisher = make_publisher(
@@ -158,7 +159,7 @@ def run(
                 stack.callback(publisher.close)
                 start = publisher.begin(options.tag or "")
             options = dataclasses.replace(options, base=start.base)
-        context = survey(config, options)
+        context = survey(config, options, repository)
         if signing:
             context = dataclasses.replace(context, keys=tuple(signing.keys))
         context.run_store.mkdir(parents=True, exist_ok=True, mode=0o700)

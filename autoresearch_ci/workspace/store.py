@@ -380,7 +380,6 @@ class Store:
         `submodules`: path to (commit, object folder) of those to be filled in; others stay empty.
         """
         environment = self._measuring(tree, [objects for _, objects in submodules.values()])
-        self._git("read-tree", "--empty", env=environment)
         self._read_tree(commit, held, environment)
         for path, (module_commit, _) in submodules.items():
             self._git("update-index", "--force-remove", "--", path, env=environment)
