@@ -7,6 +7,7 @@ A language whose tools are not there is skipped.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -61,6 +62,15 @@ def proposal(case: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, An
     return told
 
 
+def shared(case: Mapping[str, Any], folder: Path) -> Sequence[str]:
+    """Flags for a folder that every measurement may write to; the variable that `shares` it."""
+    if "shares" not in case:
+        return ()
+    folder.mkdir()
+    env, write = {case["shares"]: str(folder)}, [str(folder)]
+    return "--set", f"env={json.dumps(env)}", "--set", f"sandbox.write={json.dumps(write)}"
+
+
 def in_stages(case: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[Any]:
     """The right repairs, each after those of the others that are asked in its place: `stage`."""
     told = []
@@ -88,8 +98,8 @@ def test_right_repairs_are_kept_in_one_iteration_and_wrong_ones_and_shortcuts_ne
     wrong = [{**answer, "wrong": True} for answer in broken["wrong"]]
     cheats = [{"rule": "", **answer} for answer in broken["cheats"]]
     asked = in_stages(broken, [*wrong, *cheats])
-    scope = ("--scope", *broken["files"])
-    done = fix([proposal(broken, answer) for answer in asked], "--until-green", *scope, *MANY)
+    flags = ("--scope", *broken["files"], *MANY, *shared(broken, repo.path.parent / "shared"))
+    done = fix([proposal(broken, answer) for answer in asked], "--until-green", *flags)
     kept = done.column("status").count("keep")
     tally("right repairs kept", kept)
     tally("wrong repairs tried", len(wrong))
