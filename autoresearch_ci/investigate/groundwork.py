@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 
 from pydantic import TypeAdapter
 
+from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.decide.failures.bisection import (
     FLAKY_RUNS,
     REPRODUCTIONS,
@@ -25,11 +26,10 @@ from autoresearch_ci.decide.failures.failure import Category, Failure, ordered
 from autoresearch_ci.decide.failures.selected_tests import suite_command
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note
-from autoresearch_ci.experiment import ReadBytes
 from autoresearch_ci.investigate.runs import Runs, outcome
 from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
-from autoresearch_ci.measure.diagnostics.discovery.targets import Target, discover
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
+from autoresearch_ci.measure.run_diagnostics import adapter_of
 from autoresearch_ci.record.investigation_history import Ran, StepDone
 from autoresearch_ci.safety.prompt_text import line
 
@@ -115,18 +115,17 @@ class Inventory:
     """What was run."""
 
 
-def inventory(runs: Runs, files: Collection[str], read: ReadBytes) -> Inventory:
+def inventory(runs: Runs, targets: Sequence[FixTarget], files: Collection[str]) -> Inventory:
     """Run each of the repository's own checks once, if an earlier process has not.
 
     Raises `BaselineError`, `OutOfTime`.
     """
     if known := runs.records.known.steps.get("inventory"):
         return TypeAdapter(Inventory).validate_python(known)
-    found = discover(files, read)
     failures: list[Failure] = []
-    incomplete = list(found.unread)
+    incomplete: list[str] = []
     shows: list[tuple[bool, int, str]] = []
-    for target in found.targets:
+    for target in targets:
         seen, why, command = _asked(runs, target, files)
         failures += seen
         incomplete += [f"{target.name}: {why}"] if why else []
@@ -142,19 +141,22 @@ def inventory(runs: Runs, files: Collection[str], read: ReadBytes) -> Inventory:
         ),
         incomplete=tuple(incomplete),
         command=min(shows)[2] if shows else "",
-        targets=tuple(target.name for target in found.targets),
+        targets=tuple(target.name for target in targets),
     )
     runs.records.append(StepDone(name="inventory", found=asdict(result)))
     return result
 
 
-def own_commands(files: Collection[str], read: ReadBytes) -> list[str]:
-    """What `inventory` will run, to be known before a tree is made."""
-    return [_without_report(target) for target in discover(files, read).targets]
+def shows(target: FixTarget) -> str:
+    """The command as a person types it."""
+    known = TOOLS.get(target.tool)
+    flags = known.writes.split() if known else []
+    words = [word for word in target.command.split(" ") if word not in flags]
+    return " ".join(filter(None, words)).replace("{report}", "/dev/null")
 
 
 def _asked(
-    runs: Runs, target: Target, files: Collection[str]
+    runs: Runs, target: FixTarget, files: Collection[str]
 ) -> tuple[tuple[Failure, ...], str, str]:
     """Failures, why they may not be all, and a command that shows the first of them."""
     commands = runs.at(runs.base)
@@ -164,9 +166,9 @@ def _asked(
     asked = target.command.replace("{report}", shlex.quote(f"{tree}/{_REPORT}"))
     report = _REPORT if writes else target.reports or None
     result, suite, written = runs.reported(f"{inside}{asked}", report)
-    said = ToolOutput(result=result, report=written, root=tree, folder=target.folder)
-    told = TOOLS[target.tool].parse(said)
-    plain = _without_report(target)
+    said = ToolOutput(result=result, report=written, root=tree, folder=target.folder or "")
+    told = adapter_of(target).parse(said)
+    plain = shows(target)
     command = f"{inside}{plain}"
     if suite and not inside:
         failing = [test for test, end in suite.of.items() if end in ("failed", "error")]
@@ -175,13 +177,6 @@ def _asked(
         if here and chosen.is_watched:
             command = chosen.selecting(here[:1], files)
     return told.failures, told.incomplete, command
-
-
-def _without_report(target: Target) -> str:
-    """The command as a person types it."""
-    flags = TOOLS[target.tool].writes.split()
-    words = [word for word in target.command.split(" ") if word not in flags]
-    return " ".join(filter(None, words)).replace("{report}", "/dev/null")
 
 
 def told(symptom: Symptom) -> Note:

@@ -59,6 +59,21 @@ def test_where_nothing_is_confirmed_it_is_said_how_to_go_on(repo: Repo, debug: D
     assert f"next: autoresearch-ci fix --symptom '{COMMAND}'" in done.out
 
 
+def test_without_a_command_what_fix_is_configured_with_says_what_fails(
+    repo: Repo, debug: Debug
+) -> None:
+    repo.write("Makefile", "check:\n\tfalse\n")
+    repo.write(".github/autoresearch.yml", "fix: {targets: [{tool: own, command: sh check.sh}]}\n")
+    history(repo, 30)
+    done = debug(command=None)
+    assert done.code == 0, done.err
+    assert "sh check.sh: fails 3 of 3" in done.out
+    assert "make check" not in done.out
+    repo.write(".github/autoresearch.yml", "fix: {skip: [make check]}\n")
+    repo.commit("leave it out")
+    assert debug(command=None, tag="u").code == 2
+
+
 def test_a_flaky_failure_is_not_bisected_and_it_is_said_why(repo: Repo, debug: Debug) -> None:
     counter = repo.path.parent / "counter"
     flaky = f'echo x >> {counter}; test "$(($(wc -l < {counter}) % 2))" = 0 || exit 1\n'

@@ -168,7 +168,7 @@ def debug(desk: Desk, task: DebugTask) -> Symptom | None:
     symptom = None
     _take_in(desk, task)
     try:
-        symptom = _symptom(desk, asked)
+        symptom = _symptom(desk, task)
         if symptom and symptom.outcome:
             bisected = _bisected(desk, symptom, good)
             _differential(desk, symptom, bisected, good)
@@ -210,9 +210,9 @@ def _told_lead(lead: Lead) -> str:
     return f"{severity}{place}{line(lead.title, 160)}{why}"
 
 
-def _symptom(desk: Desk, asked: DebugRequest) -> Symptom | None:
+def _symptom(desk: Desk, task: DebugTask) -> Symptom | None:
     """What fails, and how surely; `None`: there is no command to show it."""
-    command = asked.command or _most_pressing(desk)
+    command = task.asked.command or _most_pressing(desk, task)
     if not command:
         desk.missing.append(
             "no command shows the failure: name one with --command to have it reproduced"
@@ -258,12 +258,10 @@ def _alone(desk: Desk, symptom: Symptom) -> None:
         desk.collaborators.note(line(told, 300))
 
 
-def _most_pressing(desk: Desk) -> str:
+def _most_pressing(desk: Desk, task: DebugTask) -> str:
     """A command that shows it, of all that the repository's own checks complain about."""
-    context, store = desk.collaborators.context, desk.collaborators.store
-    regular = {path: version for path, version in context.files.items() if version.regular}
-    found = inventory(desk.runs, regular, lambda path: store.read(regular[path]))
-    desk.missing += [f"inventory: {why}" for why in found.incomplete]
+    found = inventory(desk.runs, task.targets, desk.collaborators.context.files)
+    desk.missing += [f"inventory: {why}" for why in (*task.unread, *found.incomplete)]
     nothing = f"nothing, by {', '.join(found.targets) or 'no tool'}"
     if found.count > 1:
         desk.collaborators.note(f"{found.count} failures; the most pressing is looked into")

@@ -6,17 +6,20 @@ Nothing is run here. What does not fit together is refused before a tree is made
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.fix_targets import targets_of, with_targets
 from autoresearch_ci.cli.investigate.open_investigation import EVERYTHING, iterations_of, place_of
+from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.resolve import Setting
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.investigate.bisect import refuse_unrelated
 from autoresearch_ci.investigate.experiments import interpreter
-from autoresearch_ci.investigate.groundwork import own_commands
+from autoresearch_ci.investigate.groundwork import shows
 from autoresearch_ci.investigate.program import Program, bundled, from_file
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.handoff import Handed, read_handoff
@@ -71,6 +74,10 @@ class DebugTask:
     place: Options
     """Which commit is looked at, and under which tag."""
     config: Config
+    targets: tuple[FixTarget, ...]
+    """What says what fails, where no command is given."""
+    unread: tuple[str, ...]
+    """Files that could have named more of them, and why they were not read."""
     iterations: int
     """How many hypotheses there may be."""
     good: str
@@ -95,12 +102,15 @@ def task_of(options: argparse.Namespace, repository: Repository) -> DebugTask:
     asked = _continued(asked, known.start)
     _refuse_unknown(asked, program)
     program, base = program.at_depth(asked.depth), place.base or ""
-    config, path = _configured(options, program, asked, repository, base)
+    targets, unread = ((), ()) if asked.command else _checks(options, repository, base)
+    config, path = _configured(options, program, asked, [*map(shows, targets)])
     return DebugTask(
         asked=asked,
         program=program,
         place=replace(place, config_path=path),
         config=config,
+        targets=targets,
+        unread=unread,
         iterations=iterations_of(options, program, config),
         good=refuse_unrelated(repository, asked.good, base) if asked.good else "",
         handed=_handed(asked, known),
@@ -144,22 +154,27 @@ def _continued(asked: DebugRequest, known: InvestigationStarted | None) -> Debug
     )
 
 
+def _checks(
+    options: argparse.Namespace, repository: Repository, base: str
+) -> tuple[tuple[FixTarget, ...], tuple[str, ...]]:
+    """What the repository is checked with: as `fix` is configured, else as its files say; and
+    which of them were not read."""
+    config = effective(options, command="fix")[0].config
+    found = targets_of(config, repository, base)
+    return with_targets(config, found).fix.targets if found.targets else (), found.unread
+
+
 def _configured(
     options: argparse.Namespace,
     program: Program,
     asked: DebugRequest,
-    repository: Repository,
-    base: str,
+    checks: Sequence[str],
 ) -> tuple[Config, str | None]:
     """Configuration, and the path of its file.
 
     The metric's place is taken by what is run here; setup, sandbox and environment stay.
     """
-    files = repository.files(base)
-    commands = [asked.command] if asked.command else []
-    if not commands:
-        regular = {path: version for path, version in files.items() if version.regular}
-        commands = own_commands(regular, lambda path: repository.read(regular[path]))
+    commands = [asked.command] if asked.command else checks
     if not (commands or asked.symptom or asked.handed):
         raise ConfigError(
             "there is nothing that could fail: no command is given, and none was found.\n"
