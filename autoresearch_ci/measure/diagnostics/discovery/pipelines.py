@@ -20,6 +20,9 @@ _TEST_PROGRAM = re.compile(
     r"(?mi)^((?:[\w-]*[_-])?tests?(?:[_-][\w-]*)?)\s*:(?![:=]).*\n\t.*\s-o\s"
 )
 """A rule that links a program of its own name."""
+_FIRST_RULE = re.compile(r"(?m)^([A-Za-z0-9_][\w./-]*)[ \t]*:(?![:=])([^\n;#]*)")
+"""What make makes when nobody names a goal."""
+_TESTS = re.compile(r"check|tests?|run[_-]?tests?|all[_-]tests|unit[_-]?tests?")
 _PROGRAMS = ("configure.ac", "configure.in")
 _MESON = (
     "meson setup build && ln -sf {report} build/meson-logs/testlog.junit.xml"
@@ -64,6 +67,7 @@ def look_for_rules(found: FoundHints) -> None:
         elif program := _TEST_PROGRAM.search(text):
             command = f"make {program[1]} && ./{program[1]}"
             _add_rule(found, "make test", folder, f"{path}: {program[1]}", command)
+        _let_tests_fail(found, path, text)
     for path in sorted(found.named(*_PROGRAMS), key=depth):  # automake has the rule in each
         folder = posixpath.dirname(path)
         command = "autoreconf -fi && ./configure && make check"
@@ -74,6 +78,17 @@ def look_for_rules(found: FoundHints) -> None:
         lists = (each for each in found.below(folder) if each.endswith("meson.build"))
         if any(re.search(r"(?m)^\s*test\s*\(", found.text(each)) for each in lists):
             _add_rule(found, "junit", folder, f"{path}: is there", _MESON)
+
+
+def _let_tests_fail(found: FoundHints, path: str, text: str) -> None:
+    """A build that runs the tests fails for them, and has told of all that does not compile."""
+    folder = posixpath.dirname(path)
+    first = _FIRST_RULE.search(text)
+    tests = first and any(_TESTS.fullmatch(name) for name in (first[1], *first[2].split()))
+    asked = any((rule, folder) in found.hints for rule in ("make check", "make test"))
+    if tests and asked and ("gcc", folder) in found.hints:
+        why = f"{path}: its first rule runs the tests, of which make tells by itself"
+        found.add("gcc", folder, why, f"{TOOLS['gcc'].command} || :")
 
 
 def _add_rule(found: FoundHints, rule: str, folder: str, reason: str, command: str = "") -> None:

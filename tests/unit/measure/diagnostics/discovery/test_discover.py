@@ -201,6 +201,17 @@ def test_steps_of_workflows_say_how_their_tools_are_asked() -> None:
     assert ".github/workflows/ci.yml" in reasons(files, "mypy")[0]
 
 
+@pytest.mark.parametrize("first", ["test: a", "all: lib test", ".PHONY: all\nall: check"])
+def test_a_build_that_runs_the_tests_may_fail_where_make_tells_of_them(first: str) -> None:
+    rules = f"{first}\nlib: a.o\n\t$(CC) a.c\ncheck: lib\n\t./run\n"
+    files = {"Makefile": rules, "a.c": ""}
+    assert commands(files)["gcc"] == "make -k -B || :"
+    plain = {"Makefile": "all: lib\nlib: a.o\n\t$(CC) a.c\ncheck: lib\n\t./run\n", "a.c": ""}
+    assert commands(plain)["gcc"] == "make -k -B"
+    alone = {"Makefile": "all: lib test-data\nlib: a.o\n\t$(CC) a.c\n", "a.c": ""}
+    assert commands(alone)["gcc"] == "make -k -B"
+
+
 def test_a_formatter_is_a_check_only_where_it_only_looks() -> None:
     rules = "check:\n\truff format --check .\n\tblack -q --diff src\nformat:\n\truff format .\n"
     asked = commands({"Makefile": rules, "src/a.py": ""})
