@@ -22,7 +22,13 @@ from autoresearch_ci.decide.failures.bisection import (
     judged,
     reproduction,
 )
-from autoresearch_ci.decide.failures.failure import Category, Failure, ordered
+from autoresearch_ci.decide.failures.failure import (
+    Category,
+    Failure,
+    ordered,
+    ranked,
+    summary,
+)
 from autoresearch_ci.decide.failures.selected_tests import suite_command
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note
@@ -113,6 +119,8 @@ class Inventory:
     """Shows the most pressing failure of a test, or any; empty: nothing fails."""
     targets: tuple[str, ...]
     """What was run."""
+    summary: str = ""
+    """How many there are of each kind: `3 test, 52 warning`."""
 
 
 def inventory(runs: Runs, targets: Sequence[FixTarget], files: Collection[str]) -> Inventory:
@@ -129,9 +137,9 @@ def inventory(runs: Runs, targets: Sequence[FixTarget], files: Collection[str]) 
         seen, why, command = _asked(runs, target, files)
         failures += seen
         incomplete += [f"{target.name}: {why}"] if why else []
-        if seen:
-            is_test = any(failure.category is Category.TEST for failure in seen)
-            rank = min(failure.category.rank for failure in seen)
+        if broken := [f for f in seen if f.category is not Category.WARNING]:
+            is_test = any(failure.category is Category.TEST for failure in broken)
+            rank = min(failure.category.rank for failure in broken)
             shows.append((not is_test, rank, command))
     result = Inventory(
         count=len(failures),
@@ -142,6 +150,7 @@ def inventory(runs: Runs, targets: Sequence[FixTarget], files: Collection[str]) 
         incomplete=tuple(incomplete),
         command=min(shows)[2] if shows else "",
         targets=tuple(target.name for target in targets),
+        summary=summary(failures),
     )
     runs.records.append(StepDone(name="inventory", found=asdict(result)))
     return result
@@ -167,7 +176,9 @@ def _asked(
     report = _REPORT if writes else target.reports or None
     result, suite, written = runs.reported(f"{inside}{asked}", report)
     said = ToolOutput(result=result, report=written, root=tree, folder=target.folder or "")
-    told = adapter_of(target).parse(said)
+    adapter = adapter_of(target)
+    told = adapter.parse(said)
+    told = told if adapter.levels else ranked(told, result.exit_code)
     plain = shows(target)
     command = f"{inside}{plain}"
     if suite and not inside:

@@ -74,6 +74,20 @@ def test_without_a_command_what_fix_is_configured_with_says_what_fails(
     assert debug(command=None, tag="u").code == 2
 
 
+def test_what_a_tool_lets_pass_is_no_failure_to_look_into(repo: Repo, debug: Debug) -> None:
+    warns = (
+        "{tool: warns, command: 'echo a:1:odd', regex: '(?P<path>a):(?P<line>1):(?P<message>.*)'"
+    )
+    own = "{tool: own, command: sh check.sh}"
+    repo.write(
+        ".github/autoresearch.yml", f"fix: {{targets: [{warns}, category: warning}}, {own}]}}\n"
+    )
+    history(repo, 30)
+    done = debug(command=None)
+    assert "1 lint, 1 warning: the most pressing is looked into" in done.out
+    assert "sh check.sh: fails 3 of 3" in done.out
+
+
 def test_a_flaky_failure_is_not_bisected_and_it_is_said_why(repo: Repo, debug: Debug) -> None:
     counter = repo.path.parent / "counter"
     flaky = f'echo x >> {counter}; test "$(($(wc -l < {counter}) % 2))" = 0 || exit 1\n'

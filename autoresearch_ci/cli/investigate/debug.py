@@ -263,8 +263,8 @@ def _most_pressing(desk: Desk, task: DebugTask) -> str:
     found = inventory(desk.runs, task.targets, desk.collaborators.context.files)
     desk.missing += [f"inventory: {why}" for why in (*task.unread, *found.incomplete)]
     nothing = f"nothing, by {', '.join(found.targets) or 'no tool'}"
-    if found.count > 1:
-        desk.collaborators.note(f"{found.count} failures; the most pressing is looked into")
+    if found.count > 1 and found.command:
+        desk.collaborators.note(f"{found.summary}: the most pressing is looked into")
     desk.facts.append((f"What fails ({found.count})", "\n".join(found.failures) or nothing))
     return found.command
 
