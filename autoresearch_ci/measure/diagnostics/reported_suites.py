@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
+    MESSAGE_LIMIT,
     Adapter,
     JsonObject,
     ToolOutput,
@@ -88,6 +89,8 @@ def _problem(said: ToolOutput, case: Element, test: str) -> Problem:
         module = name.removesuffix(".py").replace(".", "/")
         path = path or (said.path(name) if name.startswith("/") else f"{module}.py")
         message = _raised(trace) or message
+    elif message.rstrip().endswith(": DocTestFailure"):
+        message = _of_doctest(message)
     return Problem(
         category=Category.TEST if test else Category.BUILD,
         path=path,
@@ -95,6 +98,17 @@ def _problem(said: ToolOutput, case: Element, test: str) -> Problem:
         code=told.get("type", "")[:200] if test else "collection",
         message=said.words(message),
         name=test or _unloadable(path),
+    )
+
+
+def _of_doctest(message: str) -> str:
+    """With what is wrong first: pytest begins with the lines of the file above it."""
+    example, _, ended = message[-MESSAGE_LIMIT:].rpartition("\nExpected")
+    wanted, _, got = ended.partition("\nGot")
+    asked = (example.rpartition(">>> ")[2].splitlines() or [""])[0]
+    told = [" ".join(text.strip(": \n").split("\n")[0].split()) for text in (wanted, got)]
+    return (
+        f"{asked}: expected {told[0]}, got {told[1]}\n{message}" if asked and all(told) else message
     )
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -187,6 +188,35 @@ def sarif(**run: Any) -> Diagnosis:
         "extensions": [{"rules": [{"id": "B", "properties": {"security-severity": "9.8"}}]}],
     }
     return TOOLS["sarif"].parse(said(json.dumps({"runs": [{"tool": tool, **run}]}), code=0))
+
+
+DOCTEST = """048
+049     Words of the file above it.
+057         >>> size(3000, False, True)
+Expected{}
+Got{}
+
+/tree/size.py:57: DocTestFailure"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "got", "told"),
+    [
+        (":\n    '2.9K'", ":\n    '3.0K'", "expected '2.9K', got '3.0K'"),
+        (" nothing", ":\n    '3.0K'", "expected nothing, got '3.0K'"),
+        (":\n    2", " nothing", "expected 2, got nothing"),
+    ],
+)
+def test_a_doctest_says_first_what_is_wrong(wanted: str, got: str, told: str) -> None:
+    message = DOCTEST.format(wanted, got)
+    case = ElementTree.Element("testcase", {"classname": "size", "name": "size.size"})
+    ElementTree.SubElement(case, "failure", {"message": message}).text = message
+    suite = ElementTree.Element("testsuite")
+    suite.append(case)
+    report = ElementTree.tostring(suite, encoding="unicode")
+    (found,) = TOOLS["pytest"].parse(said("1 failed in 1s", code=1, report=report)).failures
+    assert found.message.splitlines()[0] == f"size(3000, False, True): {told}"
+    assert "Words of the file" in found.message
 
 
 def test_formatters_of_before_are_read_too() -> None:
