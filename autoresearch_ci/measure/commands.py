@@ -350,7 +350,7 @@ class MeasuredCommands:
         ):
             self.run(
                 subject.iteration,
-                "metric",
+                "experiment",
                 command,
                 timeout=timeout,
                 env=watch.environment,

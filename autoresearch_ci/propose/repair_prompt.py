@@ -72,7 +72,8 @@ Rules
 - One focused repair of the failure that you are told, and of nothing else: the others get their \
 turn. The smallest change of the cause, not of the symptom.
 - A repair is kept when the failure is gone, no new one has come in any category, and every test \
-that passed still passes under the same name.
+that passed still passes under the same name. Where a formatter is among the tools, a line that it \
+would write otherwise is a new failure: write as the code around yours is written.
 - Change only files in scope; every other write is refused. Tests and the configuration of tools \
 are frozen unless the scope names them outright.
 - *Nothing to do* is a good answer. If the code is right and the failure is not the code's fault \

@@ -75,8 +75,8 @@ def compared(
     wrong there is mended with them.
     `standards`: by target, what its tests must reach where that is known better than from `before`
     (what flickers is not asked of anybody).
-    `outweighs`: whether what mends more than lint may bring a warning of a rule that the same
-    target tells of already: whoever lets those pass lets that one pass, too.
+    `outweighs`: whether each failure that is gone, and was more than lint, may bring a warning of a
+    rule that the same target tells of already: whoever lets those pass lets that one pass, too.
     """
     gone: list[Failure] = []
     new: list[Failure] = []
@@ -105,7 +105,8 @@ def compared(
             lost.append(f"{name}: {loss}")
     if lone := next((failure for failure in gone if failure.path in removed), None):
         blind += [f"{lone.path} is gone with its failures, and {told}" for told in dark]
-    if not any(failure.category.rank < Category.LINT.rank for failure in gone):
+    weight = sum(failure.category.rank < Category.LINT.rank for failure in gone)
+    if len(usual) > weight:
         new, usual = [*new, *usual], []
     outcome, reason = _verdict(gone, new, lost, blind)
     if usual and outcome is SetChange.KEPT:

@@ -88,6 +88,8 @@ def test_what_mends_a_test_may_bring_a_warning_of_a_rule_that_others_break_alrea
     assert "1 more of the warnings that are there already: W1" in kept.reason
     assert [failure.line for failure in kept.outweighed] == [9]
     assert after(WARNED, AGAIN, outweighs=False).outcome is SetChange.MOVED
+    third = replace(WARNED, line=12, message="magic 2")
+    assert after(WARNED, AGAIN, third).outcome is SetChange.REGRESSED  # more than it mends
     refused = after(WARNED, OTHER)
     assert refused.outcome is SetChange.MOVED
     assert refused.reason.startswith("moved, not fixed: 1 new (warning a.py:9 unused), 1 gone")
