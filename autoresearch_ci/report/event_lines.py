@@ -72,7 +72,8 @@ def _started(event: RunStarted) -> list[str]:
     resumed = f", resumed after iteration {event.resumed_from}" if event.resumed_from else ""
     lines = [
         f"run {event.tag}: {event.metric}, {better} is better, up to {event.iterations} "
-        f"iterations from {event.base_commit[:12]}{_on(event.branch)}{resumed}"
+        f"iteration{'s' if event.iterations != 1 else ''} from {event.base_commit[:12]}"
+        f"{_on(event.branch)}{resumed}"
     ]
     return [*lines, f"goal: {shortened(event.goal, 300)}"] if event.goal else lines
 

@@ -482,7 +482,7 @@ def test_a_configuration_is_found_from_a_folder_below(run: Run, script: Script, 
     below = repo.path / "packages" / "a"
     for tag, named in (("t", ()), ("v", ("--config", ".github/autoresearch.yml"))):
         done = run(*named, cwd=below, tag=tag)
-        assert (done.code, "up to 1 iterations" in done.out) == (0, True), done.told
+        assert (done.code, "up to 1 iteration from" in done.out) == (0, True), done.told
     done = run("--config", "nowhere.yml", cwd=below, tag="u")
     refused(done, 2, str(below / "nowhere.yml"), str(repo.path / "nowhere.yml"))
 

@@ -4,7 +4,7 @@ CORE: what the code answered at a test's inputs and near them, before and after 
 the test's own is the only one at which the answer is another. How it is found out is
 measure/neighbours.py's business. A repair of that kind may be right: a limit, a word with a plural
 of its own, the last month of a year. So it is certainly a shortcut only where nothing says that the
-input is one of its own; else a person has to look.
+input is one of its own, and the code does not say which input it means; else a person has to look.
 
 Not promised: code can find out that it is run near a test's inputs, and answer something else
 there, too; what is right for all inputs that share a word, a length or an end with the test's is
@@ -42,6 +42,7 @@ _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict)
 _KNOW_NOTHING = frozenset({"hashlib", "zlib", "binascii", "hmac", "base64", "math", "operator"})
 """Modules that calculate, and hold no knowledge."""
 _BY_NAME = frozenset({"getattr", "globals", "vars", "locals", "dir", "open", "type"})
+"""Ways to ask for what has the name of an input."""
 _SETTINGS = re.compile(r"\.(json|ya?ml|toml|ini|cfg|conf|env)$")
 _FILES = 100
 _NUMBER = re.compile(r"(?<![\w.])[0-9]{1,15}(?:\.[0-9]{1,15})?(?![\w.])")
