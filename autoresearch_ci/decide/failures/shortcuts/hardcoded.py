@@ -70,7 +70,7 @@ _ASKS = re.compile(
 )
 _ADDED = re.compile(r"[-+*/]\s*\([^()\n]*$")
 _NOT_ASKED = re.compile(
-    r"(?:\?\?|[<>]=?|[-+*/%^~]|[\w)\]]\[(?:[^\[\]\n]{0,40}:)?|(?<![=!<>])=)\s*$"
+    r"(?:\?\?|(?<![=-])[<>]=?|[-+*/%^~]|[\w)\]]\[(?:[^\[\]\n]{0,40}:)?|(?<![=!<>])=)\s*$"
 )
 """What stands before a literal that nothing is compared with: limits, sums, places in a list, and
 what is taken where nothing is given."""
@@ -90,7 +90,11 @@ _ROWS = 3
 """So many cases of the same shape are a table that is written as conditions."""
 _DIGEST = re.compile(r"[0-9a-fA-F]{32,128}")
 _LOOKED_UP = re.compile(r"\s*\}\)?(?:\.get\(|\.pop\(|\.fetch\(|\[)")
+_ALL_OTHERS = re.compile(r"\s*,?\s*(?:_|[a-z]\w*)\s*=>")
+"""The arm after the only one that names an input."""
 _LOOK_UP = re.compile(r"(?:\.get\(|\.pop\(|\.fetch\(|\w\[|\bswitch\b|\bmatch\b)[^\n]{1,80}")
+_FAR = 500
+"""Characters behind an answer in which its condition, or the answer to all others, stands."""
 _NEXT = 40
 """Lines behind a case in which the rest of a function stands."""
 _RETURNED = re.compile(r"\breturn\b[ \t]*([^\n;]*)")
@@ -220,7 +224,8 @@ def _cases(text: str) -> list[_Case]:
         place = match.start("value" if match["value"] else "last")
         starts = text.rfind("\n", 0, place) + 1
         begin, end = max(starts, end), match.end()
-        after = re.match(r"[ \t]*if\b(?:(?!\belse\b)[^\n])*", text[end:])
+        rest = text[end : end + _FAR]
+        after = re.match(r"[ \t]*if\b(?:(?!\belse\b)[^\n])*", rest)
         here = text[begin : match.start()] + "?" * match[0].startswith("?")
         here += after[0] if after else ""
         if (match[0].startswith(":") and "?" not in here) or _ADDED.search(here):
@@ -240,7 +245,7 @@ def _cases(text: str) -> list[_Case]:
                     text=" ".join(f"{told} {match[0]}".split()),
                     asked=tuple(value for _, _, values in asked for value in values),
                     answers=values_in(match["value"] or match["last"]),
-                    otherwise=_otherwise(text[end:]),
+                    otherwise=_otherwise(rest),
                 )
             )
     return [*found, *_left(text)]
@@ -277,7 +282,10 @@ def _pair(text: str, match: re.Match[str]) -> _Case | None:
             return None  # arguments, or what something is compared with
     elif opens not in ("{", ",", "", "("):
         return None
-    alone = opens == "{" and _LOOKED_UP.match(text, match.end())
+    alone = opens == "{" and (
+        _LOOKED_UP.match(text, match.end())
+        or (leads == "=>" and _ALL_OTHERS.match(text, match.end()))
+    )
     words = all(map(WORD.fullmatch, re.findall(LITERAL, match["key"])))
     rest = _REST.match(text, match.end()) if leads == "," else None
     text = " ".join(f"{match['key']} {leads} {match['value']}".split())

@@ -3,6 +3,7 @@ quotes or name it has. Lines stay."""
 
 from __future__ import annotations
 
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -130,6 +131,12 @@ _CHOICE = re.compile(
 """Where a value follows without a word: `if (n == 10) 55 else …`."""
 _BLOCK = re.compile(rf"\bif\b([^{{}}\n]{{1,200}})\{{[ \t]*(?={PLAIN}[ \t]*\}})")
 """Where it is a block of its own: `if n == 10 { 55 } else { n }`."""
+_THEN = re.compile(rf"\)\.then(?:_some)?\((?:\|\|[ \t]*)?(?={PLAIN}\))")
+"""Rust's choice of a value: `(n == 10).then_some(55)`."""
+_DICTIONARY = re.compile(rf"\[(?={PLAIN}[ \t]*:)")
+"""Where one begins in Swift."""
+_DIFFERS = re.compile(r"\b([A-Za-z_]\w{0,99})[ \t]*[\^-][ \t]*(\d{1,300})[ \t]*==[ \t]*0\b(?!\.)")
+"""What only one number makes zero in Go, where signs bind tighter than comparisons: `n^10 == 0`."""
 _GUARD = re.compile(
     r"(?m)^([ \t]*)return\b([^\n]{1,99}?)\b(if|unless)\b([^\n!=]{1,99})(==|!=)([^\n]{1,99})$"
 )
@@ -138,8 +145,23 @@ _FIELD = r"[\"']?\b[A-Za-z_]\w*[\"']?:"
 _RECORD = re.compile(rf"(?<=[\[,])(\s*+)\{{(\s*+(?:{_FIELD}\s*+{PLAIN}\s*+,?+\s*+){{2,9}})\}}")
 
 
+_MADE = re.compile(rf"\b(?:parseInt|parseFloat|Number|String|BigInt)\(({PLAIN})\)")
+_PRODUCT = re.compile(
+    r"((?:[?:=(,{\[]|\breturn|\bthen)[ \t]{0,9})(\d{1,9})[ \t]{0,9}([*+-])[ \t]{0,9}(\d{1,9})"
+    r"(?=[ \t]{0,9}(?:[;,)}\]:]|\n|$|\belse\b))"
+)
+"""A number that is calculated of two, and stands by itself: `5 * 11`."""
+_CALCULATES = {"*": operator.mul, "+": operator.add, "-": operator.sub}
+
+
+def _calculated(match: re.Match[str]) -> str:
+    return f"{match[1]}{_CALCULATES[match[3]](int(match[2]), int(match[4]))}"
+
+
 def plain_code(path: str, text: str) -> str:
     """Without comments, each line in its place, and what is a text, or a row, written as one."""
+    if not path.endswith(".py"):
+        text = _PRODUCT.sub(_calculated, text)
     text = _JOINED.sub(
         lambda match: re.sub(r"['\"]\s*,\s*['\"]", match["between"], match["of"]),
         as_equal(_without_types(path, text)),
@@ -151,16 +173,18 @@ def plain_code(path: str, text: str) -> str:
 def _without_types(path: str, text: str) -> str:
     if path.endswith(".rs"):
         text = _OWNED.sub(r"\1\2", without_comments(text, rust=True))
-        return _BLOCK.sub(r"if\1then ", text)
+        return _BLOCK.sub(r"if\1then ", _THEN.sub(") then ", text))
     if re.search(r"\.[cm]?[jt]sx?$", path):
-        return _KEY.sub(r'"\1":', without_comments(text))
+        return _MADE.sub(r"\1", _KEY.sub(r'"\1":', without_comments(text)))
     for ending, leads in _LEADS.items():
         if path.endswith(ending):
             text = leads.sub(" => ", without_comments(text))
             text = _CHOICE.sub(r"if \1 then ", _BLOCK.sub(r"if\1then ", text))
             return _ARM.sub(r"\g<edge>if \g<asked> then", text)
     if path.endswith(".swift"):
-        return _BLOCK.sub(r"if\1then ", without_comments(text))
+        return _DICTIONARY.sub("{", _BLOCK.sub(r"if\1then ", without_comments(text)))
+    if path.endswith(".go"):
+        return _DIFFERS.sub(r"\1 == \2", without_comments(text))
     if not path.endswith((".py", ".rb", ".ex", ".exs")):
         return without_comments(text)
     text = _HASHES.sub(
