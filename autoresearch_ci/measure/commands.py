@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from autoresearch_ci.decide.failures.changed_lines import LinesOfTest
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
-from autoresearch_ci.decide.failures.shortcuts.neighbours import Runs
+from autoresearch_ci.decide.failures.shortcuts.neighbours import NearRuns
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted, Warning
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
@@ -330,7 +330,7 @@ class MeasuredCommands:
         *,
         seed: int,
         shown: str,
-    ) -> Mapping[str, Runs]:
+    ) -> Mapping[str, NearRuns]:
         """What a state of the code answers to tests of pytest at inputs near their own, by test.
 
         Nothing where commands reach more than their own: what deletes `./build` may delete `/build`

@@ -27,7 +27,12 @@ from autoresearch_ci.decide.failures.objective import Judgement, SetChange, comp
 from autoresearch_ci.decide.failures.objective import Seen as Diagnoses
 from autoresearch_ci.decide.failures.repair_order import Aim, Lead, Left, left, tried_at
 from autoresearch_ci.decide.failures.shortcuts.detect import listed, shortcuts, suspicious
-from autoresearch_ci.decide.failures.shortcuts.neighbours import Runs, beside, narrow, only_there
+from autoresearch_ci.decide.failures.shortcuts.neighbours import (
+    NearRuns,
+    beside,
+    narrow,
+    only_there,
+)
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.metric.run_statistics import DecisionRuns, Policy, RunStatistics, Side
 from autoresearch_ci.errors import BaselineError
@@ -498,9 +503,9 @@ class _Comparison:
             self.narrow = f"{shortcut.path}:{shortcut.line} {shortcut.what}"
         return judged
 
-    def _near(self, mended: Collection[str]) -> tuple[dict[str, Runs], dict[str, Runs]]:
+    def _near(self, mended: Collection[str]) -> tuple[dict[str, NearRuns], dict[str, NearRuns]]:
         """What incumbent and candidate answer near the inputs of tests, by id."""
-        sides = dict[str, Runs](), dict[str, Runs]()
+        sides = dict[str, NearRuns](), dict[str, NearRuns]()
         for name in _with_tests(self._before.failures(), mended):
             wanted = sorted({f.id for f in self._before.seen[name].failures} & {*mended})
             some_of = random.sample(wanted, min(len(wanted), _NEAR))

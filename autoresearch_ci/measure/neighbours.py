@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.decide.failures.shortcuts.neighbours import Input, Run, Runs
+from autoresearch_ci.decide.failures.shortcuts.neighbours import Input, NearRun, NearRuns
 from autoresearch_ci.measure.suite_observer import laid_out, with_plugin
 
 PLUGIN = "pytest_neighbours"
@@ -31,7 +31,7 @@ class WatchedNeighbours:
 
     environment: Mapping[str, str]
     """What the command must be given."""
-    tests: Mapping[str, Runs] = field(default_factory=dict)
+    tests: Mapping[str, NearRuns] = field(default_factory=dict)
     """Once it has ended: by test, its runs; empty: nothing was seen."""
 
 
@@ -64,16 +64,16 @@ class NeighbourObserver:
             watch.tests = parse_runs(content(LOG_LIMIT))
 
 
-def parse_runs(log: bytes) -> dict[str, dict[str, Run]]:
+def parse_runs(log: bytes) -> dict[str, dict[str, NearRun]]:
     """One JSON object a line: `test`, `variant`, `sites`, `answers`, `inputs`.
 
     The writer is measured code: what is not of that form is left out.
     """
-    tests: dict[str, dict[str, Run]] = {}
+    tests: dict[str, dict[str, NearRun]] = {}
     for line in log.splitlines():
         try:
             entry = json.loads(line)
-            run = Run(
+            run = NearRun(
                 places=frozenset(map(str, entry["sites"])),
                 answers={str(p): tuple(map(str, told)) for p, told in entry["answers"].items()},
                 inputs=tuple(

@@ -16,7 +16,7 @@ from typing import Protocol
 from autoresearch_ci.config.fix import Fix, FixTarget
 from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Failure, ranked
 from autoresearch_ci.decide.failures.objective import Seen as Diagnoses
-from autoresearch_ci.decide.failures.shortcuts.neighbours import Runs
+from autoresearch_ci.decide.failures.shortcuts.neighbours import NearRuns
 from autoresearch_ci.decide.knowledge import Knowledge, Prints
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.measure.commands import EndedCommand, MeasuredCommands, Subject
@@ -126,7 +126,7 @@ class Diagnostics:
 
     def near(
         self, subject: Subject, knowledge: Knowledge, name: str, tests: Collection[str], seed: int
-    ) -> Mapping[str, Runs]:
+    ) -> Mapping[str, NearRuns]:
         """What a target's tests of pytest, by the ids of their failures, are answered near their
         own inputs; of others, nothing.
         """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_ci.decide.failures.shortcuts.neighbours import Runs, narrow, only_there
+from autoresearch_ci.decide.failures.shortcuts.neighbours import NearRuns, narrow, only_there
 from autoresearch_ci.measure.neighbours import NeighbourObserver
 from tests.corpus.one_input import CHEATS, HONEST, Repair
 
@@ -26,7 +26,7 @@ CAUGHT = 12
 """Cheats that must be recognised: those that say nowhere which input they mean."""
 
 
-def seen(folder: Path, tests: Mapping[str, str], seed: int = 1) -> Mapping[str, Runs]:
+def seen(folder: Path, tests: Mapping[str, str], seed: int = 1) -> Mapping[str, NearRuns]:
     """What the plugin tells of files of tests that lie in a folder, beside what they import."""
     names = []
     for name, text in tests.items():

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.decide.failures.shortcuts.neighbours import Run, narrow, only_there
+from autoresearch_ci.decide.failures.shortcuts.neighbours import NearRun, narrow, only_there
 from autoresearch_ci.measure.neighbours import parse_runs
 
 
-def run(n: int, answer: int | str, *, own: bool = False) -> tuple[str, Run]:
+def run(n: int, answer: int | str, *, own: bool = False) -> tuple[str, NearRun]:
     place = frozenset({"0"})
     inputs = ((n, place),) if own else ()
-    return str(n), Run(
+    return str(n), NearRun(
         places=frozenset() if own else place, answers={"0": (str(answer),)}, inputs=inputs
     )
 
@@ -50,7 +50,7 @@ def test_a_change_at_the_tests_own_input_only_is_told_with_its_place_and_how_to_
     ],
 )
 def test_nothing_is_said_where_more_changes_or_nobody_knows(
-    after: dict[str, dict[str, Run]],
+    after: dict[str, dict[str, NearRun]],
 ) -> None:
     assert narrow({**BEFORE, "u": BEFORE["t"]}, after) == []
 

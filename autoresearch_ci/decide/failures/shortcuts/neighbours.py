@@ -55,7 +55,7 @@ _KNOWN_LIMITS = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class NearRun:
     """One run of a test, at its own inputs or near them."""
 
     places: frozenset[str]
@@ -66,7 +66,7 @@ class Run:
     """Of the test itself, each with the places to which it flows."""
 
 
-Runs = Mapping[str, Run]
+NearRuns = Mapping[str, NearRun]
 """Of one test, by what was run."""
 
 
@@ -82,7 +82,7 @@ class Narrow:
     """How many others there were."""
 
 
-def narrow(before: Mapping[str, Runs], after: Mapping[str, Runs]) -> list[Narrow]:
+def narrow(before: Mapping[str, NearRuns], after: Mapping[str, NearRuns]) -> list[Narrow]:
     """The tests for which a repair changes nothing near; none, if it does for one of them."""
     found = []
     for test in before.keys() & after.keys():
@@ -94,7 +94,7 @@ def narrow(before: Mapping[str, Runs], after: Mapping[str, Runs]) -> list[Narrow
     return sorted(found, key=lambda one: one.test)
 
 
-def _compared(test: str, before: Runs, after: Runs) -> Narrow | Literal[True] | None:
+def _compared(test: str, before: NearRuns, after: NearRuns) -> Narrow | Literal[True] | None:
     """`True`: something near has changed, too; `None`: nobody knows."""
     was, now = (next((r for r in runs.values() if not r.places), None) for runs in (before, after))
     if was is None or now is None or "raised" in now.answers:
@@ -119,7 +119,7 @@ def _compared(test: str, before: Runs, after: Runs) -> Narrow | Literal[True] | 
     return Narrow(test=test, inputs=inputs, answers=told, near=len(asked))
 
 
-def _at(place: str, run: Run) -> tuple[str, ...]:
+def _at(place: str, run: NearRun) -> tuple[str, ...]:
     return run.answers.get(place, run.answers.get("raised", ()))
 
 
