@@ -367,7 +367,7 @@ def test_what_is_new_in_a_file_that_nobody_touched_is_seen_before_a_keep(
     tools = f"security.tools=[{{name: own, command: {json.dumps(command)}}}]"
     done = fix([RIGHT["shell"]], "--set", tools, "--iterations", "1")
     assert done.column("status") == ["baseline", "discard"], done.told
-    assert "other.txt:own/X1" in done.rows[1]["reason"]
+    assert "other.txt own/X1" in done.rows[1]["reason"]
 
 
 def test_a_stranger_s_pull_request_is_not_repaired(repo: Repo, fix: Fix, tmp_path: Path) -> None:

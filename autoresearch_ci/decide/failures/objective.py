@@ -208,7 +208,7 @@ def _in_words(failure: Failure) -> str:
     if failure.category is Category.TEST or not failure.path:
         return failure.id
     place = f"{failure.path}:{failure.line}" if failure.line else failure.path
-    return f"{failure.category} {place} {failure.message or failure.code}"
+    return " ".join(filter(None, (failure.category, place, failure.code, failure.message)))
 
 
 # --- What hides what ------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def test_what_mends_a_test_may_bring_a_warning_of_a_rule_that_others_break_alrea
     assert after(WARNED, AGAIN, third).outcome is SetChange.REGRESSED  # more than it mends
     refused = after(WARNED, OTHER)
     assert refused.outcome is SetChange.MOVED
-    assert refused.reason.startswith("moved, not fixed: 1 new (warning a.py:9 unused), 1 gone")
+    assert refused.reason.startswith("moved, not fixed: 1 new (warning a.py:9 W2 unused), 1 gone")
 
 
 def test_a_warning_is_not_outweighed_by_lint_nor_by_nothing() -> None:
