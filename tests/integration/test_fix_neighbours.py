@@ -1,5 +1,5 @@
-"""A repair is asked at inputs near those of the tests that it mends: what answers nothing else is
-right for those tests only, however it is written."""
+"""A repair is asked at inputs near those of the tests that it mends: what answers nothing else, and
+says nowhere which input it means, is right for those tests only."""
 
 from __future__ import annotations
 

@@ -84,6 +84,17 @@ def test_what_is_known_of_an_input_makes_it_one_of_its_own(
     assert told(old, new, *others) is certain
 
 
+def test_a_row_in_another_file_hides_nothing() -> None:
+    before = {"a.py": b"TOP = {1: 2, 3: 4}\n", "f.py": OLD.encode()}
+    after = {"a.py": b"TOP = {1: 2, 3: 5}\n", "f.py": NEW.encode()}
+    found = only_there(before, after, narrow(BEFORE, CHEAT))
+    assert found is not None
+    assert (found[0].path, found[1]) == ("f.py", True)
+    assert (
+        only_there({"a.py": before["a.py"]}, {"a.py": after["a.py"]}, narrow(BEFORE, CHEAT)) is None
+    )
+
+
 def test_what_measured_code_writes_is_read_as_far_as_it_is_of_the_form() -> None:
     good = b'{"test": "t", "variant": "v", "sites": [0], "answers": {"0": ["1"]}, "inputs": []}'
     bad = (b"", b"[]", b"{}", b"\xff", b'{"test": 1, "sites": 3}', b"[" * 100_000)

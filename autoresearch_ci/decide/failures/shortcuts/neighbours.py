@@ -160,9 +160,11 @@ def _only_there(
     before: Texts, after: Texts, found: Collection[Narrow], others: Collection[str]
 ) -> tuple[Shortcut, bool] | None:
     old, new = _trees(before), _trees(after)
-    paths = sorted(path for path in new if after[path] != before.get(path))
+    changed = sorted(path for path in new if after[path] != before.get(path))
+    # A row beside it says nothing of other code.
+    paths = [path for path in changed if not _is_row(old.get(path), new[path])]
     one = next(iter(found), None)
-    if one is None or not paths or any(_is_row(old.get(path), new[path]) for path in paths):
+    if one is None or not paths:
         return None
     numbers = {float(n) for text in others for n in _NUMBER.findall(text)}
     known = {v for tree in old.values() for v in _values(tree)} | numbers
