@@ -158,8 +158,8 @@ def _fix(to: _Flags) -> None:
     )
     to.several(
         "--fail-on KIND",
-        "exit 1 on build, critical, type, test, lint, warning, any (the default), or new: "
-        "what the merge base does not have",
+        "exit 1 when such a failure is left: build, critical, type, test, lint, warning, any; "
+        "with --check, whose default is any, also new: what the merge base does not have",
     )
     to.value(
         "--base COMMIT",

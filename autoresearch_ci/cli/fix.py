@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,8 @@ from autoresearch_ci.cli.run import run, tell_end
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.failures.failure import Failure
-from autoresearch_ci.decide.failures.gate import parse_words
+from autoresearch_ci.decide.failures.failure import Failure, summary
+from autoresearch_ci.decide.failures.gate import NEW, named, parse_words
 from autoresearch_ci.decide.failures.repair_order import Left, unseen_cure
 from autoresearch_ci.decide.failures.same_cause import also, shown_once
 from autoresearch_ci.decide.gates import GateVerdict, Ruling
@@ -41,6 +42,7 @@ def main(options: argparse.Namespace) -> int:
     """Repair what is broken, and print what is left; with `--check` only tell."""
     if options.check:
         return _check(options)
+    words = _asked_of_repairs(options)
     resolved, path = effective(options, command="fix")
     repository = Repository.open(Path.cwd())
     tag = chosen_tag(repository, options.tag, resume=options.resume, prefix="fix-")
@@ -70,7 +72,33 @@ def main(options: argparse.Namespace) -> int:
     tell_end(finished, "fix", verdict(finished), json=options.json)
     if options.until_green and not (finished.left and finished.left.green):
         raise GateFailed(f"--until-green: {_why_not_green(finished.left)}")
+    if words and (why := _why_not_passed(finished.left, words, config.fix.categories)):
+        raise GateFailed(f"--fail-on {', '.join(sorted(words))}: {why}")
     return 0
+
+
+_OF_CHECKS = ("staged", "base", "proposed", "allow_incomplete")
+"""Flags that say what is compared with what, and how."""
+
+
+def _asked_of_repairs(options: argparse.Namespace) -> Collection[str]:
+    """What `--fail-on` names; empty: nothing. Raises `ConfigError` for what only a check knows."""
+    for name in _OF_CHECKS:
+        if getattr(options, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(
+                f"{flag} is for a look at a commit, and nothing is to be repaired there.\n"
+                f"do: fix --check {flag}, or leave it out."
+            )
+    words = parse_words(options.fail_on) if options.fail_on else frozenset[str]()
+    if NEW in words:
+        raise ConfigError(
+            "--fail-on new compares HEAD with its base, and a repair that breaks something is "
+            "never kept.\n"
+            "do: fix --check --fail-on new, or name what must not be left: build, type, test, "
+            "lint, any."
+        )
+    return words
 
 
 def shown(found: Discovery) -> str:
@@ -120,6 +148,14 @@ def _why_not_green(left: Left | None) -> str:
     if left is None:
         return "nobody has looked at what is left."
     return "\n".join([f"{_headline(left)}.", *_cure(left)])
+
+
+def _why_not_passed(left: Left | None, words: Collection[str], categories: Collection[str]) -> str:
+    """Empty: nothing is left of what was named, and everything was looked at."""
+    if left is None or left.incomplete:
+        return _why_not_green(left)
+    found = named((*left.failures, *left.warnings), words, categories)
+    return f"still broken: {summary(found)}." if found else ""
 
 
 def _cure(left: Left) -> list[str]:

@@ -128,6 +128,37 @@ def test_what_is_still_broken_fails_only_who_asks(repo: Repo, fix: Fix) -> None:
         assert "lint a.txt:1 BAD one" in done.out.replace(" :", ":")
 
 
+@pytest.mark.parametrize(
+    ("flags", "code", "told"),
+    [
+        (["--fail-on", "lint"], 1, "--fail-on lint: still broken: 1 lint."),
+        (["--fail-on", "test", "--fail-on", "any"], 1, "--fail-on any, test: still broken: 1 lint"),
+        (["--fail-on", "build,test"], 0, ""),
+        (["--fail-on", "lnt"], 2, "Did you mean 'lint'?"),
+        (["--fail-on", "new"], 2, "fix --check --fail-on new"),
+        (["--staged"], 2, "fix --check --staged"),
+        (["--base", "HEAD"], 2, "fix --check --base"),
+        (["--allow-incomplete"], 2, "fix --check --allow-incomplete"),
+    ],
+)
+def test_a_kind_that_is_named_must_not_be_left(
+    repo: Repo, fix: Fix, flags: list[str], code: int, told: str
+) -> None:
+    marked(repo, a="BAD one\n")
+    done = fix([], *flags)
+    assert (done.code, told in done.err) == (code, True), done.told
+    if code != 1:
+        return
+    assert fix([answer("mend", a="good\n")], *flags, "--tag", "u").code == 0
+
+
+def test_what_was_not_seen_to_the_end_is_left_whatever_is_named(repo: Repo, fix: Fix) -> None:
+    target = "{tool: ruff, command: no-such-tool}"
+    repo.write(".github/autoresearch.yml", f"fix:\n  targets: ['true', {target}]\n")
+    repo.commit("configure")
+    assert fix([], "--fail-on", "build").code == 1
+
+
 SIZE = "def size(told):\n    return told['sise']\n"
 HANDLED = (
     "def size(told):\n    try:\n        return told['sise']\n"

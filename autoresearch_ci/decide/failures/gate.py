@@ -45,6 +45,18 @@ def parse_words(words: Iterable[str]) -> frozenset[str]:
     return frozenset(found) or frozenset({ANY})
 
 
+def named(
+    failures: Iterable[Failure], words: Collection[str], categories: Collection[str] = ()
+) -> list[Failure]:
+    """Those that `words` name for what they are, however old they are. `categories`: see `gate`."""
+    words = _with_warnings(words, categories)
+    return [failure for failure in failures if _asked(failure, words)]
+
+
+def _with_warnings(words: Collection[str], categories: Collection[str]) -> Collection[str]:
+    return {*words, *({"warning"} if ANY in words and "warning" in categories else ())}
+
+
 def wants_base(words: Collection[str]) -> bool:
     """Whether the verdict depends on the base even where nothing at the head is broken."""
     return bool(_ASKS_FOR_TESTS & {*words})
@@ -78,7 +90,7 @@ def gate(
     `changed`: the paths that differ. `allow`: shortcuts that are none here, as `test-removed`.
     `categories`: what counts at all; what does not build hides the rest, so it always does.
     """
-    words = {*words, *({"warning"} if ANY in words and "warning" in categories else ())}
+    words = _with_warnings(words, categories)
     first = head[0] if head else {}
     items: list[Judged[Failure]] = []
     lost: dict[str, str] = {}
