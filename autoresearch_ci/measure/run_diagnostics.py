@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from autoresearch_ci.config.fix import Fix, FixTarget
-from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Failure, ranked
+from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Failure
 from autoresearch_ci.decide.failures.objective import Seen as Diagnoses
 from autoresearch_ci.decide.failures.shortcuts.neighbours import NearRuns
 from autoresearch_ci.decide.knowledge import Knowledge, Prints
@@ -219,9 +219,7 @@ class Diagnostics:
             root=str(self._commands.tree.layout.tree),
             folder=target.folder or "",
         )
-        adapter = self._adapters[target.name]
-        found = adapter.parse(said)
-        return found if adapter.levels else ranked(found, ended.result.exit_code)
+        return self._adapters[target.name].read(said)
 
 
 def _ends_early(diagnosis: Diagnosis) -> bool:

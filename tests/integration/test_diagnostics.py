@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
-from autoresearch_ci.decide.failures.failure import ordered, summary
+import pytest
+
+from autoresearch_ci.decide.failures.failure import Category, ordered, summary
 from autoresearch_ci.decide.failures.objective import Seen, SetChange, compared
 from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.environment import clean_environment
@@ -38,7 +41,7 @@ def seen(root: Path) -> Seen:
         result = run_command(command, cwd=root, env=env, apart=True)
         written = report.read_bytes() if report.exists() else None
         said = ToolOutput(result=result, report=written, root=str(root), folder=target.folder)
-        found[target.name] = TOOLS[target.tool].parse(said)
+        found[target.name] = TOOLS[target.tool].read(said)
     return found
 
 
@@ -87,3 +90,13 @@ def test_tests_of_unittest_fail_complete_and_pass_with_that_runner(tmp_path: Pat
         (root / "test_a.py").write_text(f"{test}        self.assertEqual(1, {number})\n")
         found = seen(root)["unittest"]
         assert (found.incomplete, [failure.id for failure in found.failures]) == ("", wanted)
+
+
+@pytest.mark.skipif(not shutil.which("go"), reason="Go is not installed")
+def test_what_go_vet_finds_is_no_warning_that_it_lets_pass(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / "go.mod").write_text("module example.com/m\n\ngo 1.19\n")
+    (root / "m.go").write_text("package m\n\nfunc F(a int) int {\n\ta = a\n\treturn a\n}\n")
+    found = seen(root)["go vet"]
+    assert [(f.category, f.code, f.line) for f in found.failures] == [(Category.LINT, "assign", 4)]

@@ -16,7 +16,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from autoresearch_ci.decide.failures.failure import Category, Diagnosis, Problem, identified
+from autoresearch_ci.decide.failures.failure import (
+    Category,
+    Diagnosis,
+    Problem,
+    identified,
+    ranked,
+)
 from autoresearch_ci.decide.failures.lost_tests import SuiteResult
 from autoresearch_ci.execution.command import CommandResult
 from autoresearch_ci.measure.number.xml_reports import Reports
@@ -188,6 +194,11 @@ class Adapter:
     """Whether what it says of a failure stands, whatever it exits with."""
     writes: str = ""
     """What a command must be given so that the tool answers readably; empty: it does anyway."""
+
+    def read(self, said: ToolOutput) -> Diagnosis:
+        """What a run comes to: its answer, and whether it fails for that."""
+        found = self.parse(said)
+        return found if self.levels else ranked(found, said.result.exit_code)
 
 
 def diagnosis(

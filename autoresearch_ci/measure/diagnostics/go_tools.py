@@ -216,6 +216,7 @@ ADAPTERS = (
         parse=read_go_vet,
         command="go vet -json ./...",
         categories=(Category.BUILD, Category.LINT),
+        levels=True,  # with -json it ends with 0 whatever it finds
         writes="-json",
     ),
     Adapter(
