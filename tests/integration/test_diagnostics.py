@@ -16,6 +16,7 @@ from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.measure.diagnostics.adapter import ToolOutput
 from autoresearch_ci.measure.diagnostics.discovery.targets import discover
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
+from tests.conftest import Repo
 
 FILES = {
     "pyproject.toml": "[tool.ruff.lint]\nselect = ['F']\n[tool.pytest.ini_options]\n",
@@ -100,3 +101,14 @@ def test_what_go_vet_finds_is_no_warning_that_it_lets_pass(tmp_path: Path) -> No
     (root / "m.go").write_text("package m\n\nfunc F(a int) int {\n\ta = a\n\treturn a\n}\n")
     found = seen(root)["go vet"]
     assert [(f.category, f.code, f.line) for f in found.failures] == [(Category.LINT, "assign", 4)]
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
+def test_what_shellcheck_finds_is_all_of_it_however_it_is_started(repo: Repo) -> None:
+    repo.write("a b.sh", "#!/bin/sh\ncd $1\n")
+    repo.write("b.sh", "#!/bin/sh\necho good\n")
+    repo.write(".shellcheckrc", "")
+    repo.commit()
+    found = seen(repo.path)["shellcheck"]
+    assert found.incomplete == ""
+    assert "SC2164" in {f.code for f in found.failures if f.category is Category.LINT}

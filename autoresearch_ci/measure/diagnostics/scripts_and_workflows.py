@@ -14,6 +14,8 @@ from autoresearch_ci.measure.diagnostics.adapter import (
 )
 
 _ENDED = (0, 1)
+_OF_XARGS = 123
+"""For any code of what it started."""
 _LEVELS = {
     "error": Category.LINT,
     "warning": Category.LINT,
@@ -39,7 +41,9 @@ def read_shellcheck(said: ToolOutput) -> Diagnosis:
         code = "syntax" if broken else f"SC{number}"
         where = (item.text("file"), item.number("line"), item.number("column"))
         problems.append(said.problem(category, *where, code=code, message=item.text("message")))
-    incomplete = said.stopped("shellcheck", _ENDED)
+    # What it could not read it names on the other stream.
+    ended = _ENDED if said.stderr.strip() else (*_ENDED, _OF_XARGS)
+    incomplete = said.stopped("shellcheck", ended)
     return diagnosis("shellcheck", problems, incomplete or said.untold("shellcheck", problems))
 
 
