@@ -20,10 +20,11 @@ CategoryName = Literal["build", "critical", "type", "test", "lint", "warning"]
 
 KNOWN_TOOLS = frozenset(
     {
-        *("actionlint", "black", "cargo", "cargo test", "eslint", "gcc", "go build", "go test"),
-        *("go vet", "gradle", "javac", "jest", "junit", "make check", "make test", "maven"),
-        *("mocha", "mypy", "node --test", "npm test", "pyright", "pytest", "python", "ruff"),
-        *("ruff format", "sarif", "shellcheck", "tap", "tsc", "unittest", "vitest"),
+        *("actionlint", "black", "cargo", "cargo fmt", "cargo test", "eslint", "gcc", "go build"),
+        *("go test", "go vet", "gofmt", "gradle", "javac", "jest", "junit", "make check"),
+        *("make test", "maven", "mocha", "mypy", "node --test", "npm test", "prettier", "pyright"),
+        *("pytest", "python", "ruff", "ruff format", "sarif", "shellcheck", "tap", "tsc"),
+        *("unittest", "vitest"),
     }
 )
 """Whose answers are read by an adapter of their own."""

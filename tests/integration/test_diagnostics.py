@@ -112,3 +112,16 @@ def test_what_shellcheck_finds_is_all_of_it_however_it_is_started(repo: Repo) ->
     found = seen(repo.path)["shellcheck"]
     assert found.incomplete == ""
     assert "SC2164" in {f.code for f in found.failures if f.category is Category.LINT}
+
+
+@pytest.mark.skipif(not shutil.which("gofmt"), reason="Go is not installed")
+def test_a_file_that_a_step_of_a_workflow_would_refuse_to_format_is_lint(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    (root / ".github/workflows").mkdir(parents=True)
+    step = "jobs: {t: {steps: [{run: 'test -z \"$(gofmt -l .)\"'}]}}\n"
+    (root / ".github/workflows/ci.yml").write_text(step)
+    (root / "m.go").write_text("package m\n\nfunc  F() {}\n")
+    found = seen(root)["gofmt"]
+    assert [(f.category, f.path) for f in found.failures] == [(Category.LINT, "m.go")]
+    (root / "m.go").write_text("package m\n\nfunc F() {}\n")
+    assert not seen(root)["gofmt"].failures

@@ -54,8 +54,8 @@ _SUFFIXES = {
     **dict.fromkeys(("python", "ruff", "ruff format", "black", "mypy", "pyright"), _PYTHON),
     **dict.fromkeys(("pytest", "unittest"), _PYTHON),
     **dict.fromkeys(("eslint", "tsc", "jest", "vitest", "node --test"), _JAVASCRIPT),
-    **dict.fromkeys(("go build", "go vet", "go test"), _GO),
-    **dict.fromkeys(("cargo", "cargo test"), _RUST),
+    **dict.fromkeys(("go build", "go vet", "go test", "gofmt"), _GO),
+    **dict.fromkeys(("cargo", "cargo fmt", "cargo test"), _RUST),
     **dict.fromkeys(("javac", "maven", "gradle"), _JAVA),
 }
 _CODE = frozenset().union(*_SUFFIXES.values())

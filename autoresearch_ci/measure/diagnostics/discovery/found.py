@@ -18,6 +18,7 @@ FILES_LIMIT = 400
 BYTES_LIMIT = 256_000
 _WHERE = {
     "cargo": ("Cargo.toml",),
+    "cargo fmt": ("Cargo.toml",),
     "cargo test": ("Cargo.toml",),
     "go build": ("go.mod",),
     "go vet": ("go.mod",),

@@ -7,7 +7,7 @@ without what would change files, hide failures or look at a part of the tests on
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
@@ -20,6 +20,11 @@ _MANAGERS = re.compile(r"^(?:uv|poetry|pipenv|pdm|rye|hatch) run ")
 neither their cache nor a network."""
 _ONLY_LOOKS = r"[^;&|)#\n]{0,200}?\s--(?:check|diff)(?:[\s;&|)]|$)"
 """Behind a formatter that writes nothing."""
+_ONLY_LISTS = (
+    r"(?![^;&|)#\n]{0,200}?\s(?:-w|--write)\b)"
+    r"[^;&|)#\n]{0,200}?\s-(?:-check|-list-different|c|[lds]*[ld][lds]*)(?=[\s;&|)]|$)"
+)
+"""Likewise, where a letter may say so."""
 _STARTED = {
     "pytest": r"(?:pytest|py\.test)",
     "unittest": r"(?<=-m )unittest(?: discover)?",
@@ -39,6 +44,9 @@ _STARTED = {
     "go build": r"go build",
     "go vet": r"go vet",
     "go test": r"go test",
+    "gofmt": rf"gofmt(?={_ONLY_LISTS})",
+    "cargo fmt": rf"cargo fmt(?={_ONLY_LOOKS})",
+    "prettier": rf"prettier(?={_ONLY_LISTS})",
     "shellcheck": r"shellcheck",
     "actionlint": r"actionlint",
 }
@@ -97,6 +105,8 @@ def commands_in(text: str) -> Iterator[tuple[str, str]]:
 def _command(tool: str, launcher: str, words: str, rest: str) -> str:
     adapter = TOOLS[tool]
     own = rest.split()
+    if tool in _FORMATTERS:
+        return _formatter(tool, launcher, words, own)
     usual = (
         tool in _OF_TESTS  # a part of the tests is what a line is often for
         or any(mark in rest for mark in ("$`<>{}" if _is_quoted(tool, rest) else "$`<>{}\"'*"))
@@ -125,6 +135,29 @@ def _command(tool: str, launcher: str, words: str, rest: str) -> str:
     if not launcher and tool in ("tsc", "eslint"):
         launcher = "npx --no-install"
     return " ".join(filter(None, (launcher, words, adapter.writes, *own)))
+
+
+_FORMATTERS = {
+    "gofmt": re.compile(r"-[ldse]+"),
+    "cargo fmt": re.compile(r"--?|-l"),
+    "prettier": re.compile(r"-c|-l|--list-different|--no-error-on-unmatched-pattern"),
+}
+"""Each with how it is told to look only, or how to print."""
+
+
+def _formatter(tool: str, launcher: str, words: str, own: Sequence[str]) -> str:
+    """What it looks at is as it is: it may be told to leave out what nobody formats."""
+    adapter, silent = TOOLS[tool], _FORMATTERS[tool]
+    rest = " ".join(word for word in own if not silent.fullmatch(word))
+    odd = rest.count('"') % 2 or rest.count("'") % 2
+    if odd or any(mark in rest for mark in "$`<>"):
+        return adapter.command if not launcher else _launched(adapter.command, launcher)
+    if tool == "gofmt" and any("s" in word for word in own if silent.fullmatch(word)):
+        words = f"{words} -s"
+    if tool == "cargo fmt":
+        return " ".join(filter(None, (words, rest, adapter.writes)))
+    launcher = launcher or ("npx --no-install" if tool == "prettier" else "")
+    return " ".join(filter(None, (launcher, words, adapter.writes, rest or ".")))
 
 
 def _is_quoted(tool: str, rest: str) -> bool:

@@ -104,7 +104,8 @@ def test_a_tool_tells_of_what_it_says_it_tells_of(name: str) -> None:
 # --- Incomplete, never zero -----------------------------------------------------------------------
 
 WHOLE_SUITES = {"make check", "make test", "npm test"}
-SILENT_WHEN_WELL = {"python", "tsc", "go build", "go vet", "gcc", "javac", *WHOLE_SUITES}
+COMPILERS = {"python", "tsc", "go build", "go vet", "gcc", "javac"}
+SILENT_WHEN_WELL = {*COMPILERS, "gofmt", "cargo fmt", *WHOLE_SUITES}
 """Whose silence together with exit code 0 is what they say when all is well."""
 BY_EXIT_CODE = WHOLE_SUITES
 """Of which nothing is known but whether they fail."""

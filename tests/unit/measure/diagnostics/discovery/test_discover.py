@@ -223,6 +223,36 @@ def test_a_formatter_is_a_check_only_where_it_only_looks() -> None:
     assert "ruff format" in commands({".pre-commit-config.yaml": hooks, "src/a.py": ""})
 
 
+@pytest.mark.parametrize(
+    ("line", "tool", "asked"),
+    [
+        ('test -z "$(gofmt -l .)"', "gofmt", "gofmt -l ."),
+        ("gofmt -s -d cmd pkg | tee /tmp/x", "gofmt", "gofmt -s -l cmd pkg"),
+        ("test -z $(gofmt -sl $(git ls-files '*.go'))", "gofmt", "gofmt -l ."),
+        ("gofmt -l -w .", "gofmt", None),
+        ("gofmt -w .", "gofmt", None),
+        ("cargo fmt --check", "cargo fmt", "cargo fmt -- --check -l"),
+        ("cargo fmt --all -- --check", "cargo fmt", "cargo fmt --all -- --check -l"),
+        ("cargo fmt --all", "cargo fmt", None),
+        ("npx prettier . --check", "prettier", "npx prettier --check ."),
+        (
+            "prettier -c 'src/**/*.{js,ts}' --ignore-path .p",
+            "prettier",
+            "npx --no-install prettier --check 'src/**/*.{js,ts}' --ignore-path .p",
+        ),
+        ("yarn prettier -l $FILES", "prettier", "yarn prettier --check ."),
+        ("prettier --check --write .", "prettier", None),
+        ("prettier --write --list-different .", "prettier", None),
+        ("npm install prettier --check-files", "prettier", None),
+    ],
+)
+def test_a_formatter_of_any_language_is_asked_as_it_only_looks(
+    line: str, tool: str, asked: str | None
+) -> None:
+    files = {"Makefile": f"check:\n\t{line}\n", "Cargo.toml": "", "a.go": "", "a.js": ""}
+    assert commands(files).get(tool) == asked
+
+
 def test_a_step_that_goes_elsewhere_is_followed() -> None:
     step = (
         "jobs:\n  t:\n    steps:\n    - run: |\n        cd web && npx eslint src\n        cd ..\n"
