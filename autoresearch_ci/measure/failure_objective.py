@@ -41,6 +41,7 @@ from autoresearch_ci.execution.telling_line import last_lines
 from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status, Texts
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
+from autoresearch_ci.measure.diagnostics.registry import concerned
 from autoresearch_ci.measure.outcome import Objective, Outcome, identity
 from autoresearch_ci.measure.run_diagnostics import Diagnosed, Diagnostics, without
 from autoresearch_ci.measure.second_chance import TRIES
@@ -66,6 +67,8 @@ class _Last:
     """Of that look."""
     left: tuple[object, Left] | None = None
     """And what it depends on."""
+    aimed: str = ""
+    """The target that told of the failure that is being repaired."""
     narrow: str = ""
     """What may be right for the tested inputs only, in the last candidate."""
 
@@ -149,7 +152,7 @@ class FailureObjective(Objective):
 
     def compared(self, attempt: Attempt, subject: Subject, knowledge: Knowledge) -> Outcome:
         before, knowledge = self._incumbent(subject.rival, knowledge)
-        comparison = _Comparison(self, subject, before, knowledge)
+        comparison = _Comparison(self, subject, before, knowledge, aimed=self._last.aimed)
         judged = comparison.judgement()
         self._last.narrow = comparison.narrow
         look = comparison.after
@@ -212,6 +215,7 @@ class FailureObjective(Objective):
             return None
         name = next(name for name, failure in look.failures() if failure.id == waiting[0].id)
         target = self.diagnostics.targets[name]
+        self._last.aimed = name
         return Aim(
             failure=waiting[0],
             others=tuple(failure for failure in left.waiting if failure is not waiting[0]),
@@ -361,8 +365,15 @@ class _Comparison:
     """One candidate, looked at target by target until there is an answer."""
 
     def __init__(
-        self, objective: FailureObjective, subject: Subject, before: Diagnosed, knowledge: Knowledge
+        self,
+        objective: FailureObjective,
+        subject: Subject,
+        before: Diagnosed,
+        knowledge: Knowledge,
+        *,
+        aimed: str,
     ) -> None:
+        """`aimed`: the target of what is being repaired; empty: nobody has asked what comes next"""
         self.after = Diagnosed(seen={}, knowledge=knowledge)
         self.output = ""
         self.narrow = ""
@@ -371,6 +382,7 @@ class _Comparison:
         self._diagnostics = objective.diagnostics
         self._subject = subject
         self._before = before
+        self._aimed = aimed
         own, other = subject.changes, subject.rival.changes
         # A path of neither is as in the base commit, which is not the same as deleted.
         self._changed = {
@@ -379,20 +391,28 @@ class _Comparison:
         self._removed = {p for p in self._changed if p in own and own[p] is None}
 
     def judgement(self) -> Judgement:
-        """Targets that say something first: where nothing of it is gone, nobody asks the rest."""
-        ranks = {
-            name: min((failure.category.rank for failure in d.failures), default=len(Category))
-            for name, d in self._before.seen.items()
-            if d.failures or d.incomplete
-        }
-        red = sorted(ranks, key=ranks.__getitem__)  # what is being repaired comes first
-        judged = self._after(red)
+        """Where nothing is gone of what the change may mend, nobody asks the rest."""
+        first = self._affected()
+        judged = self._after(first)
         if judged.outcome is SetChange.KEPT:
-            judged = self._after([name for name in self._before.seen if name not in red])
+            judged = self._after([name for name in self._before.seen if name not in first])
         for confirmed in (self._held, self._seen_whole, self._elsewhere):
             if judged.outcome is SetChange.KEPT:
                 judged = confirmed(judged)
         return judged
+
+    def _affected(self) -> list[str]:
+        """What is being repaired, then what else tells of something and reads the changed files."""
+        ranks = {
+            name: min((failure.category.rank for failure in d.failures), default=len(Category))
+            for name, d in self._before.seen.items()
+            if (d.failures or d.incomplete)
+            and (
+                name == self._aimed
+                or concerned(self._diagnostics.targets[name].tool, self._changed)
+            )
+        }
+        return sorted(ranks, key=lambda name: (name != self._aimed, ranks[name]))
 
     def _after(self, names: Iterable[str]) -> Judgement:
         """Looks at these, too, up to the first that is worse."""

@@ -188,6 +188,33 @@ def test_an_error_that_is_answered_with_what_a_test_expects_does_not_pass_unseen
     assert "read it before you merge it" in page
 
 
+def test_between_repairs_only_tools_are_asked_that_the_change_concerns(
+    repo: Repo, fix: Fix
+) -> None:
+    target = "{{tool: {}, command: 'grep -Hn BAD *.{}; test $? != 2', category: lint, regex: '{}'}}"
+    regex = r"(?P<path>[\w.]+):(?P<line>\d+):(?P<message>.*)"
+    asked = [
+        target.format(tool, ending, regex) for tool, ending in (("eslint", "js"), ("ruff", "py"))
+    ]
+    repo.write(".github/autoresearch.yml", f"fix:\n  targets: [{', '.join(asked)}]\n")
+    repo.write("a.js", "BAD\n")
+    repo.write("b.py", "BAD\n")
+    repo.commit("two languages")
+    edits = ({"b.py": "BAD\nno\n"}, {"a.js": "BAD\nno\n"}, {"a.js": "\n"}, {"b.py": "\n"})
+    done = fix([{"description": f"{n}", "files": edit} for n, edit in enumerate(edits)])
+    assert done.column("status") == ["baseline", "discard", "discard", "keep", "keep"], done.told
+    told = [
+        [
+            ending
+            for ending in ("js", "py")
+            if f"[{n}/20] metric: grep -Hn BAD *.{ending}" in done.out
+        ]
+        for n in range(1, 5)
+    ]
+    # What is being repaired, whatever was changed; then what reads it; before a keep, everything.
+    assert told == [["js", "py"], ["js"], ["js", "py"], ["js", "py"]]
+
+
 def test_equal_numbers_of_other_failures_are_no_repair(repo: Repo, fix: Fix) -> None:
     marked(repo, a="BAD one\n")
     done = fix([answer("trade", a="BAD two\n")])

@@ -40,9 +40,9 @@ TOOLS: dict[str, Adapter] = {
 """By the name that `fix.targets` and failures use."""
 
 
-# --- Before a commit ------------------------------------------------------------------------------
-# Every second counts there. In doubt a tool is asked: one that is in no table here, and any change
-# of a file that tools may read their settings from.
+# --- What a change may concern --------------------------------------------------------------------
+# Every second counts, before a commit and between repairs. In doubt a tool is asked: one that is in
+# no table here, and any change of a file that tools may read their settings from.
 
 _PYTHON = frozenset({".py", ".pyi", ".pyw", ".ipynb"})
 _JAVASCRIPT = frozenset(
