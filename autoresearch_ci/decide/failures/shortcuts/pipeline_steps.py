@@ -60,7 +60,19 @@ def _not_run(path: str, before: str, after: str) -> Iterator[Shortcut]:
             gone = not any(was[0] == new[0] and was[1] <= new[1] for was, new in same)
             how = "no longer runs what it ran" if gone else ""
         if how:
-            yield Shortcut(rule="failure-ignored", path=path, line=1, what=f"{how}: {plain[:80]}")
+            line = min(_line(after if plain in now else before, plain), after.count("\n") + 1)
+            what = f"{how}: {plain[:80]}"
+            yield Shortcut(rule="failure-ignored", path=path, line=line, what=what)
+
+
+def _line(text: str, words: str, known: str = "") -> int:
+    """The first that holds these words, and is not one of `known`; else the first of all."""
+    spare = Counter(line.strip() for line in known.splitlines())
+    for number, line in enumerate(text.splitlines(), start=1):
+        spare[line.strip()] -= 1
+        if words in line and spare[line.strip()] < 0:
+            return number
+    return 1
 
 
 _EVENTS = ("push", "pull_request", "merge_group", "schedule")
@@ -77,13 +89,13 @@ def _less_often(path: str, before: str, after: str) -> Iterator[Shortcut]:
     old, new = _conditions(before), _conditions(after)
     for what in old:
         changed = (
-            f"{what} under another condition: {key} {value}"[:120]
+            (_line(after, key, before), f"{what} under another condition: {key} {value}"[:120])
             for key, value in new.get(what, {}).items()
             if value != old[what].get(key, "") and not _ALWAYS.fullmatch(value)
         )
         gone = what not in new and not what.startswith("runs ")
-        for told in (f"no longer {what}",) if gone else changed:
-            yield Shortcut(rule="failure-ignored", path=path, line=1, what=told)
+        for line, told in ((_line(after, "on:"), f"no longer {what}"),) if gone else changed:
+            yield Shortcut(rule="failure-ignored", path=path, line=line, what=told)
 
 
 def _conditions(text: str) -> dict[str, dict[str, str]]:

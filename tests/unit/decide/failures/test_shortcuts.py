@@ -1231,3 +1231,26 @@ def test_hostile_text_is_compared_in_no_time() -> None:
 )
 def test_a_long_line_is_searched_at_once(part: str) -> None:
     assert not found("a.rb", "a\n", part * 20_000)
+
+
+_STEPS = (
+    "on: [push, pull_request]\njobs:\n  t:\n    runs-on: x\n    steps:\n"
+    "      - run: make deps\n      - run: pytest\n      - run: ruff check\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("- run: pytest", "- run: pytest\n        continue-on-error: true", 8),
+        ("- run: pytest", "- if: github.actor == 'x'\n        run: pytest", 7),
+        ("      - run: pytest\n", "", 7),
+        ("      - run: ruff check\n", "", 8),
+        ("on: [push, pull_request]", "name: t\non: [push]", 2),
+    ],
+)
+def test_a_pipeline_that_checks_less_is_told_where_it_does(old: str, new: str, line: int) -> None:
+    path = ".github/workflows/ci.yml"
+    after = _STEPS.replace(old, new)
+    told = shortcuts({path: _STEPS.encode()}, {path: after.encode()})
+    assert {(found.rule, found.line) for found in told} == {("failure-ignored", line)}
