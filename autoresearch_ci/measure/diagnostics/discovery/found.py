@@ -94,7 +94,7 @@ class FoundHints:
             self.unread.append(str(error))
             return {}
 
-    def mentions(self, text: str, path: str, folder: str) -> None:
+    def mentions(self, text: str, path: str, folder: str, rust_flags: str = "") -> None:
         """Tools that lines of one shell start, where its `cd` leads."""
         here = outside = folder
         for part in re.split(r"&&|;|\n", text.replace("\\\n", " ")):
@@ -106,6 +106,8 @@ class FoundHints:
                 continue
             for tool, command in commands_in(part):
                 needed = _WHERE.get(tool, ())
+                if rust_flags and tool in ("cargo", "cargo test"):
+                    command = f"RUSTFLAGS='{rust_flags.strip()}' {command}"
                 if not needed or any(posixpath.join(here, n) in self.known for n in needed):
                     self.add(tool, here, f"{path}: {short(' '.join(part.split()))}", command)
             if part.rstrip().endswith(")"):

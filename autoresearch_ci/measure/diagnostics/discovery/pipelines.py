@@ -14,6 +14,7 @@ from autoresearch_ci.measure.diagnostics.registry import TOOLS
 MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
 _JUSTFILES = ("justfile", ".justfile")
 _WORKFLOW = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
+_DENIES = re.compile(r"(?:-D ?|--deny[= ])warnings")
 _CHECK_RULE = re.compile(r"(?m)^(check|test)\s*:(?!=)")
 _SUITE_RULE = re.compile(r"(?m)^(run[_-]?tests?|tests|all[_-]tests|unit[_-]?tests?)\s*:(?!=)")
 _TEST_PROGRAM = re.compile(
@@ -48,8 +49,8 @@ def look(found: FoundHints) -> None:
             found.add("actionlint", "", f"{path}: is there")
     for path in found.paths:
         if _WORKFLOW.fullmatch(path):
-            for folder, lines in _steps(found.yaml(path)):
-                found.mentions(lines, path, folder if any(found.below(folder)) else "")
+            for folder, lines, flags in _steps(found.yaml(path)):
+                found.mentions(lines, path, folder if any(found.below(folder)) else "", flags)
     path = ".pre-commit-config.yaml"
     for hook in _hooks(found.yaml(path)) if path in found.known else ():
         if hook in _HOOKS:
@@ -98,8 +99,8 @@ def _add_rule(found: FoundHints, rule: str, folder: str, reason: str, command: s
         found.add(rule, folder, reason, command)
 
 
-def _steps(workflow: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(folder, lines of shell) of each step that runs some."""
+def _steps(workflow: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """(folder, lines of shell, what rustc is told besides) of each step that runs some."""
     jobs = workflow.get("jobs")
     for job in jobs.values() if isinstance(jobs, dict) else ():
         steps = job.get("steps") if isinstance(job, dict) else None
@@ -107,7 +108,15 @@ def _steps(workflow: dict[str, Any]) -> Iterator[tuple[str, str]]:
             run = step.get("run") if isinstance(step, dict) else None
             if isinstance(run, str):
                 folder = step.get("working-directory")
-                yield (posixpath.normpath(folder) if isinstance(folder, str) else ""), run
+                folder = posixpath.normpath(folder) if isinstance(folder, str) else ""
+                yield folder, run, _rust_flags(workflow, job, step)
+
+
+def _rust_flags(*places: dict[str, Any]) -> str:
+    """With which a warning fails, as the innermost place has them; empty: it does not."""
+    told = [env for place in places if isinstance(env := place.get("env"), dict)]
+    flags = next((env["RUSTFLAGS"] for env in reversed(told) if "RUSTFLAGS" in env), "")
+    return flags if isinstance(flags, str) and _DENIES.fullmatch(flags.strip()) else ""
 
 
 def _hooks(settings: dict[str, Any]) -> Iterator[str]:

@@ -201,6 +201,29 @@ def test_steps_of_workflows_say_how_their_tools_are_asked() -> None:
     assert ".github/workflows/ci.yml" in reasons(files, "mypy")[0]
 
 
+@pytest.mark.parametrize(
+    ("around", "flags"),
+    [
+        ("env: {RUSTFLAGS: -D warnings}\njobs: {t: {steps: [{run: cargo clippy}]}}", "-D warnings"),
+        ("jobs: {t: {env: {RUSTFLAGS: -Dwarnings}, steps: [{run: cargo clippy}]}}", "-Dwarnings"),
+        (
+            "jobs: {t: {steps: [{run: cargo clippy, env: {RUSTFLAGS: --deny warnings}}]}}",
+            "--deny w",
+        ),
+        (
+            "env: {RUSTFLAGS: -Dwarnings}\n"
+            "jobs: {t: {env: {RUSTFLAGS: ''}, steps: [{run: cargo clippy}]}}",
+            "",
+        ),
+        ("jobs: {t: {steps: [{run: cargo clippy, env: {RUSTFLAGS: -C target-cpu=native}}]}}", ""),
+    ],
+)
+def test_a_warning_fails_where_the_workflow_says_so_to_rustc(around: str, flags: str) -> None:
+    files = {".github/workflows/ci.yml": around, "Cargo.toml": "", "src/lib.rs": ""}
+    asked = commands(files)["cargo"]
+    assert asked.startswith(f"RUSTFLAGS='{flags}") if flags else asked.startswith("cargo clippy")
+
+
 @pytest.mark.parametrize("first", ["test: a", "all: lib test", ".PHONY: all\nall: check"])
 def test_a_build_that_runs_the_tests_may_fail_where_make_tells_of_them(first: str) -> None:
     rules = f"{first}\nlib: a.o\n\t$(CC) a.c\ncheck: lib\n\t./run\n"
