@@ -28,7 +28,7 @@ FILES = {
 
 
 def seen(root: Path) -> Seen:
-    paths = [str(path.relative_to(root)) for path in root.rglob("*.*") if path.is_file()]
+    paths = [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
     home = root.parent / "home"
     home.mkdir(exist_ok=True)
     env = clean_environment({}, home=home, tmp=home, inherit=os.environ)
@@ -125,3 +125,16 @@ def test_a_file_that_a_step_of_a_workflow_would_refuse_to_format_is_lint(tmp_pat
     assert [(f.category, f.path) for f in found.failures] == [(Category.LINT, "m.go")]
     (root / "m.go").write_text("package m\n\nfunc F() {}\n")
     assert not seen(root)["gofmt"].failures
+
+
+@pytest.mark.skipif(not shutil.which("javac"), reason="no JDK is installed")
+def test_what_make_compiles_of_java_is_read_to_its_end(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / "Makefile").write_text("JAVAC = javac\nall:\n\t$(JAVAC) -d build A.java\n")
+    (root / "A.java").write_text('public class A {\n  int f() { return "x"; }\n}\n')
+    found = seen(root)["javac"]
+    assert found.incomplete == ""
+    assert [(f.category, f.path, f.line) for f in found.failures] == [(Category.BUILD, "A.java", 2)]
+    (root / "A.java").write_text("public class A {\n  int f() { return 1; }\n}\n")
+    assert not seen(root)["javac"].failures

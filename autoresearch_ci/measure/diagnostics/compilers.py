@@ -79,6 +79,8 @@ _SYMBOL = re.compile(r"^(?:\[ERROR\])? {1,8}symbol: +(\S[^\n]*)$", re.MULTILINE)
 _TOTAL = re.compile(r"(?m)^(\d{1,6}) errors?$")
 _LIMITED = re.compile(r"(?m)^only showing the first ")
 _GLOBAL = re.compile(r"(?m)^error: ([^\n]+)$")
+_OF_MAKE = 2
+"""For any code of what it started; javac ends so where it says itself why it could not begin."""
 _JAVA_PARSE = re.compile(
     r"expected$|^illegal start|reached end of file|unclosed|^not a statement|orphaned|without 'if'"
 )
@@ -115,7 +117,7 @@ def _javac_problems(said: ToolOutput) -> list[Problem]:
 def read_javac(said: ToolOutput) -> Diagnosis:
     problems = _javac_problems(said)
     errors = sum(problem.category is Category.BUILD for problem in problems)
-    incomplete = said.stopped("javac", (0, 1))
+    incomplete = said.stopped("javac", (0, 1, _OF_MAKE))
     if not incomplete and (found := _GLOBAL.search(said.text)):
         incomplete = f"javac could not begin: {said.words(found[1])[:200]}"
     incomplete = incomplete or said.untold("javac", errors, "names no error")
@@ -187,7 +189,7 @@ _TOLD = (Category.BUILD, Category.WARNING)
 ADAPTERS = (
     # What an earlier build has left is built again: who skips it, skips its warnings.
     Adapter(tool="gcc", parse=read_c, command="make -k -B", categories=_TOLD),
-    Adapter(tool="javac", parse=read_javac, categories=_TOLD),
+    Adapter(tool="javac", parse=read_javac, command="make -k -B", categories=_TOLD),
     Adapter(
         tool="maven",
         parse=read_maven,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from autoresearch_ci.measure.diagnostics.discovery.found import FoundHints, depth, topmost
 from autoresearch_ci.measure.diagnostics.discovery.pipelines import MAKEFILES
@@ -37,6 +37,7 @@ _SWITCHED_OFF = re.compile(
 )
 """Tests that are built for who asks: without that there are none to fail."""
 _COMPILES = re.compile(r"\$[({](CC|CXX|CFLAGS|CXXFLAGS)[)}]|\b(gcc|g\+\+|clang(\+\+)?|cc)\b|\.o\b")
+_COMPILES_JAVA = re.compile(r"\$[({]JAVAC[)}]|\bjavac\b")
 _GRADLE_FILES = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
 
 
@@ -58,6 +59,8 @@ def look(found: FoundHints) -> None:
         found.add(tool, folder, f"{path}: is there", _wrapped(found, tool, folder))
     if any(_C_FILE.search(path) for path in found.paths):
         _look_at_c(found)
+    if any(path.endswith(".java") for path in found.paths):
+        _look_at_made(found, "javac", ("gcc", "maven", "gradle", "javac"), _COMPILES_JAVA, "Java")
 
 
 def _rust_test(found: FoundHints, folder: str) -> str:
@@ -106,7 +109,14 @@ def _look_at_c(found: FoundHints) -> None:
         elif rule := _CUSTOM_TEST.search(text):
             command = f"{_CMAKE_ONCE} && cmake --build build --target {rule[1]}"
             found.add("make test", posixpath.dirname(path), f"{path}: target {rule[1]}", command)
+    _look_at_made(found, "gcc", ("gcc",), _COMPILES, "C")
+
+
+def _look_at_made(
+    found: FoundHints, tool: str, others: Collection[str], compiles: re.Pattern[str], language: str
+) -> None:
+    """What make builds, where none of `others` does already."""
     for path in sorted(found.named(*MAKEFILES), key=depth):
         folder = posixpath.dirname(path)
-        if not found.is_asked_around(("gcc",), folder) and _COMPILES.search(found.text(path)):
-            found.add("gcc", folder, f"{path}: compiles C")
+        if not found.is_asked_around(others, folder) and compiles.search(found.text(path)):
+            found.add(tool, folder, f"{path}: compiles {language}")

@@ -87,9 +87,10 @@ def _let_tests_fail(found: FoundHints, path: str, text: str) -> None:
     first = _FIRST_RULE.search(text)
     tests = first and any(_TESTS.fullmatch(name) for name in (first[1], *first[2].split()))
     asked = any((rule, folder) in found.hints for rule in ("make check", "make test"))
-    if tests and asked and ("gcc", folder) in found.hints:
-        why = f"{path}: its first rule runs the tests, of which make tells by itself"
-        found.add("gcc", folder, why, f"{TOOLS['gcc'].command} || :")
+    for tool in ("gcc", "javac"):
+        if tests and asked and (tool, folder) in found.hints:
+            why = f"{path}: its first rule runs the tests, of which make tells by itself"
+            found.add(tool, folder, why, f"{TOOLS[tool].command} || :")
 
 
 def _add_rule(found: FoundHints, rule: str, folder: str, reason: str, command: str = "") -> None:

@@ -235,6 +235,12 @@ def test_a_build_that_runs_the_tests_may_fail_where_make_tells_of_them(first: st
     assert commands(alone)["gcc"] == "make -k -B"
 
 
+def test_java_that_make_compiles_is_built_by_it_where_nothing_else_builds() -> None:
+    files = {"Makefile": "all: test\nlib:\n\tjavac A.java\ntest: lib\n\tjava A\n", "A.java": ""}
+    assert commands(files)["javac"] == "make -k -B || :"
+    assert "javac" not in commands({**files, "pom.xml": ""})
+
+
 def test_a_formatter_is_a_check_only_where_it_only_looks() -> None:
     rules = "check:\n\truff format --check .\n\tblack -q --diff src\nformat:\n\truff format .\n"
     asked = commands({"Makefile": rules, "src/a.py": ""})
