@@ -121,6 +121,7 @@ def read_prettier(said: ToolOutput) -> Diagnosis:
     broken = [_unparsed(said, match) for match in _OF_PRETTIER.finditer(text)]
     anew, counted = _WARNED.findall(text), _COUNTED.search(text)
     incomplete = said.stopped("prettier", (0, 1, 2) if broken else (0, 1))
+    incomplete = incomplete or said.untold("prettier", [*broken, *anew])
     if not incomplete and not counted and _ALL_WELL not in text:
         incomplete = "prettier did not say that it has looked at anything"
     if not incomplete and counted:

@@ -88,7 +88,7 @@ def read_go_vet(said: ToolOutput) -> Diagnosis:
                 ]
     plain = "\n".join(line for line in text.splitlines() if not line.startswith(("\t", "{", "}")))
     for match in _LINE.finditer(plain):
-        if match["vet"]:
+        if match["vet"] or _IMPORT.search(match["message"]):
             problems += _compiler_problems(said, match[0].removeprefix("vet: "))
         else:
             place = f"{match['path']}:{match['line']}:{match['column'] or 0}"

@@ -183,6 +183,12 @@ def test_hostile_json_is_incomplete(tool: str, document: str) -> None:
     assert TOOLS[tool].parse(said(document, code=1)).incomplete
 
 
+def test_a_module_that_is_missing_is_no_finding_of_go_vet() -> None:
+    words = "m.go:3:8: no required module provides package example.org/x; to add it:\n\tgo get x\n"
+    (found,) = TOOLS["go vet"].parse(said(stderr=words, code=1)).failures
+    assert (found.category, found.code, found.line) == (Category.BUILD, "import", 3)
+
+
 def sarif(**run: Any) -> Diagnosis:
     tool = {
         "driver": {"name": "own", "rules": [{"id": "A"}]},
