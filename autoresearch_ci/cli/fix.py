@@ -79,6 +79,7 @@ def main(options: argparse.Namespace) -> int:
 
 _OF_CHECKS = ("staged", "base", "proposed", "allow_incomplete")
 """Flags that say what is compared with what, and how."""
+_OF_REPAIRS = ("symptom", "from_debug", "until_green", "dry_run")
 
 
 def _asked_of_repairs(options: argparse.Namespace) -> Collection[str]:
@@ -193,6 +194,13 @@ def _check(options: argparse.Namespace) -> int:
             "--resume goes on with repairs, and --check makes none: every check begins anew.\n"
             "do: leave out one of the two."
         )
+    for name in _OF_REPAIRS:
+        if getattr(options, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(
+                f"{flag} is for repairs, and --check makes none: nobody would look at it.\n"
+                "do: leave out one of the two."
+            )
     if options.staged:
         return _check_staged(options)
     pair = asked(options)

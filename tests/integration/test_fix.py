@@ -152,6 +152,17 @@ def test_a_kind_that_is_named_must_not_be_left(
     assert fix([answer("mend", a="good\n")], *flags, "--tag", "u").code == 0
 
 
+@pytest.mark.parametrize(
+    "flags", [("--symptom", "false"), ("--from-debug", "f"), ("--until-green",), ("--dry-run",)]
+)
+def test_a_check_takes_no_flag_that_it_would_not_look_at(
+    repo: Repo, fix: Fix, flags: tuple[str, ...]
+) -> None:
+    marked(repo, a="good\n")
+    done = fix([], "--check", *flags)
+    assert (done.code, f"{flags[0]} is for repairs" in done.err) == (2, True), done.told
+
+
 def test_what_was_not_seen_to_the_end_is_left_whatever_is_named(repo: Repo, fix: Fix) -> None:
     target = "{tool: ruff, command: no-such-tool}"
     repo.write(".github/autoresearch.yml", f"fix:\n  targets: ['true', {target}]\n")
