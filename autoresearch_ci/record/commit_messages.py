@@ -20,8 +20,8 @@ NOTE = CommitStyle(message="{description}")
 _RUN = "Autoresearch-Run"
 _ITERATION = "Autoresearch-Iteration"
 _METRIC = "Autoresearch-Metric"
-_REPAIRED_SHOWN = 5
-"""Failures that a commit's message names; its row of the journal has more."""
+_REPAIRED_SHOWN = 1000
+"""Failures that a commit's message names: all of them, for whom a table sends here for the rest."""
 
 
 def of_experiment(

@@ -113,6 +113,16 @@ def test_a_repository_becomes_green_one_failure_at_a_time(repo: Repo, fix: Fix) 
     assert "Autoresearch-Repaired: pytest:test_calc::test_add" in message
 
 
+def test_each_failure_that_one_repair_mends_is_named_by_its_commit(repo: Repo, fix: Fix) -> None:
+    lines = [f"BAD in line {n} of a file\n" for n in "abcdefghijklmnopqrstuvw"]
+    marked(repo, a="".join(lines))
+    done = fix([answer("all at once", a="good\n")], "--until-green")
+    assert done.code == 0, done.told
+    named = repo.git("log", "-1", "--format=%B", "autoresearch/t").count("Autoresearch-Repaired: ")
+    assert named == len(lines)
+    assert "more failures, see the commit" in (done.folder / "summary.md").read_text()
+
+
 def test_nothing_to_do_is_a_success(repo: Repo, fix: Fix) -> None:
     marked(repo, a="good\n")
     done = fix([answer("needless", a="better\n")], "--until-green")
