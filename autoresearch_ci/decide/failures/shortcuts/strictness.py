@@ -37,6 +37,7 @@ _UNREAD = re.compile(
     r"|psalm\.xml(\.dist)?|phpcs\.xml(\.dist)?|detekt[^/]*\.ya?ml|\.editorconfig|\.mocharc\.\w+"
     r"|(playwright|cypress|karma|stryker)\.conf(ig)?\.\w+|\.swiftlint\.yml|analysis_options\.yaml"
     r"|\.credo\.exs|\.luacheckrc|deno\.jsonc?|\.stylelintrc(\.\w+)?|\.yamllint(\.ya?ml)?|\.oxlintrc\.json"
+    r"|\.prettierrc(\.\w+)?|prettier\.config\.\w+|\.?rustfmt\.toml"
     r"|nextest\.toml|\.?codecov\.ya?ml|(checkstyle|pmd|spotbugs)[^/]*\.xml|\.scalafix\.conf|\.hlint\.yaml)$"
 )
 """Settings of checkers of which no value is read."""
@@ -96,8 +97,8 @@ _ONLY_SETTINGS = re.compile(
     r"|(jest|vitest)\.config\.\w+|biome\.jsonc?|\.?clippy\.toml|\.golangci\.ya?ml|\.clang-tidy)$"
 )
 _SECTIONS = re.compile(
-    r"(?i)^(tool\.(mypy|pyright|basedpyright|ruff|pytest|coverage|pylint|flake8|ty|pyrefly)\b"
-    r"|mypy\b|tool:pytest|pytest\b|flake8\b|coverage:|pylint|jest\.|eslintConfig\.|mocha\.|ava\.|c8\.|nyc\."
+    r"(?i)^(tool\.(mypy|pyright|basedpyright|ruff|black|pytest|coverage|pylint|flake8|ty|pyrefly)\b"
+    r"|mypy\b|tool:pytest|pytest\b|flake8\b|coverage:|pylint|jest\.|eslintConfig\.|prettier\.|mocha\.|ava\.|c8\.|nyc\."
     r"|overrides\.|resolutions\.|scripts\.(pre|post)?(test|lint|check|typecheck)\b"
     r"|(workspace\.)?lints\.|profile\.test\.|package\.autotests|lib\.test$|test\.|\w+\.harness)"
 )

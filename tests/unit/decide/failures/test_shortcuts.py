@@ -896,6 +896,9 @@ ELSEWHERE = [
     ("A.cs", "x.Y();\n", "x!.Y();\n", "error-swallowed"),
     ("a.swift", "let x = try f()\n", "let x = try! f()\n", "error-swallowed"),
     ("ci.sh", "pytest -q\n", "set +o pipefail\npytest -q\n", "failure-ignored"),
+    (".prettierrc", '{"tabWidth": 2}', '{"requirePragma": true}', "strictness-lowered"),
+    ("rustfmt.toml", "a = 1\n", "disable_all_formatting = true\n", "strictness-lowered"),
+    ("package.json", '{"prettier": {}}', '{"prettier": {"useTabs": true}}', "strictness-lowered"),
     (".rubocop.yml", "A:\n  Enabled: true\n", "A:\n  Enabled: false\n", "strictness-lowered"),
     ("phpstan.neon", "level: 8\n", "level: 1\n", "strictness-lowered"),
     (
