@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from autoresearch_ci.llm.tools import MoreTools
     from autoresearch_ci.propose.agent_cli import AgentCliProposer
+    from autoresearch_ci.propose.autofix import FixerContext
     from autoresearch_ci.propose.claude import ClaudeProposer
     from autoresearch_ci.workspace.draft_tree import Material
 
@@ -58,21 +59,35 @@ def make_proposer(
 
 
 def _configured(collaborators: Collaborators, ledger: Ledger, stack: ExitStack) -> Proposer:
-    turns = turns_of(collaborators.config, collaborators.environment)
-    if len(turns) == 1:
-        return _second_look(_proposer(turns[0][0], collaborators, ledger, stack))
+    if not collaborators.config.repairs:
+        return _second_look(_by_turns(collaborators, ledger, stack))
+    from autoresearch_ci.propose.formatted import Formatted
+
+    workshop = _workshop(collaborators, ledger, stack)
+    return Formatted(_by_turns(collaborators, ledger, stack, workshop), workshop)
+
+
+def _by_turns(
+    collaborators: Collaborators,
+    ledger: Ledger,
+    stack: ExitStack,
+    workshop: FixerContext | None = None,
+) -> Proposer:
     from autoresearch_ci.propose.mixture import Member, MixtureProposer
 
+    turns = turns_of(collaborators.config, collaborators.environment)
     members = [
         Member(
             name="script" if name.startswith("script:") else name,
-            proposer=_proposer(name, collaborators, ledger, stack),
+            proposer=_proposer(name, collaborators, ledger, stack, workshop),
             weight=weight,
         )
         for name, weight in turns
     ]
+    if len(members) == 1:
+        return members[0].proposer
     # What a tool mends by itself no model is asked for.
-    return _second_look(MixtureProposer(members, first="autofix", note=collaborators.note))
+    return MixtureProposer(members, first="autofix", note=collaborators.note)
 
 
 def _second_look(proposer: Proposer) -> Proposer:
@@ -123,7 +138,11 @@ def proposer_name(config: Config, environment: Mapping[str, str]) -> str:
 
 
 def _proposer(
-    name: str, collaborators: Collaborators, ledger: Ledger, stack: ExitStack
+    name: str,
+    collaborators: Collaborators,
+    ledger: Ledger,
+    stack: ExitStack,
+    workshop: FixerContext | None,
 ) -> Proposer:
     if name.startswith("script:"):
         from autoresearch_ci.propose.script import ScriptProposer
@@ -133,8 +152,11 @@ def _proposer(
         return _claude(collaborators, ledger, stack)
     if name in collaborators.config.proposer.agents:
         return _agent(name, collaborators, ledger, stack)
-    if name == "autofix":
-        return _autofix(collaborators, ledger, stack)
+    if workshop and name == "autofix":
+        from autoresearch_ci.propose.autofix import Autofix, WithoutModel
+
+        alone = len(turns_of(collaborators.config, collaborators.environment)) == 1
+        return WithoutModel(Autofix(workshop)) if alone else Autofix(workshop)
     from autoresearch_ci.propose.search.proposer import SearchProposer
 
     return SearchProposer()
@@ -263,14 +285,9 @@ def _material(collaborators: Collaborators, ledger: Ledger) -> Material:
     )
 
 
-def _autofix(collaborators: Collaborators, ledger: Ledger, stack: ExitStack) -> Proposer:
-    from autoresearch_ci.propose.autofix import (
-        MOST_FILES,
-        NAME,
-        Autofix,
-        FixerContext,
-        WithoutModel,
-    )
+def _workshop(collaborators: Collaborators, ledger: Ledger, stack: ExitStack) -> FixerContext:
+    """Where the tools' own fixers run."""
+    from autoresearch_ci.propose.autofix import MOST_FILES, NAME, FixerContext
     from autoresearch_ci.workspace.draft_tree import DraftTree
 
     config, context = collaborators.config, collaborators.context
@@ -290,18 +307,14 @@ def _autofix(collaborators: Collaborators, ledger: Ledger, stack: ExitStack) -> 
     layout = Layout(
         scratch=scratch, pristine=scratch / "pristine", checkout=context.repository.root
     )
-    autofix = Autofix(
-        FixerContext(
-            draft=draft,
-            environment=lambda: measured_environment(collaborators, layout, draft.sandbox),
-            stop=collaborators.stop,
-            note=collaborators.note,
-            redact=collaborators.redactor.redact,
-            logs=logs,
-        )
+    return FixerContext(
+        draft=draft,
+        environment=lambda: measured_environment(collaborators, layout, draft.sandbox),
+        stop=collaborators.stop,
+        note=collaborators.note,
+        redact=collaborators.redactor.redact,
+        logs=logs,
     )
-    alone = len(turns_of(config, collaborators.environment)) == 1
-    return WithoutModel(autofix) if alone else autofix
 
 
 def dependencies(context: RunContext) -> Mapping[str, Path]:

@@ -214,13 +214,15 @@ class FailureObjective(Objective):
         if not waiting:
             return None
         name = next(name for name, failure in look.failures() if failure.id == waiting[0].id)
-        target = self.diagnostics.targets[name]
+        targets = self.diagnostics.targets
+        target = targets[name]
         self._last.aimed = name
         return Aim(
             failure=waiting[0],
             others=tuple(failure for failure in left.waiting if failure is not waiting[0]),
             command=target.command,
             folder=target.folder or "",
+            checks=tuple((each.command, each.folder or "") for each in targets.values()),
             output=look.outputs.get(name, ""),
             cause=str(self._causes(look)[waiting[0].id]),
             leads=tuple(sorted(self.leads, key=lambda lead: lead.path != waiting[0].path)),

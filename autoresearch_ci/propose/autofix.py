@@ -45,6 +45,49 @@ class FixerContext:
     logs: Path | None = None
     """Gets `<iteration>.log`."""
 
+    def run(self, call: FixerCall, left: float | None) -> CommandResult:
+        """In the draft as it is; `left`: seconds that there are for it."""
+        draft = self.draft
+        script = draft.exchange / "fixer.cjs"
+        if call.fixer.script:
+            script.write_text(call.fixer.script, encoding="utf-8")
+            draft.sandbox.own_all(draft.exchange)
+        places = {SCRIPT: str(script), TEMPORARY: str(draft.temporary)}
+        own = {
+            k: v.replace(TEMPORARY, places[TEMPORARY]) for k, v in call.fixer.environment.items()
+        }
+        result = run_command(
+            [places.get(word, word) for word in call.argv],
+            cwd=draft.tree / call.folder,
+            env={**self.environment(), **own},
+            timeout=TIMEOUT if left is None else min(TIMEOUT, max(1.0, left)),
+            stop=self.stop,
+            enter=draft.sandbox.enter(),
+        )
+        draft.sandbox.sweep()
+        return result.redacted(self.redact)
+
+    def report(
+        self, call: FixerCall, iteration: int, result: CommandResult, dropped: Sequence[str] = ()
+    ) -> None:
+        """Logs a run, and notes what is not taken of it."""
+        dropped = [line(self.redact(words), 300) for words in dropped]
+        if dropped:
+            more = f"; and {len(dropped) - _SHOWN} more" if len(dropped) > _SHOWN else ""
+            words = "; ".join(dropped[:_SHOWN])
+            self.note(f"{NAME}: {call.fixer.name}: {words}{more}")
+        if self.logs is None:
+            return
+        with (self.logs / f"{iteration}.log").open(
+            "a", encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            told = "".join(f"[propose] {words}\n" for words in dropped)
+            ending = result.failure or "exit code 0"
+            file.write(
+                f"[propose] $ {result.command}\n{result.output.rstrip()}\n"
+                f"{told}[propose] {ending} after {result.seconds:.2f} s\n\n"
+            )
+
 
 class Autofix:
     """Proposes what a tool's own fixer makes of the rule behind the failure aimed at."""
@@ -81,56 +124,16 @@ class Autofix:
         shop.draft.reset()
         if not (shop.draft.tree / call.folder).is_dir():
             return ()
-        result = self._run(call, context.remaining.seconds)
-        if why := _broken(call, result):
-            self._report(call, context, result, [why])
+        result = shop.run(call, context.remaining.seconds)
+        if why := broken(call, result):
+            shop.report(call, context.iteration, result, [why])
             return ()
         drafted = shop.draft.collect()
         known = set(context.incumbent.paths())
         dropped = {edit.path: _foreign(call, edit, known) for edit in drafted.edits}
-        self._report(call, context, result, [*filter(None, dropped.values()), *drafted.refusals])
+        untaken = [*filter(None, dropped.values()), *drafted.refusals]
+        shop.report(call, context.iteration, result, untaken)
         return tuple(edit for edit in drafted.edits if not dropped[edit.path])
-
-    def _run(self, call: FixerCall, left: float | None) -> CommandResult:
-        shop, draft = self._workshop, self._workshop.draft
-        script = draft.exchange / "fixer.cjs"
-        if call.fixer.script:
-            script.write_text(call.fixer.script, encoding="utf-8")
-            draft.sandbox.own_all(draft.exchange)
-        places = {SCRIPT: str(script), TEMPORARY: str(draft.temporary)}
-        own = {
-            k: v.replace(TEMPORARY, places[TEMPORARY]) for k, v in call.fixer.environment.items()
-        }
-        result = run_command(
-            [places.get(word, word) for word in call.argv],
-            cwd=draft.tree / call.folder,
-            env={**shop.environment(), **own},
-            timeout=TIMEOUT if left is None else min(TIMEOUT, max(1.0, left)),
-            stop=shop.stop,
-            enter=draft.sandbox.enter(),
-        )
-        draft.sandbox.sweep()
-        return result.redacted(shop.redact)
-
-    def _report(
-        self, call: FixerCall, context: Context, result: CommandResult, dropped: Sequence[str]
-    ) -> None:
-        dropped = [line(self._workshop.redact(words), 300) for words in dropped]
-        if dropped:
-            more = f"; and {len(dropped) - _SHOWN} more" if len(dropped) > _SHOWN else ""
-            words = "; ".join(dropped[:_SHOWN])
-            self._workshop.note(f"{NAME}: {call.fixer.name}: {words}{more}")
-        if self._workshop.logs is None:
-            return
-        with (self._workshop.logs / f"{context.iteration}.log").open(
-            "a", encoding="utf-8", errors="backslashreplace"
-        ) as file:
-            told = "".join(f"[propose] {words}\n" for words in dropped)
-            ending = result.failure or "exit code 0"
-            file.write(
-                f"[propose] $ {result.command}\n{result.output.rstrip()}\n"
-                f"{told}[propose] {ending} after {result.seconds:.2f} s\n\n"
-            )
 
     def _description(self, call: FixerCall, edits: Sequence[FileEdit], aim: Aim) -> str:
         where = edits[0].path if len(edits) == 1 else f"{len(edits)} files"
@@ -190,7 +193,7 @@ def _is_marked(row: Experiment, context: Context) -> bool:
     return aim is not None and any(row.description.startswith(call.mark) for call in calls(aim))
 
 
-def _broken(call: FixerCall, result: CommandResult) -> str:
+def broken(call: FixerCall, result: CommandResult) -> str:
     """Why nothing that the fixer did is believed; empty: it ended as it does."""
     if result.timed_out or result.exit_code not in call.fixer.ended:
         return result.reason or f"exit code {result.exit_code}"

@@ -7,11 +7,12 @@ it could: one rule, and only what it calls safe. Running it is autofix.py's busi
 
 from __future__ import annotations
 
+import itertools
 import json
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.failures.failure import Category, Failure
 from autoresearch_ci.decide.failures.repair_order import Aim
@@ -90,6 +91,31 @@ def calls(aim: Aim) -> Iterator[FixerCall]:
             argv=tuple(fixer.argv(tool, rule)),
             folder=folder,
         )
+
+
+def layout_calls(aim: Aim, paths: Collection[str]) -> Iterable[FixerCall]:
+    """What writes these files as the formatters want them that a repair is asked about."""
+    found: dict[tuple[tuple[str, ...], str], FixerCall] = {}
+    layouts = [fixer for fixer in FIXERS if fixer.whole and not fixer.tools]
+    for (command, folder), fixer in itertools.product(aim.checks, layouts):
+        tool = asked(command, fixer.words, keeps=fixer.keeps, drops=fixer.drops)
+        if tool is None:
+            continue
+        where = _joined(folder, tool.folder)
+        places = [_joined(where, path) for path in tool.paths]
+        own = [
+            posixpath.relpath(path, where or ".")
+            for path in sorted(paths)
+            if path.endswith(fixer.endings or "") and any(_is_in(path, place) for place in places)
+        ]
+        if own:
+            argv = tuple(fixer.argv(replace(tool, paths=tuple(own)), ""))
+            found[argv, where] = FixerCall(fixer=fixer, rule="", argv=argv, folder=where)
+    return found.values()
+
+
+def _is_in(path: str, place: str) -> bool:
+    return not place or path == place or path.startswith(f"{place}/")
 
 
 _STYLE = (Category.LINT, Category.WARNING)

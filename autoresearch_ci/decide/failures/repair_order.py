@@ -49,6 +49,8 @@ class Aim:
     """What found it: a shell command line, as it is run in `folder`."""
     folder: str = ""
     """Relative to the repository's root; empty: there."""
+    checks: tuple[tuple[str, str], ...] = ()
+    """Everything that is asked about a repair: a line of shell, and its folder, each."""
     output: str = ""
     """Tail of what that command printed, bounded."""
     leads: tuple[Lead, ...] = ()

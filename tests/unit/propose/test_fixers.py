@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
+
 import pytest
 
 from autoresearch_ci.decide.failures.failure import Category, Failure
 from autoresearch_ci.decide.failures.repair_order import Aim
-from autoresearch_ci.propose.fixers import SCRIPT, calls
+from autoresearch_ci.propose.fixers import SCRIPT, calls, layout_calls
 
 
 def aim(tool: str, code: str, command: str, *, folder: str = "", message: str = "m") -> Aim:
@@ -76,6 +79,29 @@ def test_unused_noqa_is_told_from_the_rules_that_the_repository_asks_for() -> No
 )
 def test_a_line_that_a_formatter_complains_in_is_formatted(command: str, call: str) -> None:
     assert argvs(aim("command", "", command)) == [call]
+
+
+@pytest.mark.parametrize(
+    ("command", "folder", "laid_out"),
+    [
+        ("ruff format --check --no-cache .", "", "ruff format --no-cache -- lib/b.py src/a.py"),
+        ("black -l 100 --check src/ docs", "", "black --quiet -l 100 -- src/a.py"),
+        ("ruff format --check", "src", "src: ruff format --no-cache -- a.py"),
+        ("cd src && black --check .", "", "src: black --quiet -- a.py"),
+        ("prettier --check lib", "", "prettier --write -- lib/b.py lib/c.ts"),
+        ("gofmt -l .", "", ""),
+        ("ruff format --check sr", "", ""),
+        ("ruff check . && mypy src && go mod tidy", "", ""),
+        ("cd ../other && black --check .", "", ""),
+    ],
+)
+def test_only_what_a_check_of_the_layout_looks_at_is_laid_out(
+    command: str, folder: str, laid_out: str
+) -> None:
+    asked = replace(aim("pytest", "", "pytest"), checks=(("pytest", ""), *[(command, folder)] * 2))
+    calls = list(layout_calls(asked, {"src/a.py", "lib/b.py", "lib/c.ts"}))
+    told = [f"{c.folder}: {shlex.join(c.argv)}" if c.folder else shlex.join(c.argv) for c in calls]
+    assert told == ([laid_out] if laid_out else [])
 
 
 def test_several_formatters_of_one_line_are_asked_one_after_the_other() -> None:
