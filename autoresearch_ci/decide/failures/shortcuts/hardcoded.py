@@ -70,10 +70,11 @@ _ASKS = re.compile(
 )
 _ADDED = re.compile(r"[-+*/]\s*\([^()\n]*$")
 _NOT_ASKED = re.compile(
-    r"(?:\?\?|(?<![=-])[<>]=?|[-+*/%^~]|[\w)\]]\[(?:[^\[\]\n]{0,40}:)?|(?<![=!<>])=)\s*$"
+    r"(?:\?\?|(?<![=-])[<>]=?|[-+*/%^~]|[\w)\]]\[(?:[^\[\]\n]{0,40}:)?|(?<![=!<>])="
+    r"|\b(?:has|get)attr\([^()\n]{1,40},)\s*$"
 )
-"""What stands before a literal that nothing is compared with: limits, sums, places in a list, and
-what is taken where nothing is given."""
+"""What stands before a literal that nothing is compared with: limits, sums, places in a list, what
+is taken where nothing is given, and the name of what an object has."""
 _BESIDE = 60
 """Characters on either side of a literal that say what is made of it."""
 _MACHINE = re.compile(

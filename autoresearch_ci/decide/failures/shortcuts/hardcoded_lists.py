@@ -157,7 +157,10 @@ def _answers_of_tests(
     for match in _CORRECTS.finditer(now):
         if match[0] not in was and tests:
             yield now.count("\n", 0, match.start()) + 1, min(tests), " ".join(match[0].split())
+    stood = {value for value in values_in(was) if isinstance(value, str)}
     for place, values, telling in found:
+        if {*values} <= stood:
+            continue  # words in another kind of list
         if name := listed_in(values, tests, telling=telling):
             yield now.count("\n", 0, place) + 1, name, ", ".join(map(spelled, values))
 

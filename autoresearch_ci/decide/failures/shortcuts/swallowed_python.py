@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from autoresearch_ci.decide.failures.shortcuts import claimed
 from autoresearch_ci.decide.failures.shortcuts.claimed import Signs
@@ -91,22 +91,70 @@ def _going_on(tree: ast.AST) -> Iterator[ast.ExceptHandler]:
         ):
             within |= {inner for part in node.body for inner in ast.walk(part)}
     fixed = {name for node in nodes for name in _fixed(node)}
-    blocks = (getattr(node, name, ()) for node in nodes for name in ("body", "orelse", "finalbody"))
-    for block in (block for block in blocks if isinstance(block, list)):
+    blocks = [
+        (node, block)
+        for node in nodes
+        for name in ("body", "orelse", "finalbody")
+        if isinstance(block := getattr(node, name, ()), list)
+    ]
+    around = {inner: (node, block, n) for node, block in blocks for n, inner in enumerate(block)}
+    for _, block in blocks:
         for number, node in enumerate(block):
             if not isinstance(node, ast.Try):
                 continue
             rest, last = block[number + 1 :], (node.orelse or node.body)[-1]
             found = isinstance(last, ast.Return) or (node in within and isinstance(last, ast.Break))
-            near = len(rest) < _FEW and _answers(node, rest, fixed)
+            behind, asked = _behind(node, around)
+            near = len(behind) < _FEW and _answers(node, behind, fixed, asked)
             again = node in within and not any(isinstance(n, ast.Return | ast.Break) for n in rest)
-            follows = found and (again or near)
+            follows = (found and (again or near)) or _has_default(node, block[:number], rest)
             leaves = found or (rest != [] and isinstance(rest[-1], ast.Return | ast.Break))
             for handler in node.handlers:
                 caught = ast.unparse(handler.type) if handler.type else "Exception"
                 one = leaves if isinstance(handler.body[-1], ast.Continue) else follows
                 if one and not _MISTAKES.search(caught):
                     yield handler
+
+
+_Around = Mapping[ast.AST, tuple[ast.AST, list[ast.stmt], int]]
+"""What is around a statement: its owner, the block, and its place there."""
+
+
+def _behind(node: ast.AST, around: _Around) -> tuple[list[ast.stmt], set[str]]:
+    """What comes next where nothing is found, and what the function is given."""
+    behind: list[ast.stmt] = []
+    while node in around:
+        owner, block, number = around[node]
+        behind += block[number + 1 : number + 1 + _FEW]
+        if not isinstance(owner, ast.If | ast.With | ast.AsyncWith):
+            break
+        node = owner
+    while node in around and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        node = around[node][0]
+    given = getattr(node, "args", None)
+    return behind, {a.arg for a in ast.walk(given) if isinstance(a, ast.arg)} if given else set()
+
+
+def _has_default(tried: ast.Try, over: list[ast.stmt], rest: list[ast.stmt]) -> bool:
+    """Whether all that is tried is to give a name something else than it has, which is asked about
+    afterwards."""
+    first = tried.body[0]
+    if len(tried.body) > 1 or tried.finalbody or not isinstance(first, ast.Assign):
+        return False
+    names = {ast.unparse(target) for target in first.targets}
+    stood = {
+        ast.unparse(target)
+        for node in over
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+    }
+    asks = (
+        inner.test
+        for node in rest[:_FEW]
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.If | ast.IfExp | ast.While)
+    )
+    return names <= stood and any(names & _names(test) for test in asks)
 
 
 def _fixed(node: ast.AST) -> Iterator[str]:
@@ -126,16 +174,18 @@ def _names(*nodes: ast.AST | None) -> set[str]:
     return {node.id for node in inner if isinstance(node, ast.Name)}
 
 
-def _answers(tried: ast.Try, rest: list[ast.stmt], fixed: Collection[str]) -> bool:
+def _answers(
+    tried: ast.Try, rest: list[ast.stmt], fixed: Collection[str], asked: Collection[str]
+) -> bool:
     """Whether what comes next is made of the same as what was tried; `fixed`: names that say
-    nothing of it."""
+    nothing of it, `asked`: those that the function is given."""
     nodes = [inner for part in rest for inner in ast.walk(part)]
     stored = {
         node.id
         for node in (*nodes, *ast.walk(tried))
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
     }
-    given = _names(*tried.body, *tried.orelse) - stored - {"self", "cls", *fixed}
+    given = {*_names(*tried.body, *tried.orelse), *asked} - stored - {"self", "cls", *fixed}
     ends = rest != [] and isinstance(rest[-1], ast.Return | ast.Raise)
     return ends and all(
         _names(node.value) & given and not isinstance(node.value, ast.BoolOp | ast.IfExp)

@@ -531,6 +531,25 @@ def f(s):
         pass
     return {other}
 """
+BEHIND = """
+def f(s):
+    if given(s):
+        try:
+            return int(strip(s))
+        except ValueError:
+            pass
+    return {other}
+"""
+DEFAULT = """
+def f(s):
+    at = -1
+    try:
+        at = s.index("-u")
+    except {what}:
+        pass
+    {then}
+    return s
+"""
 TRY = "try:\n    f()\nexcept {what}:\n    {then}\n"
 WORKFLOW = """
 on:
@@ -731,6 +750,17 @@ ELSEWHERE = [
             ("return x()", "Exception", "break"),
             ("out += f(x)", "ValueError", "continue"),
             ("out.append(f(x))", "ValueError", "continue"),
+        )
+    ),
+    *(
+        ("a.py", "", code, "error-swallowed")
+        for code in (
+            *(BEHIND.format(other=other) for other in ("7", "[]", "found")),
+            BEHIND.format(other="s").replace("ValueError", "TypeError"),
+            BEHIND.format(other="s").replace("return int", "int"),
+            DEFAULT.format(what="Exception", then="if at != -1:\n        s.pop(at)"),
+            DEFAULT.format(what="ValueError", then="print(at)"),
+            DEFAULT.format(what="ValueError", then="if s:\n        s.pop(at)"),
         )
     ),
     *(
@@ -1071,6 +1101,8 @@ FINE = [
     ("a.py", "", "c = load_config('tests/ci.toml')\nd = open('tests/app.config.yml').read()\n"),
     ("a.py", "def f(g):\n    return g()\n", RETRY),
     *(("a.py", "", CONVERTS.format(other=o)) for o in ("float(s)", "s.strip()", "old(s)")),
+    *(("a.py", "", BEHIND.format(other=o)) for o in ("float(s)", "'<%s>' % s", "old(s)")),
+    ("a.py", "", DEFAULT.format(what="ValueError", then="if at != -1:\n        s.pop(at)")),
     ("tsconfig.json", '{"compilerOptions": {}}', '{"compilerOptions": {"strict": true}}'),
     ("pyproject.toml", "[tool.ruff]\nignore = ['E1', 'E2']\n", "[tool.ruff]\nignore = ['E1']\n"),
     ("ruff.toml", "line-length = 100\n", "line-length = 88\n"),
