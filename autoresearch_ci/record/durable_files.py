@@ -34,13 +34,26 @@ def append_line(path: Path, line: bytes, mode: int = 0o644) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """The file holds `content`, and nothing else ever stood at its name."""
+    """The file holds `content`, and nothing else ever stood at its name.
+
+    What is no file (`/dev/null`, `/dev/stdout`, a pipe) gets it, and stays what it is.
+    """
+    if _is_stream(path):
+        path.write_bytes(content)
+        return
     draft = path.with_name(f"{path.name}.new")
     with draft.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+def _is_stream(path: Path) -> bool:
+    """A link is none, unless the system has it: whoever wrote a checkout could mean any file."""
+    system = path.is_relative_to("/dev") and not path.is_relative_to("/dev/shm")
+    own = path.is_char_device() or path.is_fifo()
+    return system or (own and not path.is_symlink())
 
 
 def _end_of_last_line(descriptor: int, size: int) -> int:
