@@ -77,9 +77,10 @@ def fit(parts: list[str], room: int) -> bytes:
 def _replace(path: Path, content: bytes) -> None:
     """The content, not the file: its owner is the runner's user, who must be able to read it.
 
-    What was put in its place is not followed (a link), and not waited for (a FIFO).
+    What was put in its place is not followed (a link), and not waited for (a FIFO). A device is
+    the machine's (`/dev/null`), and stays.
     """
-    if not path.is_file() or path.is_symlink():
+    if path.is_symlink() or not (path.is_file() or path.is_char_device()):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
+from pathlib import Path
 
 import pytest
 
 from autoresearch_ci.cli.action.child_output import Narrator, parse
-from autoresearch_ci.cli.action.runner_io import Log, fit, masks
+from autoresearch_ci.cli.action.runner_io import FileCommands, Log, fit, masks
 from autoresearch_ci.safety.log_text import file_command, workflow_command
 
 
@@ -82,3 +85,27 @@ def test_the_least_important_part_is_what_does_not_fit() -> None:
     assert cut.startswith(b"first\n\nMore did not fit")
     assert len(fit(["\u00e4" * 2_000_000], 1024 * 1024)) <= 1024 * 1024
     assert fit(["first"], 0) == b""
+
+
+def test_what_was_put_in_a_files_place_is_replaced_and_a_device_stays(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "output").write_text("a=1\n")
+    commands = FileCommands(
+        {
+            "GITHUB_OUTPUT": str(tmp_path / "output"),
+            "GITHUB_PATH": str(tmp_path / "path"),
+            "GITHUB_ENV": str(tmp_path / "env"),
+        }
+    )
+    (tmp_path / "output").unlink()
+    (tmp_path / "output").symlink_to(tmp_path / "theirs")
+    os.mkfifo(tmp_path / "path")
+    if os.geteuid() == 0:
+        os.mknod(tmp_path / "env", stat.S_IFCHR | 0o666, Path(os.devnull).stat().st_rdev)
+    commands.set_outputs({})
+    commands.restore_others()
+    assert not (tmp_path / "output").is_symlink()
+    assert (tmp_path / "output").read_text() == "a=1\n"
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert (tmp_path / "path").read_bytes() == b""
+    assert (tmp_path / "env").is_char_device() is (os.geteuid() == 0)
