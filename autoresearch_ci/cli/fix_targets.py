@@ -7,6 +7,7 @@ configuration is the same for all.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,7 @@ from autoresearch_ci.events import Observer
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
+from autoresearch_ci.measure.diagnostics.discovery.shell_lines import as_tool
 from autoresearch_ci.measure.diagnostics.discovery.targets import Discovery, Target, discover
 from autoresearch_ci.preflight import comparison_context
 from autoresearch_ci.workspace.repository import Repository
@@ -64,7 +66,7 @@ def _targets_of(config: Config, repository: Repository, commit: str) -> Discover
                 reports=target.reports or "",
                 reasons=("fix.targets",),
             )
-            for target in config.fix.targets
+            for target in _configured(config)
         ]
         return Discovery(targets=tuple(own), unread=())
     files = repository.files(commit)
@@ -72,6 +74,26 @@ def _targets_of(config: Config, repository: Repository, commit: str) -> Discover
     found = discover(regular, lambda path: repository.read(files[path]))
     asked = (target for target in found.targets if target.name not in config.fix.skip)
     return replace(found, targets=tuple(asked))
+
+
+def _configured(config: Config) -> list[FixTarget]:
+    """The configured targets, each as that of the tool that its command starts, if it is one."""
+    found: list[FixTarget] = []
+    for target in config.fix.targets:
+        plain = _NAMELESS.fullmatch(target.tool) and not (target.regex or target.reports)
+        read = as_tool(target.command) if plain else None
+        if read and not (target.folder and read[2]):
+            tool, command, folder = read
+            known = {"tool": tool, "command": command, "folder": target.folder or folder or None}
+            target = target.model_copy(update=known)
+            if any(target.name == other.name for other in found):
+                target = target.model_copy(update={"label": f"{target.name} {len(found) + 1}"})
+        found.append(target)
+    return found
+
+
+_NAMELESS = re.compile(r"command|target(?: \d+)?")
+"""What a target is called of which nobody says whose output it is."""
 
 
 def with_targets(config: Config, found: Discovery) -> Config:
@@ -83,7 +105,7 @@ def with_targets(config: Config, found: Discovery) -> Config:
             "usually: it is started by a script of its own.\n"
             "do: autoresearch-ci fix --target 'make check', or fix.targets in the configuration."
         )
-    known = {target.name: target for target in config.fix.targets}
+    known = {target.name: target for target in _configured(config)}
     targets = tuple(
         known.get(target.name)
         or FixTarget(

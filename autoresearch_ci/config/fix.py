@@ -39,8 +39,8 @@ class FixTarget(Section):
     """One tool in one folder that says what is broken."""
 
     tool: Name = "command"
-    """Whose output it is, as in `fix --dry-run`; any other name needs `regex`, or means that the
-    exit code alone is looked at."""
+    """Whose output it is, as in `fix --dry-run`; without it, the one that the command starts and
+    nothing else. Any other name needs `regex`, or means that the exit code alone is looked at."""
     command: Command
     """Shell command line; in it, `{report}` is a file for the tool to write to."""
     folder: RelativePath | None = None
@@ -54,11 +54,13 @@ class FixTarget(Section):
     """With `regex` or the exit code alone: of what kind its failures are."""
     timeout: Duration | None = None
     """Without it, three times its duration on the unmodified code."""
+    label: Name | None = None
+    """What it is called; without it, by its folder and tool."""
 
     @property
     def name(self) -> str:
         """What people call it: `ruff`, `packages/web: eslint`."""
-        return f"{self.folder}: {self.tool}" if self.folder else self.tool
+        return self.label or (f"{self.folder}: {self.tool}" if self.folder else self.tool)
 
     @property
     def shown(self) -> str:
@@ -117,7 +119,7 @@ class Fix(Section):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise refusal(
-                f"has two targets called {twice!r}", "another `tool` for one of them", show=False
+                f"has two targets called {twice!r}", "a `label` for one of them", show=False
             )
         return self
 

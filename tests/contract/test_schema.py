@@ -81,7 +81,8 @@ publish: {mode: local, branch: "autoresearch/{tag}"}
 fix:
   targets:
     - make check
-    - {tool: ruff, command: ruff check --output-format json, folder: packages/web, timeout: 2m}
+    - {tool: ruff, command: ruff check --output-format json, folder: packages/web, timeout: 2m,
+       label: web}
     - {tool: tidy, command: tidy, regex: "(?P<message>.+)", category: warning, reports: out/*.xml}
   skip: [actionlint]
   scope: [src/, "!src/vendor/"]

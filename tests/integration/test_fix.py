@@ -123,6 +123,19 @@ def test_each_failure_that_one_repair_mends_is_named_by_its_commit(repo: Repo, f
     assert "more failures, see the commit" in (done.folder / "summary.md").read_text()
 
 
+def test_a_target_that_starts_a_known_tool_is_read_as_that_tool(repo: Repo, fix: Fix) -> None:
+    python(repo)
+    more = "def test_more(): assert True\n"
+    repo.write("test_more.py", more)
+    repo.commit("more tests")
+    asked = ("--target", "python -m pytest -q test_calc.py", "--target", "pytest -q test_more.py")
+    done = fix([answer("add", ADD)], *asked, "--target", "python -c 'import calc'", plugins=True)
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert done.rows[1]["failure"].startswith("pytest:test_calc::"), done.told
+    told = (done.folder / "summary.md").read_text()
+    assert "--junitxml={report} -q test_more.py" in told
+
+
 def test_nothing_to_do_is_a_success(repo: Repo, fix: Fix) -> None:
     marked(repo, a="good\n")
     done = fix([answer("needless", a="better\n")], "--until-green")

@@ -50,11 +50,17 @@ _STARTED = {
     "shellcheck": r"shellcheck",
     "actionlint": r"actionlint",
 }
-_START = re.compile(
-    r"(?:^|[;&|(]|\s)(?P<launcher>" + _LAUNCHERS + r" )?(?P<tool>"
-    r"" + "|".join(f"(?P<t{n}>{words})" for n, words in enumerate(_STARTED.values())) + r")"
-    r"(?=[\s;&|)]|$)(?P<rest>[^;&|)#\n]*)"
+_TOOL = (
+    rf"(?P<launcher>{_LAUNCHERS} )?(?P<tool>"
+    + "|".join(f"(?P<t{n}>{words})" for n, words in enumerate(_STARTED.values()))
+    + ")"
 )
+_START = re.compile(rf"(?:^|[;&|(]|\s){_TOOL}(?=[\s;&|)]|$)(?P<rest>[^;&|)#\n]*)")
+_ALONE = re.compile(
+    rf"(?:cd (?P<folder>[\w-][\w./-]*) && )?(?P<before>(?:[A-Za-z_]\w*=[\w./:,=-]* )*){_TOOL}"
+    r"(?P<rest>(?:[ \t][^;&|#\n<>$`]*)?)"
+)
+"""A line that does nothing else."""
 _BEFORE = re.compile(
     r"(?:^|\s)(?:#|echo|pip3?|install|add|uninstall|which|command -v|cache|--with|-r|docker)"
     r"\s*(?:.*\s)?$"
@@ -89,17 +95,39 @@ def commands_in(text: str) -> Iterator[tuple[str, str]]:
     What follows the tool stays, but for what would change its answer; where that depends on a
     variable, the tool's usual command is taken.
     """
-    names = list(_STARTED)
     for line in text.replace("\\\n", " ").splitlines():
         for match in _START.finditer(line):
             if _BEFORE.search(line[: match.start("tool")].rstrip() + " "):
                 continue
-            number = next(n for n in range(len(names)) if match[f"t{n}"] is not None)
-            tool = names[number]
+            tool = _name(match)
             rest = _DROPPED.sub("", match["rest"])
             rest = " ".join(rest.split())
             own = _MANAGERS.sub("", match["launcher"] or "").strip()
             yield tool, _command(tool, own, match["tool"], rest)
+
+
+def as_tool(line: str) -> tuple[str, str, str] | None:
+    """(tool, the same command with what makes it answer readably, folder); `None`: a line of shell
+    that is more than a known tool that is started, or something else.
+
+    What it looks at, and how, is what the line says.
+    """
+    match = _ALONE.fullmatch(line.strip())
+    if match is None or ".." in (match["folder"] or "").split("/"):
+        return None
+    tool, launcher = _name(match), (match["launcher"] or "").strip()
+    rest = match["rest"] if tool in _OF_TESTS else _DROPPED.sub("", match["rest"])
+    own = rest.split()
+    if tool == "cargo test" and "--" in own:
+        return None  # what it tells its programs may be how to print
+    command = " ".join(filter(None, (launcher, match["tool"], TOOLS[tool].writes, *own)))
+    if tool in _FORMATTERS:
+        command = _formatter(tool, launcher, match["tool"], match["rest"].split())
+    return tool, f"{match['before']}{command}", match["folder"] or ""
+
+
+def _name(match: re.Match[str]) -> str:
+    return next(tool for n, tool in enumerate(_STARTED) if match[f"t{n}"] is not None)
 
 
 def _command(tool: str, launcher: str, words: str, rest: str) -> str:

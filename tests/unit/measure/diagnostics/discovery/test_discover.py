@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch_ci.measure.diagnostics.discovery.found import FILES_LIMIT
-from autoresearch_ci.measure.diagnostics.discovery.shell_lines import commands_in
+from autoresearch_ci.measure.diagnostics.discovery.shell_lines import as_tool, commands_in
 from autoresearch_ci.measure.diagnostics.discovery.targets import TARGETS_LIMIT, Discovery, discover
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
@@ -635,3 +635,48 @@ def test_automake_brings_a_rule_for_tests() -> None:
     assert commands(files)["make check"] == "autoreconf -fi && ./configure && make check"
     del files["Makefile.am"]
     assert "make check" not in commands(files)
+
+
+REPORT = "--continue-on-collection-errors -o junit_family=xunit1 --junitxml={report}"
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("pytest -q tests/a.py", ("pytest", f"pytest {REPORT} -q tests/a.py", "")),
+        ("cd pkg && A=b python -m pytest", ("pytest", f"A=b python -m pytest {REPORT}", "pkg")),
+        ("uv run pytest -k 'a or b'", ("pytest", f"uv run pytest {REPORT} -k 'a or b'", "")),
+        ("ruff check --fix src", ("ruff", f"ruff check {TOOLS['ruff'].writes} src", "")),
+        ("npx tsc --noEmit -p .", ("tsc", "npx tsc --pretty false --noEmit -p .", "")),
+        (
+            "node --test test/",
+            ("node --test", f"node --test {TOOLS['node --test'].writes} test/", ""),
+        ),
+        ("python -m unittest discover", ("unittest", "python -m unittest discover -v", "")),
+        ("go vet ./a", ("go vet", "go vet -json ./a", "")),
+        ("black --check src", ("black", "black --check src", "")),
+        *(
+            (line, None)
+            for line in (
+                "pytest | tee out",
+                "pytest && ruff check .",
+                "pytest; true",
+                "pytest $ARGS",
+                "pytest > out",
+                "pytest `cat args`",
+                "pytest # all",
+                "pytest\ntrue",
+                "cd ../other && pytest",
+                "tox -e pytest",
+                "pytest-watch",
+                "make check",
+                "cargo test -- --nocapture",
+                "sh pytest",
+            )
+        ),
+    ],
+)
+def test_a_line_that_starts_a_tool_and_does_nothing_else_is_that_tool(
+    line: str, read: tuple[str, str, str] | None
+) -> None:
+    assert as_tool(line) == read
