@@ -48,6 +48,12 @@ def of_note(run: str, iteration: int, text: str) -> str:
     return _message(inert_subject(text), [(_RUN, run), (_ITERATION, iteration)])
 
 
+def repaired_in(message: str) -> list[str]:
+    """The failures that a message of ours names as gone."""
+    said = (line.partition(": ") for line in message.rpartition("\n\n")[2].splitlines())
+    return [value for name, _, value in said if name == REPAIRED]
+
+
 def iteration_of(message: str) -> int | None:
     """The iteration that a message of ours names; `None`: it is not ours."""
     for line in message.splitlines():
@@ -70,8 +76,7 @@ def is_ours(message: str, run: str, style: CommitStyle) -> bool:
         return False
     before, after = _around(style, run, iteration)
     line = (body or subject).removeprefix(before).removesuffix(after)
-    repaired = [value for name, value in said if name == REPAIRED]
-    again = of_experiment(run, iteration, line, metric, repaired=repaired, style=style)
+    again = of_experiment(run, iteration, line, metric, repaired=repaired_in(message), style=style)
     return again == message
 
 

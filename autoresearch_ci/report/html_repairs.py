@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from autoresearch_ci.decide.failures.failure import mended_ids
 from autoresearch_ci.decide.failures.repair_order import BLOCKED
 from autoresearch_ci.decide.metric.taken_back import told
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.report.html_list import Cell, Listing, Row, columns
-from autoresearch_ci.report.run_summary import RemainingFailure, RunInfo, count
+from autoresearch_ci.report.repair_summary import mended_by
+from autoresearch_ci.report.run_summary import RemainingFailure, Repairs, RunInfo, count
 from autoresearch_ci.safety.wording import commit_name, shortened
 
 _STATES = ("left", "blocked", "flaky", "not ours", "fixed")
@@ -33,9 +33,9 @@ def repairs_list(
         *(
             row
             for e in told(experiments)
-            for row in _fixed(e, f"#e{e.iteration}", f"#{e.iteration}")
+            for row in _fixed(e, info.repairs, f"#e{e.iteration}", f"#{e.iteration}")
         ),
-        *(row for e in earlier for row in _fixed(e, "", "an earlier night")),
+        *(row for e in earlier for row in _fixed(e, info.repairs, "", "an earlier night")),
     ]
     missing = []
     if (more := info.repairs.left + info.repairs.flaky - len(info.repairs.shown)) > 0:
@@ -86,11 +86,11 @@ def _left(failure: RemainingFailure) -> Row:
     )
 
 
-def _fixed(e: Experiment, link: str, night: str) -> Iterator[Row]:
+def _fixed(e: Experiment, found: Repairs, link: str, night: str) -> Iterator[Row]:
     """A row for each failure that is gone by it."""
     if e.status is not Status.KEEP:
         return
-    ids, more = mended_ids(e.failure)
+    ids, more = mended_by(e, found)
     rest = [f"{count(more, 'more failure')}, see the commit"] if more else []
     for name in (*ids, *rest):
         by = f"{night} {commit_name(e.commit)}" if e.commit else night

@@ -322,7 +322,7 @@ def _earlier(info: RunInfo, more: PullRequestInfo) -> Iterator[str]:
     if more.earlier:
         total = len(more.earlier)
         if info.repairs is not None:
-            mended = list(repaired_rows(more.earlier))
+            mended = list(repaired_rows(more.earlier, info.repairs))
             listed = table(REPAIRED, "lll", mended, len(mended), 8_000)
         else:
             rows = (

@@ -56,6 +56,13 @@ def repairs_of(left: Left | None, categories: Iterable[str] = (), earlier: int =
     )
 
 
+def mended_by(e: Experiment, found: Repairs) -> tuple[Sequence[str], int]:
+    """The failures that are gone by it, and how many more only its commit names."""
+    ids, more = mended_ids(e.failure)
+    told = found.mended.get(e.commit, ()) if more else ()
+    return (told, max(len(ids) + more - len(told), 0)) if len(told) > len(ids) else (ids, more)
+
+
 def repaired(experiments: Iterable[Experiment]) -> int:
     """How many failures are gone by what was kept."""
     kept = (mended_ids(e.failure) for e in experiments if e.status is Status.KEEP)

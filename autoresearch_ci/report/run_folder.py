@@ -16,6 +16,7 @@ from typing import Any
 import autoresearch_ci
 from autoresearch_ci.config.resolve import Resolved, describe
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.failures.failure import mended_ids
 from autoresearch_ci.decide.failures.repair_order import Left
 from autoresearch_ci.decide.metric.taken_back import ideas, standing, stands
 from autoresearch_ci.errors import AutoresearchError
@@ -23,6 +24,7 @@ from autoresearch_ci.events import RunFinished
 from autoresearch_ci.execution.machine import machine
 from autoresearch_ci.experiment import Experiment, Published
 from autoresearch_ci.preflight import RunContext
+from autoresearch_ci.record.commit_messages import repaired_in
 from autoresearch_ci.record.journal_tsv import format_row
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.remote_notebooks import Lineage
@@ -145,7 +147,15 @@ def repairs_left(config: Config, finished: Finished) -> Repairs | None:
     if not config.repairs:
         return None
     found = repairs_of(finished.left, config.fix.categories, repaired(finished.earlier))
-    return replace(found, rulers=config.rulers, judges=config.judges)
+    ledger, mended = finished.ledger, dict[str, list[str]]()
+    for e in ledger.history.kept:
+        if mended_ids(e.failure)[1] and sum(map(len, mended.values())) < _MENDED:
+            mended[e.commit] = repaired_in(ledger.repository.message(e.commit))
+    return replace(found, mended=mended, rulers=config.rulers, judges=config.judges)
+
+
+_MENDED = 1000
+"""Failures that pages name one by one; with a commit's last ones it may be twice as many."""
 
 
 def repaired_line(config: Config, finished: Finished) -> str:
@@ -166,6 +176,7 @@ def _redacted(found: Repairs, redact: Callable[[str], str]) -> Repairs:
         found,
         shown=shown,
         incomplete=incomplete,
+        mended={commit: tuple(map(redact, ids)) for commit, ids in found.mended.items()},
         rulers=tuple(map(redact, found.rulers)),
         judges=tuple(map(redact, found.judges)),
     )

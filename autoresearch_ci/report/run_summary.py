@@ -239,6 +239,8 @@ class Repairs:
     """Only of these; empty: all."""
     earlier: int = 0
     """Repaired by earlier nights of the branch, where all of them looked in the same way."""
+    mended: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By commit, the failures that are gone by it, where the journal has room for a few only."""
     rulers: Sequence[str] = ()
     """Commands whose own files no repair may change: flags may name some that no commit does."""
     judges: Sequence[str] = ()

@@ -9,11 +9,10 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from autoresearch_ci.decide.failures.failure import mended_ids
 from autoresearch_ci.decide.metric.taken_back import taken_back
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.record.remote_notebooks import Night, night_of
-from autoresearch_ci.report.repair_summary import repaired, repairs_headline
+from autoresearch_ci.report.repair_summary import mended_by, repaired, repairs_headline
 from autoresearch_ci.report.run_summary import (
     Repairs,
     RunInfo,
@@ -142,7 +141,7 @@ def _kept(result: RunSummary, info: RunInfo) -> Iterator[str]:
 def repaired_list(result: RunSummary, info: RunInfo, room: int) -> str:
     """The failures that were repaired, by id, each with its commit; with its title."""
     night = " in this night" if info.lineage.origin else ""
-    rows = list(repaired_rows(result.kept))
+    rows = list(repaired_rows(result.kept, info.repairs or Repairs()))
     listed = table(REPAIRED, "lll", rows, len(rows), room)
     return f"### Repaired{night} ({repaired(result.kept):,})\n\n{listed}"
 
@@ -150,10 +149,10 @@ def repaired_list(result: RunSummary, info: RunInfo, room: int) -> str:
 REPAIRED = ("failure", "commit", "change")
 
 
-def repaired_rows(kept: Iterable[Experiment]) -> Iterator[tuple[str, str, str]]:
+def repaired_rows(kept: Iterable[Experiment], found: Repairs) -> Iterator[tuple[str, str, str]]:
     """For a table under `REPAIRED`: a row for each failure that is gone."""
     for e in kept:
-        ids, more = mended_ids(e.failure)
+        ids, more = mended_by(e, found)
         rest = [f"{count(more, 'more failure')}, see the commit"] if more else []
         for name in (*(inline(name, 200) for name in ids), *rest):
             yield name, commit_link(e.commit), described(e)

@@ -113,14 +113,17 @@ def test_a_repository_becomes_green_one_failure_at_a_time(repo: Repo, fix: Fix) 
     assert "Autoresearch-Repaired: pytest:test_calc::test_add" in message
 
 
-def test_each_failure_that_one_repair_mends_is_named_by_its_commit(repo: Repo, fix: Fix) -> None:
+def test_each_failure_that_one_repair_mends_is_named_by_its_commit_and_the_pages(repo: Repo, fix: Fix) -> None:
     lines = [f"BAD in line {n} of a file\n" for n in "abcdefghijklmnopqrstuvw"]
     marked(repo, a="".join(lines))
     done = fix([answer("all at once", a="good\n")], "--until-green")
     assert done.code == 0, done.told
     named = repo.git("log", "-1", "--format=%B", "autoresearch/t").count("Autoresearch-Repaired: ")
     assert named == len(lines)
-    assert "more failures, see the commit" in (done.folder / "summary.md").read_text()
+    for page in ("summary.md", "report.html"):
+        told = (done.folder / page).read_text()
+        assert all(f"in line {n} of a file" in told for n in "abcdefghijklmnopqrstuvw"), page
+        assert "see the commit" not in told
 
 
 def test_a_target_that_starts_a_known_tool_is_read_as_that_tool(repo: Repo, fix: Fix) -> None:
