@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
+from autoresearch_ci.measure import suite_observer
 from tests.conftest import FEW_PLUGINS, Repo, Result, Run, Script
 from tests.faults.invariant import wait_for
 
@@ -113,7 +114,9 @@ def test_a_repository_becomes_green_one_failure_at_a_time(repo: Repo, fix: Fix) 
     assert "Autoresearch-Repaired: pytest:test_calc::test_add" in message
 
 
-def test_each_failure_that_one_repair_mends_is_named_by_its_commit_and_the_pages(repo: Repo, fix: Fix) -> None:
+def test_each_failure_that_one_repair_mends_is_named_by_its_commit_and_the_pages(
+    repo: Repo, fix: Fix
+) -> None:
     lines = [f"BAD in line {n} of a file\n" for n in "abcdefghijklmnopqrstuvw"]
     marked(repo, a="".join(lines))
     done = fix([answer("all at once", a="good\n")], "--until-green")
@@ -572,6 +575,25 @@ def test_a_test_that_hangs_is_one_failure_and_hides_no_other(repo: Repo, fix: Fi
     done = fix([answer("add", ADD)])
     assert done.column("metric") == ["2", "1"], done.told
     assert "took longer than 2 s and was stopped" in done.out
+
+
+def test_of_a_test_that_hangs_further_cases_are_not_waited_for_as_long(
+    repo: Repo, fix: Fix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = suite_observer._shipped
+    monkeypatch.setattr(suite_observer, "_shipped", lambda name: f"{shipped(name)}\n_AGAIN = 0.1\n")
+    cases = "@pytest.mark.parametrize('n', range(4))\ndef test_hangs(n):\n    time.sleep(600)\n"
+    slow = "def test_slow():\n    time.sleep(0.3)\n"
+    python(repo, test_hang__py=f"import time\n\nimport pytest\n\n\n{cases}\n\n{slow}")
+    target = TARGETS["pytest"] + "\n  test_timeout: 1s"
+    repo.write(".github/autoresearch.yml", f"fix:\n  targets:\n    - {target}\n")
+    repo.commit("configure")
+    done = fix([answer("add", ADD)])
+    assert done.column("metric") == ["5", "4"], done.told
+    log = (done.folder / "logs" / "1.log").read_text()
+    for number in range(4):
+        took = 0.1 if number else 1
+        assert f"test_hangs[{number}] - Failed: took longer than {took} s" in log
 
 
 def test_without_a_key_the_tools_own_fixers_mend_what_they_can(repo: Repo, fix: Fix) -> None:

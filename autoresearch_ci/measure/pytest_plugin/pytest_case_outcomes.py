@@ -107,6 +107,10 @@ _scribe_to = ""
 _started_in = os.getcwd()  # noqa: PTH109
 _longest = 0.0
 """Seconds that a test may take before it fails; 0: any."""
+_AGAIN = 10.0
+"""Seconds of each further case of a test of which one hung: of a loop without an end all do."""
+_hung: set[str] = set()
+"""Tests, whatever their cases."""
 
 
 def pytest_configure() -> None:
@@ -127,12 +131,16 @@ def pytest_runtest_call(item: Any) -> Generator[None, Any, None]:
         yield
         return
 
+    test = item.nodeid.partition("[")[0]
+    longest = min(_longest, _AGAIN) if test in _hung else _longest
+
     def stop(number: int, frame: Any) -> None:
         __tracebackhide__ = True
-        pytest.fail(f"took longer than {_longest:g} s and was stopped")
+        _hung.add(test)
+        pytest.fail(f"took longer than {longest:g} s and was stopped")
 
     signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, _longest)
+    signal.setitimer(signal.ITIMER_REAL, longest)
     try:
         yield
     finally:
