@@ -16,6 +16,7 @@ from autoresearch_ci.measure.diagnostics.discovery.shell_lines import commands_i
 FILES_LIMIT = 400
 """Files that are read."""
 BYTES_LIMIT = 256_000
+HOOKS = ".pre-commit-config.yaml"
 _WHERE = {
     "cargo": ("Cargo.toml",),
     "cargo fmt": ("Cargo.toml",),

@@ -164,7 +164,10 @@ def _only_checks(scripts: Mapping[str, str], name: str, seen: set[str]) -> bool:
 
 
 _SUITES = ("jest", "vitest", "node --test")
-_SETTINGS = re.compile(rf"(?<=\s)(?:-c|--config|--root|--environment)[= ]{WORD}")
+_SETTINGS = re.compile(
+    rf"(?<=\s)(?:(?:-c|--config|--root|--environment|--typecheck\.tsconfig)[= ]{WORD}"
+    r"|--typecheck(?!\S))"
+)
 _NODE_DROPPED = re.compile(
     rf"(?<!\S)--(?:test-(?:reporter(?:-destination)?|coverage-\w+)[= ]{WORD}"
     r"|watch\S*|test-only|experimental-test-coverage)(?!\S)"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from autoresearch_ci.decide.failures.failure import Category
-from autoresearch_ci.measure.diagnostics.discovery.found import FoundHints, depth, topmost
+from autoresearch_ci.measure.diagnostics.discovery.found import HOOKS, FoundHints, depth, topmost
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
 MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
@@ -51,10 +51,9 @@ def look(found: FoundHints) -> None:
         if _WORKFLOW.fullmatch(path):
             for folder, lines, flags in _steps(found.yaml(path)):
                 found.mentions(lines, path, folder if any(found.below(folder)) else "", flags)
-    path = ".pre-commit-config.yaml"
-    for hook in _hooks(found.yaml(path)) if path in found.known else ():
+    for hook in _hooks(found.yaml(HOOKS)) if HOOKS in found.known else ():
         if hook in _HOOKS:
-            found.add(_HOOKS[hook], "", f"{path}: {hook}")
+            found.add(_HOOKS[hook], "", f"{HOOKS}: {hook}")
 
 
 def look_for_rules(found: FoundHints) -> None:

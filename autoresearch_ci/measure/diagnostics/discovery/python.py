@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from autoresearch_ci.measure.diagnostics.discovery.found import FoundHints, folders_above
+from autoresearch_ci.measure.diagnostics.discovery.found import HOOKS, FoundHints, folders_above
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
 _FILES = {
@@ -28,10 +28,18 @@ _SCRIPTS: tuple[tuple[str, ...], ...] = (
     *(("rye", "scripts"), ("poetry", "scripts")),
 )
 """Sections of `tool` that start commands."""
+_TOX_ROOT = re.compile(r"\{(?:toxinidir|tox_root)\}(/(?=\w))?")
+_POSARGS = re.compile(r"\{posargs(?::([^{}\n]{0,400}))?\}")
 _MYPY_ALONE = TOOLS["mypy"].command.removesuffix(" .")
 """Where its settings say what it looks at."""
 _LOOKED_AT = {"files", "packages", "modules"}
 _OWN = re.compile(rf"(?m)^({'|'.join(sorted(_LOOKED_AT))})\s*=")
+_PACKAGE = re.compile(
+    r"(src(?=/)|(?!(?:tests?|testing|docs?|examples?|bench(?:marks?)?|scripts?|tools|ci)/)[A-Za-z_]\w*)"
+    r"(?:(?<=src)/\w+)?/__init__\.pyi?"
+)
+"""One at the root, or all of `src`."""
+_MODULE = re.compile(r"(?!(?:setup|conftest|noxfile|tasks|manage|fabfile|dodo)\.)\w+\.pyi?")
 _PACKAGE_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini")
 _TEST = re.compile(r"(.*/)?(test_[^/]*|[^/]*_test)\.py")
 _IS_TESTED = re.compile(r"(?m)^\s*(async )?def test|^class \w*Test|\bTestCase\b")
@@ -59,7 +67,7 @@ def look(found: FoundHints) -> None:
     for path in found.named("pyproject.toml"):
         _look_at_pyproject(found, path)
     for path in found.named("tox.ini", "setup.cfg"):
-        text = found.text(path)
+        text = _without_places(found.text(path))
         for tool, section in _SECTIONS.items():
             if match := re.search(rf"(?m)^{section}(?P<own>(?:\n(?!\[).*)*)", text):
                 command = _MYPY_ALONE if tool == "mypy" and _OWN.search(match["own"]) else ""
@@ -98,7 +106,29 @@ def _look_at_pyproject(found: FoundHints, path: str) -> None:
         for key in keys:
             section = _mapping(section).get(key)
         for line in _lines(section):
+            line = _without_places(line) if keys == ("tox",) else line
             found.mentions(line, f"{path} ([tool.{keys[0]}])", folder)
+
+
+def _without_places(text: str) -> str:
+    """As tox runs it when nobody asks for more: with what its braces stand for."""
+    text = _TOX_ROOT.sub(lambda match: "" if match[1] else ".", text)
+    return _POSARGS.sub(lambda match: match[1] or "", text.replace("{envpython}", "python"))
+
+
+def look_for_packages(found: FoundHints) -> None:
+    """What mypy looks at where its settings leave that to the command, and no command is there:
+    the packages, as tests, examples and scripts beside them were perhaps never meant."""
+    for (tool, folder), hints in [*found.hints.items()]:
+        hooked = any(hint.reason.startswith(HOOKS) for hint in hints)  # which look at every file
+        if tool != "mypy" or hooked or any(hint.command for hint in hints):
+            continue
+        inside = [path[len(folder) :].lstrip("/") for path in found.below(folder)]
+        tops = sorted({match[1] for match in map(_PACKAGE.fullmatch, inside) if match})
+        alone = any(_MODULE.fullmatch(path) for path in inside)
+        if tops and not alone:
+            where = " ".join(map(shlex.quote, tops))
+            found.add(tool, folder, f"{', '.join(tops)}: packages", f"{_MYPY_ALONE} {where}")
 
 
 def _lines(value: object, depth: int = 6) -> Iterator[str]:

@@ -86,6 +86,16 @@ _GO_FLAGS = re.compile(r"(?:^|(?<=\s))(?:-race|-tags[= ]\S+|-gcflags=\S+|-count=
 _NEEDS_A_PLACE = ("eslint", "ruff", "ruff format", "black")
 _OF_TESTS = ("pytest", "jest", "vitest", "node --test")
 """A part of the tests is what a line that starts one of these is often for."""
+_VALUE = r"(?:'[\w.*/?-]{1,200}'|\"[\w.*/?-]{1,200}\"|[\w.*/?-]{1,200})"
+_DOCTESTS = re.compile(
+    r"(?<!\S)--(?:doctest-(?:modules|continue-on-failure)"
+    rf"|(?:doctest-glob|ignore(?:-glob)?)[= ]{_VALUE})(?!\S)"
+)
+"""What pytest collects besides, and what it must not import for that."""
+_NO_PLACE = re.compile(
+    r"(?<!\S)-(?:[cknoprW]|-(?:cov|tb|maxfail|durations|color|rootdir)) \S{1,200}"
+)
+"""Options of pytest with a value that is no place to look at."""
 
 
 def commands_in(text: str) -> Iterator[tuple[str, str]]:
@@ -147,7 +157,8 @@ def _command(tool: str, launcher: str, words: str, rest: str) -> str:
         parts = {"-p", "--package", *(("--benches",) if "--tests" not in own else ())}
         usual = usual or bool(parts & {*own} or (own and own[0][0] != "-"))
     if usual:
-        return adapter.command if not launcher else _launched(adapter.command, launcher)
+        asked = adapter.command if not launcher else _launched(adapter.command, launcher)
+        return f"{asked}{_doctests(rest)}" if tool == "pytest" else asked
     if tool == "mypy" and all(word.startswith("-") for word in own):
         return ""  # the name of what is installed, or its settings say what it looks at
     if tool == "unittest":
@@ -186,6 +197,15 @@ def _formatter(tool: str, launcher: str, words: str, own: Sequence[str]) -> str:
         return " ".join(filter(None, (words, rest, adapter.writes)))
     launcher = launcher or ("npx --no-install" if tool == "prettier" else "")
     return " ".join(filter(None, (launcher, words, adapter.writes, rest or ".")))
+
+
+def _doctests(rest: str) -> str:
+    """Where pytest is asked for those of all that it looks at: they are tests as any other."""
+    told = _DOCTESTS.findall(rest)
+    others = _NO_PLACE.sub("", _DOCTESTS.sub("", rest)).split()
+    if all(word.startswith("-") for word in others) and any("--doctest" in word for word in told):
+        return "".join(f" {word}" for word in told)
+    return ""
 
 
 def _is_quoted(tool: str, rest: str) -> bool:

@@ -63,8 +63,9 @@ def discover(paths: Iterable[str], read: ReadBytes) -> Discovery:
     found = FoundHints(sorted(path for path in paths if not _NOT_OURS.search(path)), read)
     for look in (python.look, javascript.look, compiled.look, pipelines.look):
         look(found)
+    python.look_for_packages(found)  # once everything else has said what it covers
     pipelines.look_for_rules(found)
-    python.look_for_tests(found)  # once everything else has said what it covers
+    python.look_for_tests(found)
     targets = [_target(tool, folder, hints) for (tool, folder), hints in found.hints.items()]
     targets.sort(key=lambda target: (_order(target.tool), target.folder, target.tool))
     if len(targets) > TARGETS_LIMIT:
@@ -78,7 +79,8 @@ def _order(tool: str) -> int:
 
 def _target(tool: str, folder: str, hints: Sequence[Hint]) -> Target:
     adapter = TOOLS[tool]
-    own = next((hint.command for hint in hints if hint.command), "")
+    told = [hint.command for hint in hints if hint.command]
+    own = next((c for c in told if "--doctest" in c), next(iter(told), ""))  # it runs more tests
     return Target(
         name=f"{folder}: {tool}" if folder else tool,
         tool=tool,

@@ -71,6 +71,49 @@ def test_a_tool_that_is_only_installed_says_nothing_of_what_it_looks_at() -> Non
     assert commands(files)["mypy"].endswith(" .")
 
 
+def test_what_tox_runs_when_nobody_asks_for_more_is_what_is_asked() -> None:
+    tox = "[testenv]\ncommands = {envpython} -m mypy {posargs:src {toxinidir}/lib}\n"
+    asked = commands({"tox.ini": tox, "src/x/__init__.py": "", "setup.py": ""})
+    assert asked["mypy"].endswith("-output src lib")
+    tox = "[testenv]\ncommands = ruff check {posargs} {toxinidir}\n"
+    assert commands({"tox.ini": tox, "a.py": ""})["ruff"].endswith("{report} .")
+    tox = "[tool.tox]\nlegacy_tox_ini = 'commands = mypy {posargs:src}'\n"
+    assert commands({"pyproject.toml": tox, "a.py": ""})["mypy"].endswith("-output src")
+
+
+def test_settings_of_mypy_alone_do_not_put_tests_and_scripts_under_it() -> None:
+    files = {"mypy.ini": "[mypy]\nstrict = True\n", "x/__init__.py": "", "setup.py": ""}
+    files |= {"tests/__init__.py": "", "docs/conf.py": "", "tests/test_a.py": ""}
+    assert commands(files)["mypy"].endswith("-output x")
+    assert commands({**files, "y.py": ""})["mypy"].endswith("-output .")
+    laid = {"mypy.ini": "[mypy]\n", "src/x/__init__.py": "", "src/y/__init__.py": ""}
+    assert commands(laid)["mypy"].endswith("-output src")
+    nested = {f"svc/{path}": text for path, text in files.items()}
+    assert commands(nested)["svc: mypy"].endswith("-output x")
+    hooks = "repos:\n- hooks:\n  - id: mypy\n"
+    assert commands({**files, ".pre-commit-config.yaml": hooks})["mypy"].endswith("-output .")
+    tox = "[testenv]\ncommands = mypy tests x\n"
+    assert commands({**files, "tox.ini": tox})["mypy"].endswith("-output tests x")
+
+
+def test_doctests_that_a_repository_runs_are_run() -> None:
+    tox = "[testenv]\ncommands = py.test\n  py.test --tb short --doctest-modules --ignore bench\n"
+    files = {"tox.ini": tox, "a.py": ""}
+    assert commands(files)["pytest"] == (
+        f"{TOOLS['pytest'].command} --doctest-modules --ignore bench"
+    )
+    for line in (
+        "pytest --doctest-modules src",  # nothing says which others it collects
+        "pytest --ignore slow",
+        "pytest --doctest-glob=$FILES",
+        "pytest -k fast --doctest-modules-of x",
+    ):
+        files["tox.ini"] = f"[testenv]\ncommands = {line}\n"
+        assert commands(files)["pytest"] == TOOLS["pytest"].command
+    files["tox.ini"] = "[testenv]\ncommands = pytest --doctest-glob='*.rst' --cov x {posargs}\n"
+    assert commands(files)["pytest"].endswith(" --doctest-glob='*.rst'")
+
+
 def test_tests_without_settings_are_found_by_their_names() -> None:
     assert reasons({"tests/test_a.py": ""}, "pytest") == ("tests/test_a.py: tests",)
     own = {"tox.ini": "[testenv]\ncommands =\n  pytest  --cov a\n", "test_a.py": ""}
