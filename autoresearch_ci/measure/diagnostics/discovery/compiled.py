@@ -13,6 +13,8 @@ from autoresearch_ci.measure.diagnostics.registry import TOOLS
 _RUST_FILES_LIMIT = 100
 """That are read to find out whether there are tests: who runs none is incomplete."""
 _RUST_TEST = re.compile(r"#\[(?:\w+::)*(?:test|rstest|test_case|quickcheck)\b")
+_RUST_BENCH = re.compile(r"(^|/)benches/[^/]+(/main)?\.rs$")
+_UNSTABLE = re.compile(r"(?m)^\s*#!\[feature\(")
 _NO_GO = re.compile(r"(^|/)_")
 """Folders that Go leaves out itself."""
 _C_FILE = re.compile(r"\.(c|cc|cpp|cxx|h|hpp|hh)$")
@@ -44,7 +46,7 @@ _GRADLE_FILES = ("build.gradle", "build.gradle.kts", "settings.gradle", "setting
 def look(found: FoundHints) -> None:
     for path in topmost(found.named("Cargo.toml")):
         folder = posixpath.dirname(path)
-        found.add("cargo", folder, f"{path}: is there")
+        found.add("cargo", folder, f"{path}: is there", _cargo(found, folder))
         if test := _rust_test(found, folder):
             found.add("cargo test", folder, f"{test}: tests")
     for path in found.named("go.mod"):
@@ -61,6 +63,16 @@ def look(found: FoundHints) -> None:
         _look_at_c(found)
     if any(path.endswith(".java") for path in found.paths):
         _look_at_made(found, "javac", ("gcc", "maven", "gradle", "javac"), _COMPILES_JAVA, "Java")
+
+
+def _cargo(found: FoundHints, folder: str) -> str:
+    """Without benchmarks that only a nightly compiler builds; empty: the usual command."""
+    benches = [path for path in found.below(folder) if _RUST_BENCH.search(path)]
+    if not any(_UNSTABLE.search(found.text(path)) for path in benches[:_RUST_FILES_LIMIT]):
+        return ""
+    library = any(path.endswith("src/lib.rs") for path in found.below(folder))
+    kinds = f"{'--lib ' * library}--bins --tests --examples"
+    return TOOLS["cargo"].command.replace("--all-targets", kinds)
 
 
 def _rust_test(found: FoundHints, folder: str) -> str:

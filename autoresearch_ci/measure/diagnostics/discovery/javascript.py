@@ -10,7 +10,12 @@ from itertools import takewhile
 from typing import Any
 
 from autoresearch_ci.decide.shell_line import QUOTED, WORD, Token, is_variable, parts, tokens
-from autoresearch_ci.measure.diagnostics.discovery.found import BYTES_LIMIT, FoundHints, short
+from autoresearch_ci.measure.diagnostics.discovery.found import (
+    BYTES_LIMIT,
+    FoundHints,
+    folders_above,
+    short,
+)
 from autoresearch_ci.measure.diagnostics.discovery.shell_lines import commands_in
 from autoresearch_ci.measure.diagnostics.printed_suites import NPM_TEST
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
@@ -29,7 +34,10 @@ def look(found: FoundHints) -> None:
     ]
     for path in found.named("tsconfig.json"):
         folder = posixpath.dirname(path)
-        if folder in packages:
+        around = {folder, *folders_above(folder)}
+        # Where no package here brings the compiler, nobody compiles: editors read it.
+        brought = any(_needs(found, above, "typescript") for above in around & packages)
+        if folder in packages and (brought or ("tsc", folder) in found.hints):
             found.add("tsc", folder, f"{path}: is there")
     for path in found.paths:
         if _ESLINT.search(path) and posixpath.dirname(path) in packages:
@@ -71,6 +79,19 @@ def _look_at_package(found: FoundHints, path: str) -> Sequence[str]:
     if part and (scripted or not hands_on):
         found.add(NPM_TEST, folder, f"{path} (test): {short(part)}", _npm_test(scripts))
     return scripted
+
+
+def _needs(found: FoundHints, folder: str, name: str) -> bool:
+    """Whether the package depends on it."""
+    try:
+        data = json_value(found.text(posixpath.join(folder, "package.json")), limit=BYTES_LIMIT)
+    except ValueError:
+        return False
+    given = (data.get(key) for key in _NEEDED) if isinstance(data, dict) else ()
+    return any(isinstance(needed, dict) and name in needed for needed in given)
+
+
+_NEEDED = ("dependencies", "devDependencies", "peerDependencies", "optionalDependencies")
 
 
 def _known_tests(scripts: Mapping[str, str]) -> Iterator[tuple[str, str]]:

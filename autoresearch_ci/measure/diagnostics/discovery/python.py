@@ -98,7 +98,10 @@ def _look_at_pyproject(found: FoundHints, path: str) -> None:
     needed += [poetry.get("group"), poetry.get("dev-dependencies"), tools.get("uv")]
     needed += [_mapping(tools.get("pdm")).get("dev-dependencies")]
     words = {match[0].lower() for match in re.finditer(r"[A-Za-z][\w-]*", repr(needed))}
+    checked = any(key[0] == "mypy" for key in found.hints) and "pyright" not in tools
     for tool in _OF_TOOLS:
+        if tool == "pyright" and checked:
+            continue  # a second checker, that nothing sets up or starts, is for editors
         if tool in words:
             found.add(tool, folder, f"{path}: depends on {tool}")
     for keys in _SCRIPTS:

@@ -48,9 +48,17 @@ PYTHON = {
 
 
 def test_python_is_found_in_its_settings_and_dependencies() -> None:
-    assert list(commands(PYTHON)) == ["mypy", "pyright", "pytest", "python", "ruff"]
+    assert list(commands(PYTHON)) == ["mypy", "pytest", "python", "ruff"]
     assert reasons(PYTHON, "ruff") == ("pyproject.toml: [tool.ruff]",)
     assert reasons(PYTHON, "pytest") == ("pyproject.toml: depends on pytest",)
+
+
+def test_a_second_type_checker_is_asked_where_something_sets_it_up_or_starts_it() -> None:
+    alone = {**PYTHON, "pyproject.toml": PYTHON["pyproject.toml"].partition("[tool.mypy]")[0]}
+    assert "pyright" in commands(alone)
+    assert "pyright" not in commands(PYTHON)
+    assert "pyright" in commands({**PYTHON, "pyrightconfig.json": "{}"})
+    assert "pyright" in commands({**PYTHON, "Makefile": "types:\n\tpyright src\n"})
 
 
 def test_settings_that_say_what_is_looked_at_are_left_to_say_it() -> None:
@@ -168,7 +176,7 @@ def test_a_test_script_that_no_adapter_knows_is_run_by_itself() -> None:
 def test_javascript_is_found_in_each_package() -> None:
     package = {
         "scripts": {"lint": "eslint src --max-warnings 0 --fix", "test": "vitest --watch"},
-        "devDependencies": {"eslint": "9", "vitest": "3"},
+        "devDependencies": {"eslint": "9", "vitest": "3", "typescript": "5"},
     }
     files = {
         "packages/web/package.json": json.dumps(package),
@@ -183,6 +191,25 @@ def test_javascript_is_found_in_each_package() -> None:
         "packages/web: tsc": "npx --no-install tsc --noEmit --pretty false",
         "packages/web: vitest": TOOLS["vitest"].command,
     }
+
+
+def test_settings_of_a_compiler_that_no_package_brings_are_for_editors() -> None:
+    files = {"package.json": '{"devDependencies": {"tape": "5"}}', "tsconfig.json": "{}"}
+    assert "tsc" not in commands(files)
+    assert "tsc" in commands({**files, "package.json": '{"peerDependencies": {"typescript": "5"}}'})
+    assert "tsc" in commands({**files, "package.json": '{"scripts": {"types": "tsc --noEmit"}}'})
+    root = '{"devDependencies": {"typescript": "5"}}'
+    below = {"package.json": root, "web/package.json": "{}", "web/tsconfig.json": "{}"}
+    assert "web: tsc" in commands(below)
+
+
+def test_benchmarks_that_only_a_nightly_compiler_builds_break_no_build() -> None:
+    files = {"Cargo.toml": "", "src/lib.rs": "", "benches/a.rs": "//! B\n#![feature(test)]\n"}
+    assert " --lib --bins --tests --examples " in commands(files)["cargo"]
+    del files["src/lib.rs"]
+    assert " --workspace --bins --tests --examples " in commands(files)["cargo"]
+    files["benches/a.rs"] = "use criterion::Criterion;\n"
+    assert commands(files)["cargo"] == TOOLS["cargo"].command
 
 
 def test_compiled_languages_are_found_by_the_file_at_the_top() -> None:
