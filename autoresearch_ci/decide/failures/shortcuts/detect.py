@@ -6,8 +6,8 @@ plays against a number that is measured is gaming.py's business.
 Not promised: tests of other languages than Python are read by their text, and text can be written
 so that no reading finds out what it does; values that are right for one test only are recognised
 where they stand in the code as they stand in the test, and an argument is compared in an ordinary
-way (what code answers beside a test's inputs is neighbours.py's business); doctests are not looked
-at. Tests are frozen unless scope names them: this is for those that it names.
+way (what code answers beside a test's inputs is neighbours.py's business). Tests are frozen unless
+scope names them: this is for those that it names, and for examples that stand in code.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from autoresearch_ci.decide.failures.shortcuts.doc_examples import (
+    asked_in_examples,
+    doc_examples,
+)
 from autoresearch_ci.decide.failures.shortcuts.equality import own_equality
 from autoresearch_ci.decide.failures.shortcuts.fallback_values import fallback_values
 from autoresearch_ci.decide.failures.shortcuts.hardcoded import hardcoded
@@ -97,12 +101,13 @@ def _shortcuts(
         found += _expected(path, was, now)
         found += swallowed(path, was, now)
         found += lowered(path, was, now)
+        found += doc_examples(path, was, now)
         if _readable_tests(path):
             found += replaced(path, was, now, after)
         if not is_test(path):
             old, new = (text and plain_literals(path, text) for text in (was, now))
-            beside = {path: tests_in(path, old or "")} if path.endswith(".rs") else {}
-            told = (path, old, new, {**asked, **beside})
+            beside = _tests_beside(path, was or "", old or "")
+            told = (path, old, new, {**asked, path: beside} if beside else asked)
             plain = [*hardcoded(*told)]
             found += [
                 *plain,
@@ -209,6 +214,12 @@ def _may(path: str, what: str, content: bytes) -> bool:
         return "fork" in text if _AT_ONCE.search(what) else bool(_PROGRAM.search(text))
     said = re.fullmatch(rf"{RUNS_TESTS}: echo ([\"'])PASS\1", what)
     return bool(path.endswith((".sh", ".bash")) and CHECKER.search(text) and said)
+
+
+def _tests_beside(path: str, text: str, plain: str) -> str:
+    """The tests that a file of code holds, those in its comments among them."""
+    own = tests_in(path, plain) if path.endswith(".rs") else ""
+    return f"{own}\n{plain_numbers(asked_in_examples(path, text))}".strip()
 
 
 def _deleted(path: str, old: bytes | None, new: bytes | None, after: Texts) -> Iterator[Shortcut]:
