@@ -75,6 +75,8 @@ _NOT_ASKED = re.compile(
 )
 """What stands before a literal that nothing is compared with: limits, sums, places in a list, what
 is taken where nothing is given, and the name of what an object has."""
+_FIGURES = re.compile(r"(?=\D{0,100}\d)(?=\w{0,100}\W)\S{5,100}")
+"""A text that is no word and no kind of something: `1.0.0-rc.1`, `2024-02-29`."""
 _BESIDE = 60
 """Characters on either side of a literal that say what is made of it."""
 _MACHINE = re.compile(
@@ -346,6 +348,9 @@ def _asking(case: _Case, looked: str, tests: Mapping[str, str], maps: int, sever
         return ""
     if any(isinstance(value, str) and _DIGEST.fullmatch(value) for value in case.asked):
         return next(iter(expected(told, tests)), "")
+    figures = {v for v in case.asked if isinstance(v, str) and _FIGURES.fullmatch(v)}
+    if case.place < 0 and len(figures) > 1 and (name := together([*figures], tests, NEAR)):
+        return name  # whatever it answers: two versions, or dates, that a test asks for at once
     wide = any(map(is_telling, told)) and any(map(is_telling, case.asked))
     kinds = _PLATFORMS.issuperset(case.asked) and not _MACHINE.search(case.text)
     alike = _ALIKE.search(case.text) is not None  # and asked for one by one
