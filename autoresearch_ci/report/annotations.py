@@ -80,7 +80,7 @@ def _told(report: GateReport) -> Iterator[Annotation]:
     for judged, tools in shown_once(report.verdict.items, lambda j: j.item, level):
         loud = level(judged)
         if loud != "note":
-            yield _annotation(loud, judged, tools)
+            yield _annotation(loud, judged, tools, report.named(judged.age))
 
 
 def of_verdict(command: str, verdict: GateVerdict[Any], loud: Level) -> Iterator[Annotation]:
@@ -109,13 +109,15 @@ def _first_of(found: Sequence[Annotation], title: str, where: str) -> Iterator[A
     yield Annotation(level=found[0].level, message=message, title=title)
 
 
-def _annotation(level: Level, judged: Judged[Failure], tools: Sequence[str]) -> Annotation:
+def _annotation(
+    level: Level, judged: Judged[Failure], tools: Sequence[str], age: str
+) -> Annotation:
     failure = judged.item
     more = also(tools) + (f"\n{judged.note}" if judged.note else "")
     return Annotation(
         level=level,
         message=f"{failure.message or failure.id}{more}",
-        title=shortened(f"{judged.age}: {headline(judged, 100)}", 120),
+        title=shortened(f"{age}: {headline(judged, 100)}", 120),
         path=inside(failure.path),
         line=failure.line,
     )

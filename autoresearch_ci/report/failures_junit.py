@@ -29,7 +29,7 @@ def failures_junit(report: GateReport) -> bytes:
     for name, items in by_target.items():
         suite = _suite(root, name)
         for judged in items:
-            _case(suite, judged)
+            _case(suite, judged, report.named(judged.age))
         for told, tag in ((verdict.unseen, "error"), (verdict.lost, "failure")):
             if name in told:
                 _told(suite, name, "skipped" if passed else tag, told[name])
@@ -55,7 +55,7 @@ def _case_element(suite: Element, group: str, name: str) -> Element:
     return SubElement(suite, "testcase", classname=_xml(group), name=_xml(name), time="0")
 
 
-def _case(suite: Element, judged: Judged[Failure]) -> None:
+def _case(suite: Element, judged: Judged[Failure], age: str) -> None:
     from xml.etree.ElementTree import SubElement
 
     failure = judged.item
@@ -64,9 +64,9 @@ def _case(suite: Element, judged: Judged[Failure]) -> None:
         case.set("file", _xml(failure.path))
         case.set("line", str(failure.line))
     tag = "failure" if judged.blocks else "skipped"
-    kind = f"{judged.age}, {failure.category}"
+    kind = f"{age}, {failure.category}"
     words = f"{kind}: {headline(judged)}"
-    told = SubElement(case, tag, message=_xml(words), type=_xml(str(judged.age)))
+    told = SubElement(case, tag, message=_xml(words), type=_xml(age))
     told.text = _xml("\n".join(filter(None, (failure.message[:WORDS], judged.note))))
 
 

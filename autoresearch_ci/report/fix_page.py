@@ -58,7 +58,7 @@ def gate_markdown(report: GateReport, limit: int = STEP_SUMMARY_BYTES) -> str:
     for age in Age:
         told = [judged for judged in others if judged.age is age]
         if told:
-            name = f"{len(told)} {age}, not blocking"
+            name = f"{len(told)} {report.named(age)}, not blocking"
             parts.append((details(name, _failures(report, told, OTHERS_ROOM)), 2, f"the {age}"))
     parts += [(_flaky(report), 3, "how flaky was decided")]
     parts += [(shell([*reproduce(report)]), 6, "how to reproduce")]
@@ -94,7 +94,7 @@ def _failures(report: GateReport, items: Sequence[Judged[Failure]], room: int) -
     causes = _causes(items)
     rows = [
         (
-            str(judged.age),
+            report.named(judged.age),
             str(judged.item.category),
             linked(judged.item.path, judged.item.line, report.files_url),
             " ".join(filter(None, (_what(judged), inline(judged.note and f"({judged.note})"))))
@@ -118,7 +118,7 @@ def _counts(report: GateReport) -> str:
         silent = name in report.verdict.unseen
         told = "not all was looked at" if silent else "" if counts else "nothing is broken"
         rows.append((inline(name, 60), *(str(counts[age] or "") for age in Age), told))
-    header = ("target", *(str(age) for age in Age), "")
+    header = ("target", *map(report.named, Age), "")
     return table(header, "lrrrrrl", rows, len(rows), 6_000, where=_FILE) if rows else ""
 
 
@@ -156,7 +156,10 @@ def gate_lines(report: GateReport) -> Iterator[str]:
     before = [at for at, (j, _) in enumerate(causes) if j.age is Age.OLD and not j.blocks]
     hidden = {*before[_BEFORE:]}
     told = [cause for at, cause in enumerate(causes) if at not in hidden][:_LINES]
-    rows = [(f"{j.age}{'' if j.blocks else ' (ok)'}", *_cells(j, tools)) for j, tools in told]
+    rows = [
+        (f"{report.named(j.age)}{'' if j.blocks else ' (ok)'}", *_cells(j, tools))
+        for j, tools in told
+    ]
     yield from (clipped(text, 400) for text in aligned(rows))
     if (more := len(causes) - len(told)) > 0:
         yield f"and {more} more in {_FILE}"

@@ -61,6 +61,10 @@ class GateReport:
         """How many items there are of each age, of one target or of all."""
         return Counter(j.age for j in self.verdict.items if target in (None, j.target))
 
+    def named(self, age: Age) -> str:
+        """For people: without a base nobody compared anything."""
+        return "broken" if age is Age.UNKNOWN and not self.base else str(age)
+
     @property
     def again(self) -> str:
         """The command that does all of this again."""

@@ -86,7 +86,7 @@ def gate_html(report: GateReport, version: str) -> str:
             headline=[f"**{inline(verdict.reason, 600)}**", fix_page.compared(report)],
             tiles=[
                 ("verdict", ruling),
-                *((str(age), f"{counts[age]:,}") for age in Age if counts[age]),
+                *((report.named(age), f"{counts[age]:,}") for age in Age if counts[age]),
             ],
             list=Listing(
                 name="failures",
@@ -115,7 +115,7 @@ def _row(report: GateReport, judged: Judged[Failure]) -> Row:
     where = f"{item.path}:{item.line}" if item.path and item.line else item.path
     return Row(
         cells=(
-            Cell(text=str(judged.age)),
+            Cell(text=report.named(judged.age)),
             Cell(text=str(item.category), order=item.category.rank),
             Cell(text=judged.target),
             Cell(text=where, link=_link(item, report.files_url)),

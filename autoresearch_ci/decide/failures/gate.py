@@ -312,7 +312,8 @@ def _told(items: Sequence[Judged[Failure]]) -> list[str]:
 def _well(found: GateVerdict[Failure], base: BaseFailures) -> str:
     """Why it passes, and what is there all the same."""
     groups = {age: len(found.of(age)) for age in Age}
-    there = ", ".join(f"{number} {age}" for age, number in groups.items() if number)
+    names = {Age.UNKNOWN: "others"} if not base.looks else {}  # nobody compared anything
+    there = ", ".join(f"{n} {names.get(age, age)}" for age, n in groups.items() if n)
     if there:
         return f"nothing that is asked about is broken; besides: {there}"
     more = f"; whether tests were lost is not known: {base.missing}" if base.missing else ""

@@ -281,6 +281,16 @@ def test_without_a_base_the_page_says_why() -> None:
     assert "without a base: a shallow clone" in gate_markdown(sample)
 
 
+def test_what_nobody_compared_is_broken_and_not_incomparable() -> None:
+    beside = report(judged(failure(), Age.UNKNOWN))
+    for told, word in ((replace(beside, base=""), "broken"), (beside, "not comparable")):
+        facts = gated(told)
+        pages = [facts.files["report.html"], facts.files["failures.xml"], facts.summary]
+        pages += ["\n".join(facts.lines), "\n".join(a.title for a in facts.annotations)]
+        assert [word in str(page) for page in pages] == [True] * 5
+        assert word == "not comparable" or not any("not comparable" in str(p) for p in pages)
+
+
 # --- how to see it again --------------------------------------------------------------------------
 
 
