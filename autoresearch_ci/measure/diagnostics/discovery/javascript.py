@@ -199,6 +199,8 @@ _IS_SHELL = re.compile(r"(?:node|npm|npx|yarn|pnpm|cd|rm|mkdir|cp|mv|sh|bash|mak
 def _npm_test(scripts: Mapping[str, str]) -> str:
     """Without what comes after the tests (audits, uploads), and without linters and compilers that
     come before them: those are targets of their own, and a test is mended whatever they say."""
+    if alone := _tests_alone(scripts):
+        return alone
     needed = not _only_checks(scripts, "pretest", set())
     usual = TOOLS[NPM_TEST].command
     listed = _LISTED if _MOCHA.fullmatch(scripts.get("test", "").strip()) else ""
@@ -209,11 +211,37 @@ def _npm_test(scripts: Mapping[str, str]) -> str:
     return f"{usual} --ignore-scripts{listed}"
 
 
-_MOCHA = re.compile(
-    r"(?:(?:npx|nyc|c8|cross-env|\w+=\S+) +)*_?mocha\b(?!.* (?:-R|--reporter)\b)[^&|;<>]*"
-)
+def _tests_alone(scripts: Mapping[str, str]) -> str:
+    """What the script `test` runs when the targets have gone that it starts before: `npm run lint
+    && npm run mocha` with a linter that complains would run no test. Empty: it is not that plain.
+    """
+    steps = parts(scripts.get("test", ""))
+    *before, last = steps or [""]
+    if not before or scripts["test"].count("&&") < len(before) or _HOOKED & scripts.keys():
+        return ""
+    if not all(_is_target(scripts, step, 4) for step in before):
+        return ""
+    another = _OTHER_SCRIPT.fullmatch(last)
+    name = another[1] if another and not another[2] and last.startswith("npm") else ""
+    if name not in scripts:
+        return ""
+    return f"npm run --silent {name}{_LISTED * bool(_MOCHA.fullmatch(scripts[name].strip()))}"
+
+
+def _is_target(scripts: Mapping[str, str], step: str, depth: int) -> bool:
+    """Whether all that it does is asked for by itself."""
+    another = _OTHER_SCRIPT.fullmatch(step)
+    if another and another[1] in scripts:
+        inner = parts(scripts[another[1]])
+        return bool(inner and depth) and all(_is_target(scripts, i, depth - 1) for i in inner)
+    tools = {tool for tool, _ in commands_in(step)}
+    return bool(tools) and not tools & {*_SUITES} and _is_check(step)
+
+
+_HOOKED = {"pretest", "posttest"}
+_MOCHA = re.compile(r"(?:(?:npx|nyc|c8|cross-env|\w+=\S+) +)*_?mocha\b[^&|;<>]*")
 _LISTED = " -- --reporter spec"
-"""Whatever its settings say: mocha's own list of tests."""
+"""Whatever its settings and words say, as the last one counts: mocha's own list of tests."""
 
 _OTHER_SCRIPT = re.compile(
     rf"(?:(?:cross-env|\w+={WORD}) )*(?:npm|pnpm|yarn|bun)(?: run)?(?: -s| --silent)* ([\w:.-]+)"

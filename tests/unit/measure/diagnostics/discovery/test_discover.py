@@ -163,7 +163,8 @@ def test_a_test_script_that_no_adapter_knows_is_run_by_itself() -> None:
     assert "npm test" in asked(test="eslint . && ava")
     usual = TOOLS["npm test"].command
     assert asked(test="nyc mocha -r x t/")["npm test"] == f"{usual} -- --reporter spec"
-    for other in ("mocha -R dot", "mocha && tape", "mocha t/ | tee log", "echo mocha"):
+    assert asked(test="mocha -R dot")["npm test"] == f"{usual} -- --reporter spec"
+    for other in ("mocha && tape", "mocha t/ | tee log", "echo mocha"):
         assert asked(test=other).get("npm test", usual) == usual, other
     for known in ("jest --coverage", "npm run unit", "npm test", "cd x && eslint ."):
         assert "npm test" not in asked(test=known, unit="vitest run"), known
@@ -171,6 +172,29 @@ def test_a_test_script_that_no_adapter_knows_is_run_by_itself() -> None:
     assert not asked(build="node build.js")
     below = {"package.json": '{"scripts": {"test": "turbo run test"}}', "b/package.json": "{}"}
     assert "npm test" not in commands(below)
+
+
+def test_a_linter_that_complains_hides_no_tests_of_a_script() -> None:
+    def asked(test: str, **scripts: str) -> str:
+        package = {"test": test, "unit": "mocha -R dot", "lint": "eslint .", **scripts}
+        found = commands({"package.json": json.dumps({"scripts": package}), "a.js": ""})
+        return found["npm test"]
+
+    usual = TOOLS["npm test"].command
+    alone = "npm run --silent unit -- --reporter spec"
+    assert asked("npm run lint && npm run unit") == alone
+    assert asked("eslint . && npm run lint && npm run unit") == alone
+    assert asked("npm run lint && npm run unit", unit="tape t/*.js") == "npm run --silent unit"
+    for plain in (
+        "npm run build && npm run unit",  # what it builds is tested
+        "npm run style && npm run unit",  # nobody else asks it
+        "npm run lint; npm run unit",
+        "npm run lint || npm run unit",
+        "npm run lint && npm run unit -- t/a.js",
+        "npm run lint && npm run unit && npm run audit",
+    ):
+        assert asked(plain, build="tsc", style="standard", audit="node audit.js") == usual, plain
+    assert asked("npm run lint && npm run unit", pretest="node make.js") == usual
 
 
 def test_javascript_is_found_in_each_package() -> None:
