@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.fix_check import check, gated
-from autoresearch_ci.cli.fix_targets import CommitLooks, targets_of, with_targets
+from autoresearch_ci.cli.fix_targets import CommitLooks, targets_of, unknown_skips, with_targets
 from autoresearch_ci.cli.gate_commits import DEFAULT, asked, staged
 from autoresearch_ci.cli.gate_files import report_folder, show
 from autoresearch_ci.cli.run import run, tell_end
@@ -49,6 +49,7 @@ def main(options: argparse.Namespace) -> int:
     base = peek_base(run_store(repository, tag)) if options.resume else repository.head()
     config = _as_typed(resolved.config, options)
     found = targets_of(config, repository, base, symptom=options.symptom or "")
+    _say(unknown_skips(config, repository, base), options)
     if options.dry_run:
         print(json_text(facts(found), indent=2) if options.json else shown(found))
         return 0
@@ -206,12 +207,15 @@ def _check(options: argparse.Namespace) -> int:
     pair = asked(options)
     resolved, path = effective(options, commit=pair.rules, only=True, command="fix")
     config = _as_typed(resolved.config, options)
+    with closing(Repository.open(Path.cwd())) as repository:
+        folder = report_folder(repository, pair.head, options.output)
+        _say(unknown_skips(config, repository, pair.head, pair.base), options)
     looks = CommitLooks(
         config=config,
         config_path=path,
         environment=options.environment,
         stop=obey_signals(),
-        folder=report_folder(Repository.open(Path.cwd()), pair.head, options.output),
+        folder=folder,
     )
     return check(replace(resolved, config=config), options, looks.opened)
 
@@ -228,10 +232,10 @@ def _check_staged(options: argparse.Namespace) -> int:
             target for target in with_targets(config, targets).fix.targets if found.asks(target)
         ]
         options.output = report_folder(repository, "staged", options.output)
-    out = sys.stderr if options.json else sys.stdout
+        _say(unknown_skips(config, repository, found.pair.head, found.pair.base), options)
     left = [target.name for target in targets.targets if target.name not in {t.name for t in asks}]
     if left:
-        print(defuse(f"not asked before a commit: {', '.join(left)}"), file=out)
+        _say([f"not asked before a commit: {', '.join(left)}"], options)
     if not asks or not found.paths:
         why = "nothing is staged that anybody else has something to say of"
         if options.json:
@@ -251,6 +255,12 @@ def _check_staged(options: argparse.Namespace) -> int:
         asks=found.asks,
     )
     return check(replace(resolved, config=config), options, looks.opened, found.pair)
+
+
+def _say(lines: Sequence[str], options: argparse.Namespace) -> None:
+    """What is told before anything is run; with `--json` beside what programs read."""
+    for line in lines:
+        print(defuse(line), file=sys.stderr if options.json else sys.stdout)
 
 
 def _as_typed(config: Config, options: argparse.Namespace) -> Config:

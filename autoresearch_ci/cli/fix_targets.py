@@ -7,6 +7,7 @@ configuration is the same for all.
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -55,7 +56,30 @@ def targets_of(
     return replace(found, targets=(*found.targets, own))
 
 
+def unknown_skips(config: Config, repository: Repository, *commits: str) -> list[str]:
+    """A sentence for each name in `fix.skip` that no target of these commits has."""
+    if not config.fix.skip:
+        return []
+    found = [_all_targets(config, repository, commit).targets for commit in commits if commit]
+    names = [*dict.fromkeys(target.name for targets in found for target in targets)]
+    told = []
+    for name in config.fix.skip:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+            there = f"did you mean {near[0]}?" if near else f"there is {', '.join(names) or 'none'}"
+            told.append(f"fix.skip: no target is called {name}, so it leaves out nothing; {there}")
+    return told
+
+
 def _targets_of(config: Config, repository: Repository, commit: str) -> Discovery:
+    found = _all_targets(config, repository, commit)
+    if config.fix.targets:
+        return found
+    asked = (target for target in found.targets if target.name not in config.fix.skip)
+    return replace(found, targets=tuple(asked))
+
+
+def _all_targets(config: Config, repository: Repository, commit: str) -> Discovery:
     if config.fix.targets:
         own = [
             Target(
@@ -71,9 +95,7 @@ def _targets_of(config: Config, repository: Repository, commit: str) -> Discover
         return Discovery(targets=tuple(own), unread=())
     files = repository.files(commit)
     regular = [path for path, version in files.items() if version.regular]
-    found = discover(regular, lambda path: repository.read(files[path]))
-    asked = (target for target in found.targets if target.name not in config.fix.skip)
-    return replace(found, targets=tuple(asked))
+    return discover(regular, lambda path: repository.read(files[path]))
 
 
 def _configured(config: Config) -> list[FixTarget]:

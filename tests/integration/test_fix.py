@@ -404,6 +404,31 @@ def test_a_target_that_is_left_out_is_not_asked_for(repo: Repo, fix: Fix) -> Non
     assert "shellcheck" not in done.out
 
 
+def test_a_name_that_leaves_out_nothing_is_told(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo.write("Makefile", "check:\n\ttrue\n")
+    repo.write(".shellcheckrc", "")
+    base = repo.commit("with a linter")
+    repo.git("rm", "-q", ".shellcheckrc")
+    repo.write("Makefile", "check:\n\ttest -f Makefile\n")
+    repo.commit("without")
+    monkeypatch.chdir(repo.path)
+
+    def told(skip: str, *words: str) -> str:
+        run_cli(["fix", *words, "--set", f"fix.skip=[{skip}]"])
+        said = capsys.readouterr()
+        return "".join(line for line in said.out.splitlines() if line.startswith("fix.skip"))
+
+    assert "called shellcheck, so it leaves out nothing; there is make" in told(
+        "shellcheck", "--dry-run"
+    )
+    assert "did you mean make check?" in told("make chek", "--dry-run")
+    check = ("--check", "--fail-on", "new", "--base", base)
+    assert told("shellcheck", *check) == ""  # the base has it
+    assert "no target is called shelcheck" in told("shelcheck", *check)
+
+
 def test_where_nothing_can_be_looked_at_nothing_is_repaired(repo: Repo, fix: Fix) -> None:
     repo.write(".github/autoresearch.yml", "fix:\n  targets: [{tool: ruff, command: 'exit 127'}]\n")
     repo.commit("configure")
