@@ -20,7 +20,7 @@ from autoresearch_ci.decide.failures.shortcuts.neighbours import NearRuns
 from autoresearch_ci.decide.knowledge import Knowledge, Prints
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.measure.commands import EndedCommand, MeasuredCommands, Subject
-from autoresearch_ci.measure.diagnostics.adapter import Adapter, ToolOutput
+from autoresearch_ci.measure.diagnostics.adapter import NOT_STARTED, Adapter, ToolOutput
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
 from autoresearch_ci.measure.diagnostics.printed_suites import whole_suite
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
@@ -101,6 +101,7 @@ class Diagnostics:
         self._commands = commands
         self._longest_test = settings.test_timeout
         self._adapters = {name: adapter_of(target) for name, target in self.targets.items()}
+        self._lasting = set[str]()
 
     def look(
         self, subject: Subject, knowledge: Knowledge, names: Collection[str] | None = None
@@ -160,18 +161,18 @@ class Diagnostics:
 
     def _asked(self, target: FixTarget, subject: Subject, knowledge: Knowledge) -> Diagnosed:
         role, folder = f"target {target.name}", target.folder or ""
-        named = REPORT if "{report}" in target.command else target.reports
-        ended = self._commands.measured(
-            subject,
-            "metric",
-            self._command(target),
-            knowledge,
-            timeout=target.timeout or self._patience(target, subject, knowledge),
-            report=f"{folder}/{named}" if folder and named not in (None, REPORT) else named,
-            longest_test=self._longest_test,
-            shown=f"{folder}: {target.command}" if folder else target.command,
-        )
-        diagnosis = self._read(target, ended)
+        patience = target.timeout or self._patience(target, subject, knowledge)
+        ended, diagnosis = self._once(target, subject, knowledge, patience)
+        seconds = ended.result.seconds
+        if self._may_be_the_machine(target.name, ended, diagnosis):
+            longer = FIRST_TIMEOUT if ended.result.timed_out else patience
+            ended, diagnosis = self._once(
+                target, subject, ended.knowledge, target.timeout or longer
+            )
+            seconds += ended.result.seconds
+            self._lasting.add(target.name)
+        if not diagnosis.incomplete:
+            self._lasting.discard(target.name)
         knowledge, doubt = ended.knowledge, ""
         seen = Prints(suite=ended.suite, listed=diagnosis.suite)
         if subject.is_candidate:
@@ -191,9 +192,37 @@ class Diagnostics:
                     for name, path in imported.items()
                 }
             },
-            seconds=ended.result.seconds,
+            seconds=seconds,
             peak_memory_mb=ended.result.peak_memory_mb,
         )
+
+    def _once(
+        self, target: FixTarget, subject: Subject, knowledge: Knowledge, timeout: float | None
+    ) -> tuple[EndedCommand, Diagnosis]:
+        folder = target.folder or ""
+        named = REPORT if "{report}" in target.command else target.reports
+        ended = self._commands.measured(
+            subject,
+            "metric",
+            self._command(target),
+            knowledge,
+            timeout=timeout,
+            report=f"{folder}/{named}" if folder and named not in (None, REPORT) else named,
+            longest_test=self._longest_test,
+            shown=f"{folder}: {target.command}" if folder else target.command,
+        )
+        return ended, self._read(target, ended)
+
+    def _may_be_the_machine(self, name: str, ended: EndedCommand, diagnosis: Diagnosis) -> bool:
+        """Whether a tool that crashed or took too long may tell everything the next time.
+
+        Not one that runs the repository's code, which may end so now and then; nor one that is
+        missing, or ended twice so before.
+        """
+        kinds = self._adapters[name].categories
+        runs_code = not kinds or Category.TEST in kinds
+        missing = ended.result.exit_code in NOT_STARTED
+        return bool(diagnosis.incomplete) and not (runs_code or missing or name in self._lasting)
 
     def _patience(self, target: FixTarget, subject: Subject, knowledge: Knowledge) -> float | None:
         """`None`: as for any command."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -462,6 +462,37 @@ def test_a_test_that_fails_now_and_then_is_reported_and_not_repaired(
     assert done.column("metric")[0] == "1", done.told
     assert "test_now_and_then" not in "".join(done.column("failure"))
     assert done.column("status")[1:] == ["keep"], done.told
+
+
+@pytest.mark.parametrize("crashes", [(0,), (2,), range(1000)], ids=["first", "later", "always"])
+def test_a_checker_that_crashes_once_is_asked_once_more(
+    repo: Repo, fix: Fix, tmp_path: Path, crashes: Collection[int]
+) -> None:
+    count = tmp_path / "count"
+    count.mkdir(mode=0o777)
+    count.chmod(0o777)
+    checker = (
+        "import os\nfrom pathlib import Path\n\n"
+        f"folder = Path({str(count)!r})\nnumber = len(list(folder.iterdir()))\n"
+        "(folder / str(number)).touch()\n"
+        f"if number in {crashes!r}:\n    os.kill(os.getpid(), 9)\n"
+        "bad = 'BAD' in Path('a.txt').read_text()\n"
+        "print('a.txt:1:1: error: BAD  [misc]' * bad)\n"
+        "print('Found 1 error in 1 file' if bad else 'Success: no issues found in 1 source')\n"
+        "raise SystemExit(bad)\n"
+    )
+    repo.write("tools/checker.py", checker)
+    target = "{tool: mypy, command: python3 tools/checker.py}"
+    repo.write(".github/autoresearch.yml", f"fix: {{targets: [{target}]}}\n")
+    repo.write("a.txt", "BAD\n")
+    repo.commit("configure")
+    flags = ("--until-green", "--set", f'sandbox.write=["{count}"]')
+    done = fix([answer("good", a="good\n")], *flags)
+    if len(crashes) == 1:
+        assert done.column("status")[1:] == ["keep"], done.told
+        assert done.code == 0
+    else:
+        assert (done.code, len([*count.iterdir()])) == (4, 2), done.told
 
 
 def test_a_guard_that_fails_already_is_not_asked_and_one_that_holds_must_hold(

@@ -28,6 +28,8 @@ NO_HOLDOUT = "the holdout could not be measured: it fails on what was kept, too"
 _BLAMELESS = (_GUARD, _NO_RIVAL, NO_HOLDOUT)
 """How reasons of discards begin that may be no fault of the candidate's."""
 _SLOW = "timed out"
+_UNSEEN = "nobody can say: "
+"""How it is told that a target of `fix` did not come to its end."""
 LATE = "bytes were printed after the command itself had ended"
 """Where a helper prints for the command (`tee`, say), that is chance."""
 _LEARNS = ("search",)
@@ -58,6 +60,8 @@ def _is_final(experiment: Experiment) -> bool:
     reason = experiment.reason
     unsure = reason.startswith(("promising", DISTRUSTED, _NO_RIVAL, NO_HOLDOUT))
     unsure = unsure or reason.partition(":")[0].endswith(BY_OLD_RUNS)
+    if reason.startswith(_UNSEEN) and _SLOW in reason:
+        return False
     if experiment.status is Status.DISCARD and unsure:
         return False
     return experiment.samples > 0 and experiment.status is not Status.HOOK_BLOCKED

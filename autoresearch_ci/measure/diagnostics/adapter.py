@@ -36,7 +36,7 @@ FAILURES_LIMIT = 20_000
 MESSAGE_LIMIT = 4_000
 _TEXT_LIMIT = 512
 """Characters of a path, a code, a name."""
-_NOT_STARTED = (126, 127)
+NOT_STARTED = (126, 127)
 """With which a shell ends that could not run it."""
 
 
@@ -98,7 +98,7 @@ class ToolOutput:
         result = self.result
         if result.timed_out or result.exit_code < 0 or result.exit_code > 128:
             return f"{tool} did not end by itself: {result.failure}"
-        if result.exit_code in _NOT_STARTED and result.exit_code not in well:
+        if result.exit_code in NOT_STARTED and result.exit_code not in well:
             return f"{tool} could not be started: {result.reason}"
         if result.exit_code not in well:
             return f"{tool} failed: {result.reason}"
@@ -307,7 +307,7 @@ def reading(
             except UnusableOutput as error:
                 # Why it wrote nothing is more telling than that it did.
                 why = said.stopped(tool, range(126)) or said.result.reason
-                if said.result.exit_code in _NOT_STARTED:  # then it has no answer to speak of
+                if said.result.exit_code in NOT_STARTED:  # then it has no answer to speak of
                     return incomplete(why)
                 return incomplete(f"{error} ({why})" if why else str(error))
 

@@ -92,6 +92,13 @@ def test_a_hook_that_finds_something_else_each_time_is_an_answer() -> None:
         ((Status.DISCARD, "distrusted, the incumbent is worse by 9 % since this ran: +9.0 %"), ""),
         ((Status.DISCARD, "promising: +1.0 %"), ""),
         ((Status.DISCARD, "the incumbent could not be measured again: exit code 1"), ""),
+        (
+            (
+                Status.METRIC_ERROR,
+                "nobody can say: a: a did not end by itself: timed out after 9 s",
+            ),
+            "",
+        ),
         (HOOK, ""),
     ],
 )
