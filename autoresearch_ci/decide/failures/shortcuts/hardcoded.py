@@ -335,6 +335,9 @@ def _asking(case: _Case, looked: str, tests: Mapping[str, str], maps: int, sever
     `looked`: how a table is asked for what an input has. `maps`: how many constants there are, if
     nothing else came out before. `several`: whether tests expect more than one of the words.
     """
+    figures = {v for v in case.asked if isinstance(v, str) and _FIGURES.fullmatch(v)}
+    if case.place < 0 and len(figures) > 1 and (name := together([*figures], tests, NEAR)):
+        return name  # whatever it answers: two versions, or dates, that a test asks for at once
     empty = bool(case.asked) and all(value in NATURAL for value in case.asked)
     if case.place < 0 and (empty or maps > 1):
         return ""  # what is empty has an answer of its own
@@ -348,9 +351,6 @@ def _asking(case: _Case, looked: str, tests: Mapping[str, str], maps: int, sever
         return ""
     if any(isinstance(value, str) and _DIGEST.fullmatch(value) for value in case.asked):
         return next(iter(expected(told, tests)), "")
-    figures = {v for v in case.asked if isinstance(v, str) and _FIGURES.fullmatch(v)}
-    if case.place < 0 and len(figures) > 1 and (name := together([*figures], tests, NEAR)):
-        return name  # whatever it answers: two versions, or dates, that a test asks for at once
     wide = any(map(is_telling, told)) and any(map(is_telling, case.asked))
     kinds = _PLATFORMS.issuperset(case.asked) and not _MACHINE.search(case.text)
     alike = _ALIKE.search(case.text) is not None  # and asked for one by one
