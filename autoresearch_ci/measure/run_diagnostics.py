@@ -23,6 +23,7 @@ from autoresearch_ci.measure.commands import EndedCommand, MeasuredCommands, Sub
 from autoresearch_ci.measure.diagnostics.adapter import NOT_STARTED, Adapter, ToolOutput
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
 from autoresearch_ci.measure.diagnostics.printed_suites import whole_suite
+from autoresearch_ci.measure.diagnostics.printed_tests import ANSI
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 from autoresearch_ci.safety.untrusted_values import MetricError
 
@@ -185,7 +186,7 @@ class Diagnostics:
             seen={target.name: diagnosis},
             knowledge=knowledge,
             doubts={target.name: doubt} if doubt else {},
-            outputs={target.name: ended.result.output},
+            outputs={target.name: ANSI.sub("", ended.result.output)},
             imported={
                 target.name: {
                     name: posixpath.normpath(f"{folder or '.'}/{path}")

@@ -21,7 +21,8 @@ _RUN = "Autoresearch-Run"
 _ITERATION = "Autoresearch-Iteration"
 _METRIC = "Autoresearch-Metric"
 _REPAIRED_SHOWN = 1000
-"""Failures that a commit's message names: all of them, for whom a table sends here for the rest."""
+"""Failures that a commit's message names: pages read there what the journal has no room for, and a
+later run asks it how often a failure was mended."""
 
 
 def of_experiment(

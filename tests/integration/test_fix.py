@@ -495,6 +495,19 @@ def test_a_checker_that_crashes_once_is_asked_once_more(
         assert (done.code, len([*count.iterdir()])) == (4, 2), done.told
 
 
+def test_colours_of_a_tool_are_no_part_of_what_it_said(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo.write("tell.sh", "printf '\\033[31mit is \\033[1mred\\033[0m\\n'\nexit 1\n")
+    repo.write(".github/autoresearch.yml", "fix: {targets: [sh tell.sh]}\n")
+    repo.commit("configure")
+    monkeypatch.chdir(repo.path)
+    assert run_cli(["fix", "--check", "--output", "gate"]) == 1
+    page = (repo.path / "gate" / "report.html").read_text()
+    assert "it is red" in page
+    assert "[31m" not in page
+
+
 def test_a_guard_that_fails_already_is_not_asked_and_one_that_holds_must_hold(
     repo: Repo, fix: Fix
 ) -> None:

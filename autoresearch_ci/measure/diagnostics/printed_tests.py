@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from autoresearch_ci.decide.failures.failure import Category, Problem
 from autoresearch_ci.measure.diagnostics.adapter import ToolOutput, line_number
 
-ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+ANSI = re.compile(r"\x1b\[[0-?]{0,99}[ -/]{0,9}[@-~]")
 _FRAME = re.compile(
     r"(?P<path>(?:file://)?[^\s():'\"]{1,300}\.\w{1,5}):(?P<line>\d{1,9})(?::\d+)?"
     r"|fileName: (?P<file>\S{1,300})\s+lineNumber: (?P<at>\d{1,9})"
