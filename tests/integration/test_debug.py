@@ -84,7 +84,7 @@ def test_what_a_tool_lets_pass_is_no_failure_to_look_into(repo: Repo, debug: Deb
     )
     history(repo, 30)
     done = debug(command=None)
-    assert "1 lint, 1 warning: the most pressing is looked into" in done.out
+    assert "1 lint, 1 warning: one of them is looked into, tests first" in done.out
     assert "sh check.sh: fails 3 of 3" in done.out
 
 

@@ -264,7 +264,7 @@ def _most_pressing(desk: Desk, task: DebugTask) -> str:
     desk.missing += [f"inventory: {why}" for why in (*task.unread, *found.incomplete)]
     nothing = f"nothing, by {', '.join(found.targets) or 'no tool'}"
     if found.count > 1 and found.command:
-        desk.collaborators.note(f"{found.summary}: the most pressing is looked into")
+        desk.collaborators.note(f"{found.summary}: one of them is looked into, tests first")
     desk.facts.append((f"What fails ({found.count})", "\n".join(found.failures) or nothing))
     return found.command
 
