@@ -304,6 +304,21 @@ def test_the_failures_of_a_repair_lead_to_the_experiments(
     assert chromium.said == []
 
 
+def test_a_long_name_stands_beside_its_mark(chromium: Browser, tmp_path: Path) -> None:
+    long = f"pytest:tests::{'a_long_name_' * 20}"
+    rows = [e if e.status is not Status.KEEP else replace(e, failure=long) for e in night(10)]
+    path = tmp_path / "report.html"
+    page = ReportPage(attempts={}, configuration={}, version="1")
+    text = html_page(rows, run_info(repairs=Repairs(looked=True)), page)
+    path.write_text(text, encoding="utf-8")
+    chromium.open(path.as_uri())
+    summary = "document.querySelector('table.list summary')"
+    words = (
+        f"(r => (r.selectNodeContents({summary}), r.getClientRects()[0]))(document.createRange())"
+    )
+    assert chromium.ask(f"{words}.top - {summary}.getBoundingClientRect().top") < 10
+
+
 def test_it_can_be_read_without_javascript(chromium: Browser, tmp_path: Path) -> None:
     chromium.open(page_of(tmp_path), width=390, script=False)
     shot = tmp_path / "shot.png"
