@@ -24,7 +24,11 @@ from autoresearch_ci.decide.failures.shortcuts.equality import own_equality
 from autoresearch_ci.decide.failures.shortcuts.fallback_values import fallback_values
 from autoresearch_ci.decide.failures.shortcuts.hardcoded import hardcoded
 from autoresearch_ci.decide.failures.shortcuts.hardcoded_arithmetic import corrected
-from autoresearch_ci.decide.failures.shortcuts.literals import plain_literals, plain_numbers
+from autoresearch_ci.decide.failures.shortcuts.literals import (
+    SOURCE,
+    plain_literals,
+    plain_numbers,
+)
 from autoresearch_ci.decide.failures.shortcuts.other_tests import (
     RUST_TESTS,
     UNREAD,
@@ -32,12 +36,13 @@ from autoresearch_ci.decide.failures.shortcuts.other_tests import (
     tests_in,
     text_suite,
 )
-from autoresearch_ci.decide.failures.shortcuts.pipeline_steps import CHECKER
+from autoresearch_ci.decide.failures.shortcuts.pipeline_steps import CHECKER, PIPELINE
 from autoresearch_ci.decide.failures.shortcuts.python_tests import python_suite
 from autoresearch_ci.decide.failures.shortcuts.strictness import lowered
 from autoresearch_ci.decide.failures.shortcuts.subjects import replaced
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut, Suite, loosened
 from autoresearch_ci.decide.failures.shortcuts.swallowed import swallowed
+from autoresearch_ci.decide.failures.shortcuts.time_limits import longer
 from autoresearch_ci.decide.gaming import ENDS, PATCHES, RUNS_TESTS, knows_of_tests
 from autoresearch_ci.decide.python_syntax import deep
 from autoresearch_ci.decide.suppressions import added
@@ -102,6 +107,8 @@ def _shortcuts(
         found += swallowed(path, was, now)
         found += lowered(path, was, now)
         found += doc_examples(path, was, now)
+        if was and now and _TIMED.search(path):
+            found += longer(path, was, now, asked)
         if _readable_tests(path):
             found += replaced(path, was, now, after)
         if not is_test(path):
@@ -194,6 +201,7 @@ _CODE = re.compile(
     r"|lua|sh|bash|sql)$"
 )
 _TYPED = re.compile(r"\.[cm]?tsx?$")
+_TIMED = re.compile(rf"{SOURCE.pattern}|{PIPELINE}|(^|/)CMakeLists\.txt$")
 _A_FEW = 5
 """Lines of code that may go with a whole file: imports that nothing needs."""
 _COMMENT = re.compile(rb"\s*(#|//|/?\*|--|$)")

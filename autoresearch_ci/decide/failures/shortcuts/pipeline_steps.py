@@ -1,5 +1,5 @@
-"""What a pipeline checks less of than it did: steps that are gone, that run elsewhere, under
-another condition, or with more time.
+"""What a pipeline checks less of than it did: steps that are gone, that run elsewhere, or under
+another condition.
 """
 
 from __future__ import annotations
@@ -20,12 +20,6 @@ PIPELINE = (
 )
 SWALLOWED = re.compile(r"(?<!\s)\s{0,99}\|\|\s{0,99}(?:true|:|exit 0)\s{0,99}$")
 """Without it a command does no less; with it swallowed.py tells of it."""
-_LIMIT = re.compile(
-    r"(?im)\b(?:timeout[-_]minutes|test[-_]?timeout|timeout|max[-_]time|deadline)[\"']?\s*[:=]\s*"
-    r"[\"']?(?P<limit>\d+(?:\.\d+)?)|(?:-?-timeout[= ]|\btimeout +(?:-\w+ +\w+ +)?|\bTIMEOUT +)"
-    r"(?P<flag>\d+(?:\.\d+)?)(?P<unit>[smh](?![a-z]))?"
-)
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 CHECKER = re.compile(
     r"\b(?:pytest|unittest|tox|nox|ruff|flake8|pylint|mypy|pyright|eslint|tsc|jest|vitest|mocha"
     r"|ctest|clippy|golangci-lint|shellcheck|\bset -\w*e\w*"
@@ -34,9 +28,8 @@ CHECKER = re.compile(
 
 
 def checks_less(path: str, before: str, after: str) -> Iterator[Shortcut]:
-    """What the file of a pipeline no longer checks, checks more seldom, or gives more time."""
+    """What the file of a pipeline no longer checks, or checks more seldom."""
     if re.search(rf"{PIPELINE}|(^|/)CMakeLists\.txt$", path):
-        yield from _longer(path, before, after)
         yield from _not_run(path, before, after)
     if re.search(r"(^|/)(\.github/workflows/.*|\.gitlab-ci)\.ya?ml$", path):
         yield from _less_often(path, before, after)
@@ -237,22 +230,3 @@ def _commands(path: str, line: str) -> Iterator[tuple[str, Counter[str]]]:
         does.update(m["stricter"] for m in _SAYS_MORE.finditer(last) if m["stricter"])
         last = _SAYS_MORE.sub("", last)
     yield " ".join([key[0].strip() if key else "", *last.split()]), does
-
-
-def _longer(path: str, before: str, after: str) -> Iterator[Shortcut]:
-    """Limits of time that are raised, one after the other."""
-    old, new = (
-        [
-            (
-                float(m["limit"] or m["flag"]) * _SECONDS[m["unit"] or "s"],
-                text.count("\n", 0, m.start()) + 1,
-                m[0],
-            )
-            for m in _LIMIT.finditer(text)
-        ]
-        for text in (before, after)
-    )
-    for (was, _, _), (now, line, words) in zip(old, new, strict=False):
-        if now > was:
-            what = f"may take longer: {was:g}, now {now:g}: {words.strip()}"
-            yield Shortcut(rule="timeout-raised", path=path, line=line, what=what)
