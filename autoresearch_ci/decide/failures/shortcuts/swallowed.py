@@ -92,13 +92,16 @@ _HABITS = (
         "gives up on an error or drops it",
         r"\.(rb|php)$",
         r"\brescue\s+nil\b|\brescue\b[^;\n]{0,99}[;\n]\s{0,99}end\b|\berror_reporting\(\s*0"
+        r"|\brescue\s+(?:StandardError|Exception)(?:\s*=>\s*\w{1,99})?\s+(?:return\s+)?"
+        r"(?:nil|false|0|''|\"\"|\[\]|\{\})\s*\bend\b"
         r"|(?m:^(?![ \t]*[/*#])[^\n@]{0,200}(?<![\w$\"'.])@\$?\w{1,99}\()",
     ),
     _Habit(
         "error-swallowed",
         "claims that it is not null, or drops what it throws",
         r"\.(kts?|cs|swift)$",
-        r"[\w)\]]!!?[.\[]|\w!!(?=[\s,;)])|\btry!|\btry\?[^\n]{1,200}\?\?|\bas!|\brunCatching\s*\{[^{}\n]{0,300}\}\s*(?:\n|\}|$)",
+        r"[\w)\]]!!?[.\[]|[\w)\]]!!(?=[\s,;)])|[\w)\]]!(?=[;,)])|\btry!|\btry\?[^\n]{1,200}\?\?|\bas!"
+        r"|\brunCatching\s*\{[^{}\n]{0,300}\}\s*(?:\n|\}|$|\.getOr(?:Default|Else|Null)\b)",
     ),
     _Habit(
         "type-unchecked",
@@ -116,15 +119,15 @@ _HABITS = (
         "failure-ignored",
         "ignores that a command fails",
         PIPELINE,
-        r"\|\|\s*(?:true|:|exit 0|echo\b[^\n\"]*)|;\s*(?:true|exit 0)\s*(?:$|\"|\n)"
+        r"\|\|\s*(?:true|:|exit 0|echo\b[^\n\"]*)|;\s*(?:true|exit 0)\s*(?:$|[\"'\n])"
         r"|\bset \+(?:e|o pipefail)\b"
-        r"|(?m:^\t\s*@?-(?!-)\w)|(?m:^\.IGNORE\b)|(?m:^MAKEFLAGS\b[^=\n]*=.*-\w*[ik])"
+        r"|(?m:^\t\s*@?-(?!-)[\w./$])|(?m:^\.IGNORE\b)|(?m:^MAKEFLAGS\b[^=\n]*=.*-\w*[ik])"
         r"|\btrap\b.{0,300}\bexit 0\b|\btrap (?:''|\"\"|:) ERR\b"
         r"|\bif !? *(?:pytest|npm|npx|make|ruff|mypy|go|cargo|ctest|mvn)\b.{0,300}; *then"
         r"|(?m:^commands\s*=\s*- )"
         r"|--exit-zero\b|--passWithNoTests\b|--no-fail\b|--warn-only\b"
         r"|\bwhen:\s*(?:never|manual|on_fail\w*)\b"
-        r"|(?m:^[ \t]*-?\s*continue-on-error:\s*(?!false)\S)|(?m:^[ \t]*allow_failure:\s*true)"
+        r"|(?m:^[ \t]*-?\s*continue-on-error:\s*(?!false)\S)|(?m:^[ \t]*allow_failure:(?!\s*false))"
         r"|(?m:^[ \t]*-?\s*if:\s*(?:false|\$\{\{\s*false\s*\}\}))|ignore_outcome\s*=\s*true"
         r"|success_codes\s*=",
     ),
@@ -135,7 +138,8 @@ _HABITS = (
         r"\b(?:PYTHONOPTIMIZE|PYTEST_(?:ADDOPTS|PLUGINS|DISABLE\w*)|NODE_NO_WARNINGS|RUFF_\w+|HUSKY)"
         r"[\"']?\s*[=:]|(?m:^[ \t]*-?\s*(?:export )?SKIP\s*[=:])"
         r"|\bPYTHONWARNINGS[\"']?\s*[=:]\s*[\"']?(?!error)\w"
-        rf"|(?m:^[ \t]*(?:function )?{_TOOL}\s*\(\)\s*\{{)|(?m:^[ \t]*alias {_TOOL}=)",
+        rf"|(?m:^[ \t]*(?:function )?{_TOOL}\s*\(\)\s*\{{)|(?m:^[ \t]*alias {_TOOL}=)"
+        r"|\b(?:sed|perl)\s+-\w{0,9}i\b[^\n]{0,300}(?<![\w-])(?:tests?|specs?|__tests__)/",
     ),
     _Habit(
         "failure-ignored",
@@ -169,7 +173,8 @@ _LOOKS_FOR = re.compile(
 )
 """For others' files, and how names of files are written that nobody should read."""
 _VENDORED = re.compile(
-    r"(^|/)(vendor|node_modules|third_party|thirdparty|site-packages)/|(^|/)patches/.*\.patch$"
+    r"(^|/)(_?vendor(ed)?|node_modules|third[-_]?party|site-packages|bower_components|Pods|Carthage)/"
+    r"|(^|/)patches/.*\.patch$"
     r"|(^|/)\.yarn/patches/"
 )
 _STUB = re.compile(r"^(?!(.*/)?(stubs|typings|[^/]*-stubs)/).*\.pyi$")

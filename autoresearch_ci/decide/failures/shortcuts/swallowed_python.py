@@ -65,6 +65,8 @@ def _python(tree: ast.Module) -> Signs:
             found.append(("error-swallowed", node.lineno, "ignores warnings", ast.unparse(node)))
         elif isinstance(node, ast.Try) and any(isinstance(s, ast.Return) for s in node.finalbody):
             found.append(("error-swallowed", node.lineno, "drops any error", "return in finally"))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _drops(node):
+            found.append(("error-swallowed", node.lineno, "drops any error", node.name))
     return found
 
 
@@ -195,6 +197,15 @@ def _answers(
 
 
 _IGNORING = re.compile(r"(?:warnings\.)?(?:filterwarnings|simplefilter)\([\"']ignore")
+
+
+def _drops(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether what leaves a block with an error is told that there was none, whatever it is."""
+    if node.name not in ("__exit__", "__aexit__"):
+        return False
+    told = [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return)]
+    always = any(isinstance(part, ast.Return) for part in node.body)
+    return always and all(isinstance(value, ast.Constant) and value.value for value in told)
 
 
 def _says_nothing(node: ast.stmt) -> bool:

@@ -12,7 +12,10 @@ import yaml
 from autoresearch_ci.decide.failures.shortcuts.detect import shortcuts
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # each worker reads all of it
-ROWS = yaml.load((Path(__file__).parent / "data" / "loosened.yml").read_text("utf-8"), _LOADER)
+ROWS, ALONE = (
+    yaml.load((Path(__file__).parent / "data" / name).read_text("utf-8"), _LOADER)
+    for name in ("loosened.yml", "left_alone.yml")
+)
 NEUTRAL = [
     (
         "pyproject.toml",
@@ -77,3 +80,8 @@ def test_what_only_says_how_code_is_found_and_read_is_left_alone(
     path: str, before: str, after: str
 ) -> None:
     assert not found(path, before, after)
+
+
+@pytest.mark.parametrize("row", ALONE, ids=lambda row: row["path"])
+def test_what_only_looks_like_one_is_left_alone(row: Mapping[str, Any]) -> None:
+    assert not found(row["path"], row["before"], row["after"])
