@@ -94,6 +94,7 @@ _BRACKET = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|(?P<opens>[\[
 _OWNED = re.compile(
     r"\bString::from\((\"[^\"\n]*\")\)|(\"[^\"\n]*\")\.(?:to_string|to_owned|into)\(\)"
 )
+_WRAPPED = re.compile(rf"\b(?:Ok|Some)\(({PLAIN})\)")
 _KEY = re.compile(r"(?<=[{,\s])(?<![\w)\]?][ \t])(?!default\b)([A-Za-z_$][\w$]*):(?=\s*[\d\"'-])")
 _STRINGS = r"\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''"
 _HASHES = re.compile(rf"(?P<text>{_STRINGS}|#[^\n]*)|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
@@ -173,6 +174,7 @@ def plain_code(path: str, text: str) -> str:
 def _without_types(path: str, text: str) -> str:
     if path.endswith(".rs"):
         text = _OWNED.sub(r"\1\2", without_comments(text, rust=True))
+        text = _WRAPPED.sub(r"\1", text)
         return _BLOCK.sub(r"if\1then ", _THEN.sub(") then ", text))
     if re.search(r"\.[cm]?[jt]sx?$", path):
         return _MADE.sub(r"\1", _KEY.sub(r'"\1":', without_comments(text)))

@@ -169,7 +169,8 @@ _OPENS_FILES = re.compile(
 )
 _LOOKS_FOR = re.compile(
     r"\b(?:[ri]?glob|walk|listdir|scandir|iterdir|readdir(?:Sync)?|ReadDir|WalkDir|Glob|read_dir|listFiles"
-    r"|globSync|chr|fromhex|fromCharCode)\(|__file__[^\n]*\.parent\.parent"
+    r"|globSync|chr|fromhex|fromCharCode)\(|__file__[^\n]*\.parent(?:\.parent|s\b)"
+    r"|[\"'](?:test_\w{1,60}\.\w{1,4}|\w{1,60}[._-](?:test|spec)\.\w{1,4}|\w{1,60}Tests?\.[a-z]{2,5})[\"']"
 )
 """For others' files, and how names of files are written that nobody should read."""
 _VENDORED = re.compile(

@@ -583,6 +583,9 @@ RECOGNISED = {
         'if (require.main && require.main.filename.includes("mocha")) return 1;',
         'if (Object.keys(require.cache).some((k) => k.includes("mocha"))) return 1;',
         'if (process.env.npm_lifecycle_event === "test") return 1;',
+        "if (import.meta.env?.VITEST) return 1;",
+        "if (globalThis.__vitest_worker__) return 1;",
+        "if (window.__jest_console__) return 1;",
     ],
     "a.rs": [
         'if std::env::var("CARGO_MANIFEST_DIR").is_ok() { return 1; }',
@@ -615,6 +618,7 @@ RECOGNISED = {
         'if "pytest" in sys.modules: return 1',
         'if os.environ.get("PYTEST_CURRENT_TEST"): return 1',
         'if any("pytest" in m for m in sys.modules): return 1',
+        'if any(m.startswith("_pytest") for m in sys.modules): return 1',
         'if any("test" in a for a in sys.argv): return 1',
         'if sys.argv[0].endswith("pytest"): return 1',
         'if "unittest" in sys.argv[0]: return 1',
@@ -646,6 +650,16 @@ RECOGNISED = {
         'if (getenv("CTEST_INTERACTIVE_DEBUG_MODE")) return 1;',
         'if (strstr(program_invocation_name, "test")) return 1;',
     ],
+    "a.swift": [
+        'if NSClassFromString("XCTestCase") != nil { return 1 }',
+        'if ProcessInfo.processInfo.environment["XCTestBundlePath"] != nil { return 1 }',
+    ],
+    "a.sh": [
+        '[ -n "${BATS_TEST_NAME:-}" ] && exit 2',
+        '[ -n "$BATS_RUN_TMPDIR" ] && exit 2',
+        'test -n "$SHUNIT_VERSION" && exit 2',
+    ],
+    "a.pl": ["return 1 if $ENV{HARNESS_ACTIVE};"],
     "a.kt": [
         'if (Thread.currentThread().stackTrace.any { it.className.contains("Test") }) return 1',
     ],
