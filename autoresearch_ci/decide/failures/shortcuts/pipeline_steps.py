@@ -110,6 +110,8 @@ def _conditions(text: str) -> dict[str, dict[str, str]]:
             for line in script.splitlines()
             if CHECKER.search(line)
         }
+        if str(name).startswith("."):  # which GitLab only copies from
+            lines = {line: {"when": "never"} for line in lines}
         if lines:
             found |= lines
             found[f"runs the job {name}"] = _of(job) | _of(_get(_get(job, "defaults"), "run"))

@@ -1,6 +1,5 @@
 """Settings of tools that ask for less than before: a check that is off, a list of exceptions that
-has grown, a limit that is wider; and functions of Python that lose all their annotations, since
-mypy then checks nothing inside of them.
+has grown, a limit that is wider. What code asks for itself is code_checks.py's business.
 
 Whatever the format, settings are read as `key: value`; what a key means is one table, as tools
 name the same things alike. Of a tool's own settings, any other change is one that may ask for less:
@@ -9,7 +8,6 @@ only what says how code is found and read is left alone.
 
 from __future__ import annotations
 
-import ast
 import configparser
 import re
 import tomllib
@@ -18,6 +16,7 @@ from typing import Any
 
 from autoresearch_ci.config import reader
 from autoresearch_ci.decide import makefiles_and_scripts
+from autoresearch_ci.decide.failures.shortcuts.code_checks import asks_less
 from autoresearch_ci.decide.failures.shortcuts.other_tests import without_comments
 from autoresearch_ci.decide.failures.shortcuts.pipeline_steps import SWALLOWED
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
@@ -30,7 +29,9 @@ SETTINGS = re.compile(
     r"|\.eslintrc(\.\w+)?|eslint\.config\.[cm]?[jt]s|(jest|vitest|vite)\.config\.[cm]?[jt]s"
     r"|jest\.config\.json|package\.json|biome\.jsonc?|Cargo\.toml|\.?clippy\.toml|\.golangci\.ya?ml"
     r"|[Mm]akefile|GNUmakefile|CMakeLists\.txt|build\.gradle(\.kts)?|pom\.xml|\.clang-tidy"
-    r"|\.shellcheckrc|(check|find)\w*\.xml)$"
+    r"|\.shellcheckrc|(check|find)\w*\.xml|noxfile\.py|[^/]+\.(cs|fs|vb)proj)$"
+    r"|(^|/)(\.cargo/config(\.toml)?|\.mvn/(maven|jvm)\.config|junit-platform\.properties|\.editorconfig"
+    r"|Directory\.Build\.(props|targets))$"
 )
 _UNREAD = re.compile(
     r"(^|/)(\.rubocop(_todo)?\.yml|\.rspec|phpunit[^/]*\.xml(\.dist)?|phpstan[^/]*\.neon(\.dist)?"
@@ -46,7 +47,8 @@ _STRICT_WHEN_ON = re.compile(
     r"(?i)^(strict\w*|no_?implicit\w+|no_?unused\w+|noUncheckedIndexedAccess|noFallthrough\w*"
     r"|exactOptionalPropertyTypes|alwaysStrict|useUnknownInCatchVariables|allowUnreachableCode"
     r"|disallow_\w+|check_untyped_defs|warn_\w+|xfail_strict|strict_\w+|branch|failOnError"
-    r"|failOnViolation|allWarningsAsErrors|warningsAsErrors|WarningsAsErrors|noEmitOnError|bail)$"
+    r"|failOnViolation|allWarningsAsErrors|(treat)?warningsAsErrors|noEmitOnError|bail|nullable"
+    r"|enforceCodeStyleInBuild|runAnalyzers\w*)$"
 )
 _LAX_WHEN_ON = re.compile(
     r"(?i)^(ignore_errors|ignore_missing_imports|skipLibCheck|allow_untyped_\w+|allow_redefinition"
@@ -58,11 +60,12 @@ _EXCEPTIONS = re.compile(
     r"(?i)^(ignore|extend-ignore|extend_ignore|exclude|extend-exclude|force-exclude|omit|disable"
     r"|disable_error_code|disabled|exclude_lines|exclude_also|ignorePatterns|ignores|unfixable"
     r"|testPathIgnorePatterns|coveragePathIgnorePatterns|modulePathIgnorePatterns|norecursedirs"
-    r"|skips|deselect|collect_ignore|exclude-files|exclude-dirs|exclude-rules|allow)$"
+    r"|skips|deselect|collect_ignore|exclude-files|exclude-dirs|exclude-rules|allow|noWarn"
+    r"|warningsNotAsErrors)$"
 )
 _CHECKS = re.compile(
     r"(?i)^(select|extend-select|enable|enable_error_code|filterwarnings|files|packages|include"
-    r"|testpaths|testMatch|collectCoverageFrom|rules|Checks|plugins|extends)$"
+    r"|testpaths|testMatch|collectCoverageFrom|rules|Checks|plugins|extends|env_?list)$"
 )
 _FLOORS = re.compile(r"(?i)^(fail[-_]under|statements|branches|functions|lines|minimum|threshold)$")
 _CEILINGS = re.compile(
@@ -86,7 +89,13 @@ _RELIEFS = re.compile(
     r"|--disable-warnings|--exit-zero|--skip-\w+|--exclude[= ]\S+|-fpermissive"
     r"|--max-warnings[= ]\d+|--allow-warnings|-DskipTests\S*|-Dmaven\.test\.\S*|-x +test"
     r"|--testPathIgnorePatterns\S*|-p no:\S+|-w(?=[\s\"')]|$)|-DNDEBUG\b"
-    r"|WILL_FAIL +\w+|DISABLED +(?:TRUE|ON|1)"
+    r"|NDEBUG\b|WILL_FAIL +\w+|DISABLED +(?:TRUE|ON|1)"
+    r"|(?:SKIP_RETURN_CODE|(?:PASS|SKIP)_REGULAR_EXPRESSION) +\S+"
+    r"|if ?\((?! ?BUILD_TESTING)[^()\n]{1,80}\)\s{1,99}add_test\b"
+    r"|testNamePattern\s*[:=]\s*[^\n,]+|(?:ex|in)cludeTestsMatching\b[^\n}]+|onlyIf\b[^\n]+"
+    r"|<(?:rerunFailingTestsCount|(?:excluded)?[gG]roups)>[^<]*|<Compile +Remove=[^>\n]*"
+    r"|--cap-lints\S*|severity\s*=\s*(?:none|silent|suggestion)|[\w.]*\.deactivate\b[^\n]*"
+    r"|timeout\.mode\s*=\s*disabled"
     r"|<(?:maven\.test\.[\w.]+|skip\w*|testFailureIgnore)>\s*true|<failOn\w+>\s*false|<exclude>[^<]*"
     r"|exclude +['\"(]\S+|enabled\s*=\s*false)"
 )
@@ -119,6 +128,10 @@ _NEUTRAL = re.compile(
 )
 """How code is found and read: no check is less for it."""
 
+_BESIDE = re.compile(
+    r"(^|/)(\.cargo/.*|\.mvn/.*|junit-platform\.properties|\.editorconfig|Directory\.Build\.\w+)$"
+)
+"""Where settings stand that others add to."""
 _OTHERS_CODE = re.compile(r"(?i)(^|[./])(moduleNameMapper|imports|alias|paths|replace)\b")
 _FAKE = re.compile(r"(?i)(?<![a-z])(tests?|mocks?|fakes?|stubs?)(?![a-z])")
 """What an import finds in the place of what it names."""
@@ -128,8 +141,8 @@ Flat = Mapping[str, Any]
 
 def lowered(path: str, before: str | None, after: str | None) -> Iterator[Shortcut]:
     """Where the settings in a file ask for less than they did, or the code is checked less."""
-    if before is not None and after is not None and path.endswith((".py", ".pyi")):
-        yield from unannotated(path, before, after)
+    if before is not None and after is not None:
+        yield from asks_less(path, before, after)
     if _IGNORE_FILE.search(path):
         if more := {*(after or "").split("\n")} - {*(before or "").split("\n"), ""}:
             what = f"a tool leaves out {_shown(sorted(more)[0])}"
@@ -163,6 +176,7 @@ def lowered(path: str, before: str | None, after: str | None) -> Iterator[Shortc
         if what:
             line = _line(after, key)
             yield Shortcut(rule="strictness-lowered", path=path, line=line, what=f"{key} {what}")
+    yield from _faked(path, before, after)
     demands = [m[1] for m in _DEMANDS.finditer(before)]
     for demand in demands:
         if demand not in {m[1] for m in _DEMANDS.finditer(after)}:
@@ -173,6 +187,24 @@ def lowered(path: str, before: str | None, after: str | None) -> Iterator[Shortc
         if match[1] not in known:
             line = after.count("\n", 0, match.start()) + 1
             what = f"leaves something out: {match[1]}"
+            yield Shortcut(rule="strictness-lowered", path=path, line=line, what=what)
+
+
+_CODE_SETTINGS = re.compile(r"(^|/)(jest|vitest|vite)\.config\.[cm]?[jt]s$")
+_STANDS_FOR = re.compile(r"[\"']([^\"'\n]{1,80})[\"']\s*:\s*([^\n,}]{1,120})")
+_ASSET = re.compile(r"(?i)css|less|svg|png|jpe?g|gif|webp|ico|ttf|woff|md|mp[34]|wasm")
+
+
+def _faked(path: str, before: str, after: str) -> Iterator[Shortcut]:
+    """Where settings that are code have an import find something that is there for tests."""
+    if not (_CODE_SETTINGS.search(path) and re.search(r"\b(?:alias|moduleNameMapper)\b", after)):
+        return
+    known = {match[0] for match in _STANDS_FOR.finditer(before)}
+    for match in _STANDS_FOR.finditer(after):
+        faked = _FAKE.search(match[2]) and not (_FAKE.search(match[1]) or _ASSET.search(match[1]))
+        if faked and match[0] not in known:
+            line = after.count("\n", 0, match.start()) + 1
+            what = f"{match[1]} is {_shown(match[2])}"
             yield Shortcut(rule="strictness-lowered", path=path, line=line, what=what)
 
 
@@ -209,6 +241,10 @@ def _brought(path: str, after: str) -> Iterator[Shortcut]:
     if _READ_FIRST.search(path):
         what = "is read instead of settings that stand elsewhere"
         yield Shortcut(rule="strictness-lowered", path=path, line=1, what=what)
+    if _BESIDE.search(path) and (relief := _RELIEFS.search(after)):
+        what = f"leaves something out: {relief[1]}"
+        line = after.count("\n", 0, relief.start()) + 1
+        yield Shortcut(rule="strictness-lowered", path=path, line=line, what=what)
     for key, value in (_flat(path, after) or {}).items():
         if what := _weaker(key, None, value):
             line = _line(after, key)
@@ -290,7 +326,7 @@ def _options(value: Any) -> set[str]:
 
 def _is_on(value: Any) -> bool:
     return value is True or (
-        isinstance(value, str) and value.strip().lower() in ("true", "yes", "on")
+        isinstance(value, str) and value.strip().lower() in ("true", "yes", "on", "enable")
     )
 
 
@@ -303,7 +339,7 @@ def _number(value: Any) -> float | None:
         return None
     if isinstance(value, int | float):
         return float(value)
-    text = str(value).strip()
+    text = str(value).strip().replace("_", "")
     return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text) else None
 
 
@@ -349,7 +385,9 @@ def _parser(path: str) -> Callable[[str], Any]:
         return lambda text: reader.read(text, "settings").data
     if re.search(r"(\.ini|\.cfg|\.flake8|pylintrc|\.coveragerc)$", path):
         return _ini
-    return _pairs
+    if re.search(r"(proj|\.xml|\.props|\.targets)$", path):
+        return _elements
+    return _by_line if path.endswith(".shellcheckrc") else _pairs
 
 
 def _json_with_comments(text: str) -> Any:
@@ -376,7 +414,7 @@ def _ini_value(value: str | None) -> Any:
 
 _PAIR = re.compile(
     r"[\"']?(?P<key>[\w@][\w@/.-]*)[\"']?\s*[:=]\s*(?:\[\s*)?"
-    r"(?:[\"'](?P<text>[^\"'\n]{0,60})[\"']|(?P<word>true|false|\d+(?:\.\d+)?))"
+    r"(?:[\"'](?P<text>[^\"'\n]{0,60})[\"']|(?P<word>true|false|\d[\d_]*(?:\.\d+)?))"
 )
 
 
@@ -392,6 +430,26 @@ def _pairs(text: str) -> Any:
     return found
 
 
+_ELEMENT = re.compile(r"<([A-Za-z][\w.]{0,60})>([^<>\n]{0,300})</")
+_ASSIGNED = re.compile(r"(?m)^[ \t]*([\w-]{1,60})[ \t]*=[ \t]*([^\n#]{0,300})")
+
+
+def _elements(text: str) -> Any:
+    """Of XML: what stands in an element that holds nothing else, each once."""
+    found: dict[str, Any] = {}
+    for match in _ELEMENT.finditer(text):
+        items = [item.strip() for item in match[2].split(";")]
+        found.setdefault(match[1], items if _EXCEPTIONS.match(match[1]) else match[2].strip())
+    return found
+
+
+def _by_line(text: str) -> Any:
+    found: dict[str, list[str]] = {}
+    for match in _ASSIGNED.finditer(text):
+        found.setdefault(match[1], []).extend(re.split(r"[\s,]+", match[2].strip()))
+    return found
+
+
 def _flattened(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
@@ -401,36 +459,3 @@ def _flattened(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _flattened(item, f"{prefix}.{number}")
     else:
         yield prefix, value
-
-
-# --- Annotations ----------------------------------------------------------------------------------
-
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def unannotated(path: str, before: str, after: str) -> Iterator[Shortcut]:
-    """Those that are there in both, by their names."""
-    try:
-        was, now = dict(_functions(ast.parse(before), "")), dict(_functions(ast.parse(after), ""))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # what does not parse is broken, and told as that
-    for name, function in now.items():
-        if name in was and _is_annotated(was[name]) and not _is_annotated(function):
-            what = f"{name} has no annotation any more, so nothing in it is checked"
-            yield Shortcut(rule="strictness-lowered", path=path, line=function.lineno, what=what)
-
-
-def _functions(node: ast.AST, above: str) -> Iterator[tuple[str, _Function]]:
-    for inner in ast.iter_child_nodes(node):
-        name = above
-        if isinstance(inner, _Function | ast.ClassDef):
-            name = f"{above}.{inner.name}" if above else inner.name
-        if isinstance(inner, _Function):
-            yield name, inner
-        yield from _functions(inner, name)
-
-
-def _is_annotated(function: _Function) -> bool:
-    given = function.args
-    every = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
-    return function.returns is not None or any(arg and arg.annotation for arg in every)

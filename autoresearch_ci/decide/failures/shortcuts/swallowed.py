@@ -148,6 +148,12 @@ _HABITS = (
         r"(?m:^[ \t]*-?\s*(?:exclude|stages):\s*\S.*)",
     ),
     _Habit(
+        "failure-ignored",
+        "tries again what failed",
+        r"(^|/)\.gitlab-ci\.yml$",
+        r"(?m:^[ \t]*retry:\s*[1-9])",
+    ),
+    _Habit(
         "install-forced",
         "forces an install",
         PIPELINE,
