@@ -432,6 +432,8 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"|\b(Object\.assign|defineProperty|mock\.method)\(\s*assert\b|\bassert\[[^\]]+\]\s*=(?!=)"
             r"|\bsys\.(meta_path|path_hooks)\b|\.__code__\s*=(?!=)"
             r"|\bsetattr\(\s*(_?pytest|unittest|builtins|math|operator|warnings)\b|\b__builtins__\b"
+            r"|^\s*(?:async\s+)?to(?:Be(?:CloseTo|Defined|Truthy)?|(?:Strict)?Equal|Match(?:Object)?|Throw(?:Error)?"
+            r"|Contain(?:Equal)?|Have(?:Length|Property|BeenCalled\w*))\s*\([^()\n]{0,99}\)\s*\{"
             r"|\bexpect\.extend\(\{\s*to[A-Z]|\bassert\.\w+\s*=(?![=>])|\bdef pytest_\w+\("
             r"|\brequire\(\s*[\"'](node:)?assert(/strict)?[\"']\s*\)[\w.]*\s*=(?![=>])"
             r"|\b(Array|Object|String|Number|Boolean|Map|Set)\.prototype\.(every|some|includes|indexOf|map"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from autoresearch_ci.decide.failures.shortcuts.doc_examples import (
@@ -40,7 +41,7 @@ from autoresearch_ci.decide.failures.shortcuts.pipeline_steps import CHECKER, PI
 from autoresearch_ci.decide.failures.shortcuts.python_tests import python_suite
 from autoresearch_ci.decide.failures.shortcuts.strictness import lowered
 from autoresearch_ci.decide.failures.shortcuts.subjects import replaced
-from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut, Suite, loosened
+from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut, Suite, Test, loosened
 from autoresearch_ci.decide.failures.shortcuts.swallowed import swallowed
 from autoresearch_ci.decide.failures.shortcuts.time_limits import longer
 from autoresearch_ci.decide.gaming import ENDS, PATCHES, RUNS_TESTS, knows_of_tests
@@ -280,6 +281,8 @@ def _of_tests(before: Texts, after: Texts) -> Iterator[Shortcut]:
                 yield suite
         elif suite is not None:
             suites[path] = suite
+            if before.get(path) is None and not any(suite):
+                yield from _helped(path, suite[""])
     for path, content in before.items():
         if content is None and path.endswith("conftest.py"):
             content = b""  # it changes tests that were there
@@ -295,12 +298,26 @@ def _of_tests(before: Texts, after: Texts) -> Iterator[Shortcut]:
         if new is None and after.get(path) is not None:
             continue  # unreadable, which was told
         elsewhere = {
-            name: test
+            name: replace(test, skipped=test.skipped or suite[""].skipped)
             for other, suite in suites.items()
             if other != path
             for name, test in suite.items()
         }
         yield from loosened(path, old, new or {}, elsewhere)
+
+
+_OWN_CODE = re.compile(r"\b(?:mock|doMock)\(\s*[\"'`]\.{1,2}/")
+
+
+def _helped(path: str, helper: Test) -> Iterator[Shortcut]:
+    """A new file without tests, which those that are there may come to need."""
+    skips = [helper.skipped, *(helper.exits if path.endswith(".py") else ())]
+    if skip := next(filter(None, skips), ""):
+        what = f"keeps tests from running, or from mattering: {skip}"
+        yield Shortcut(rule="test-skipped", path=path, line=1, what=what)
+    for mock in filter(_OWN_CODE.search, helper.mocks):
+        what = f"replaces what tests look at: {mock}"
+        yield Shortcut(rule="subject-mocked", path=path, line=1, what=what)
 
 
 def _silenced(before: Texts, after: Texts) -> Iterator[Shortcut]:

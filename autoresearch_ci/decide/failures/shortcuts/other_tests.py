@@ -57,8 +57,10 @@ _SCRIPT = Language(
     r"|anything|toThrow\(\)|toBeInstanceOf|assert\.ok|toHaveBeenCalled\(\)",
     skip=r"\b(?:it|test|describe|suite)\.(?:skip|todo|fixme|only|skipIf|runIf|fails|failing|concurrent"
     r"\.skip)\b|\bx(?:it|describe|test)\s*\(|\bf(?:it|describe)\s*\(|\b(?:ctx|t|context|this)"
-    r"\.(?:skip|todo)\s*\(|\b(?:skip|todo|only)\s*:\s*(?:true|['\"])|retryTimes\(|\bretry\s*:",
+    r"\.(?:skip|todo)\s*\(|(?<![\w.])skip\s*\(|retryTimes\(|\bretry\s*:"
+    r"|\b(?:skip|todo|only)\s*:\s*(?:true|['\"!]|[^,}\n]{0,40}\b(?:process|env)\b)",
     mock=r"\b(?:jest|vi)\.(?:mock|spyOn|fn|doMock|stubGlobal)\s*\([^,()\n]*"
+    r"|\b(?:page|context)\.route\s*\([^,()\n]*|\bcy\.intercept\([^,()\n]*|\bnock\([^()\n]*\)"
     r"|\bsinon\.\w+\([^()]*\)|\.mock(?:Return|Resolved|Rejected|Implementation)\w*\(",
     tolerance=r"toBeCloseTo\(.*,\s*(?P<places>\d+)\s*\)|closeTo\([^,]+,[^,]+,\s*(?P<far>[\d.e-]+)",
     case=rf"(?m)^\s*(?:\[(?:[^\[\]\n]|\[[^\[\]\n]*\])*\]|\{{{_ROW}*\}}),?\s*$"
@@ -103,7 +105,7 @@ _C = Language(
     r"|\bif\s*\((?=[^;{}]*\)\s*\{?\s*(?:return [1-9]|abort|exit\(1|fail))",
     weak=r"^(?:ASSERT|EXPECT)_(?:TRUE|NE|GT|LT|GE|LE)|NOT_NULL|non_null|^assert\([^=!<>]*\)$"
     r"|^assert.*!=NULL",
-    skip=r"\bGTEST_SKIP\(|\bDISABLED_\w+|\bTEST_IGNORE\w*|\bskip\(\)|(?m:^\s*#\s*if\s+0\b)|\bcr_skip\w*\(",
+    skip=r"\bGTEST_SKIP\(|\bDISABLED_\w+|\bTEST_(?:IGNORE|PASS)\w*|\bskip\(\)|(?m:^\s*#\s*if\s+0\b)|\bcr_skip\w*\(",
     mock=r"\b(?:EXPECT_CALL|ON_CALL|will_return|mock_type|FAKE_VALUE_FUNC)\s*\(",
     tolerance=r"WITHIN\w*\((?P<first>[\d.e-]+)"
     r"|(?:NEAR|float_equal|DOUBLE_EQUAL|_tol)\w*\(.*,(?P<far>[\d.e-]+)f?\)$"
@@ -116,7 +118,8 @@ _JAVA = Language(
     test=r"@(?:Test|ParameterizedTest|RepeatedTest)\b(?:\([^)]*\))?(?:\s*@\w+(?:\((?:[^()]|\([^()]*\))*\))?)*"
     r"\s*(?:(?:public|private|protected|internal|final|static|suspend)\s+)*(?:void|fun|[\w<>\[\]]+)\s+(?P<name>`[^`]+`|\w+)\s*\(",
     opens="{",
-    assertion=r"@Test\s*\(|\b(?:assert\w+|assertThat|assertThrows|verify\w*|fail|expectThrows|shouldBe|check)\s*(?:<[^>]*>)?\s*\(",
+    assertion=r"@Test\s*\(|\b(?:assert\w+|assertThat|assertThrows|verify\w*|fail|expectThrows|shouldBe|check)\s*(?:<[^>]*>)?\s*\("
+    r"|\bassertFailsWith\s*<[^>\n]*>\s*\{",
     weak=r"assertNotNull|assertTrue|assertNotEquals|isNotNull|isTrue|isNotEmpty|assertDoesNotThrow"
     r"|[(,]Exception\.class|contains\(|isGreater|isLess|any\(\)",
     skip=r"@(?:Disabled|Ignore|DisabledIf\w*|DisabledOn\w*|EnabledIf\w*|EnabledOn\w*)\b|\bassume\w+\s*\(|enabled\s*=\s*false"
@@ -124,7 +127,8 @@ _JAVA = Language(
     r"|@Test\b[\s\w]*\bprivate\b",
     mock=r"@(?:Mock|MockBean|MockitoBean|Spy|InjectMocks)\b|\b(?:Mockito\.)?(?:mock|spy|mockStatic)\s*\([^()]*\)|\bmockk\s*[<(]",
     tolerance=r"assertEquals\(.*,\s*(?P<far>\d*\.?\d+(?:e-?\d+)?)[dDfF]?\s*\)$|(?:offset|within|closeTo)\((?:[^()]*,\s*)?(?P<below>[\d.e-]+)",
-    case=r"(?m)^\s*\"[^\"\n]*\",?\s*$|\bArguments\.(?:of|arguments)\(",
+    case=r"(?m)^\s*\"[^\"\n]*\",?\s*$|\bArguments\.(?:of|arguments)\("
+    r"|(?<=[{,])[^\S\n]*(?:\"[^\"\n]*\"|-?\d[\w.]*)(?=[^\S\n]*[,}])",
     timeout=r"@Timeout\(\s*(?:value\s*=\s*)?(?P<limit>\d+)|timeout\s*=\s*(?P<other>\d+)",
     chained=True,
 )
@@ -144,6 +148,11 @@ _SWITCHES = (
     r"|^\s*macro_rules!\s*(?:debug_)?(?:assert|panic)\w*|^\s*#\s*(?:undef|define)\s+(?:assert|ASSERT|EXPECT|CHECK|REQUIRE|TEST)\w*|^#!\[cfg\([^\n]*"
 )
 """Lines that switch off a whole file, or what its assertions do."""
+_OTHER_MACHINES = re.compile(
+    r"_(?:aix|android|darwin|dragonfly|freebsd|illumos|ios|js|netbsd|openbsd|plan9|solaris|wasip1"
+    r"|windows|386|arm|arm64|loong64|mips\w{0,6}|ppc64\w{0,2}|riscv64|s390x|wasm)_test\.go$"
+)
+"""Names by which Go leaves a file out where most people run tests."""
 _WHITESPACE = re.compile(r"\s+")
 _VAIN = re.compile(
     r"^(?:expect\((true|1)\)\.toBe(?:Truthy\(\)|\(\1\))|assert\w*!?\s*\(\s*(?:true|1|TRUE)\s*\)"
@@ -191,7 +200,8 @@ def text_suite(language: Language, content: bytes, path: str) -> Suite:
     outside = [(max(a, begin), b) for a, b in outside if b > begin]
     rest = ["\n".join(source[a:b] for a, b in outside) for source in (text, plain)]
     suite[""] = _test(language, rest[0], rest[1], 1)
-    if switch := re.search(_SWITCHES, content.decode(errors="replace")):
+    switch = re.search(_SWITCHES, content.decode(errors="replace")) or _OTHER_MACHINES.search(path)
+    if switch:
         suite[""].skipped = switch[0].strip()
     if rust:  # elsewhere in the code, an assertion is no test's
         suite[""].assertions = []
@@ -258,7 +268,9 @@ def _overwritten(plain: str) -> Counter[str]:
 
 
 _EXITS = re.compile(
-    r"(?m)\breturn\s*(?:;|$)|\breturn (?:0|true|false|nil|null|undefined|Ok\(\(\)\))\s*;?\s*$"
+    r"(?m)\bcontinue\s*(?:;|$)|\brange\s+\w+\[[^\[\]\n]{0,40}:[^\[\]\n]{0,40}\]"
+    r"|\]\s*\.(?:slice|filter|splice)\(|\bcatch\s*\(\s*(?:final\s+)?(?:Throwable|Error|AssertionError)\b"
+    r"|\breturn\s*(?:;|$)|\breturn (?:0|true|false|nil|null|undefined|Ok\(\(\)\))\s*;?\s*$"
     r"|\b(?:process|os|System|std::process)(?:\.|::)[eE]xit\(|\b_?exit\(\s*0|\bpanic::catch_unwind\b"
 )
 _CALL = re.compile(r"(?<![\w.:@])(?<!#\[)[\w.:]*\w\s*\(")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from unittest import TestCase
 
 from autoresearch_ci.decide.failures.shortcuts.suite import Assertion, Suite, Test
 from autoresearch_ci.decide.python_syntax import last_name, parsed
@@ -45,8 +46,9 @@ def python_suite(content: bytes) -> Suite | None:
 def _module_skip(tree: ast.Module) -> str:
     if skip := _own_skip(tree):
         return skip
+    tests = {n.name for n in tree.body if isinstance(n, _FUNCTIONS) and n.name[:4] == "test"}
     for node in tree.body:
-        if isinstance(node, ast.Delete):
+        if isinstance(node, ast.Delete) or _unmakes(node, tests):
             return ast.unparse(node)[:80]
         if isinstance(node, ast.Assign | ast.Expr) and (skip := _skip_in(node)):
             return skip
@@ -54,6 +56,17 @@ def _module_skip(tree: ast.Module) -> str:
         if any(name.startswith("collect_ignore") for name in names):
             return ast.unparse(node)[:80]
     return ""
+
+
+def _unmakes(node: ast.stmt, tests: Collection[str]) -> bool:
+    """Whether a test is none any more: `test_a.__test__ = False`, `test_a = None`."""
+    targets = getattr(node, "targets", ())
+    call = node.value if isinstance(node, ast.Expr) else None
+    return any(
+        (isinstance(target, ast.Attribute) and target.attr == "__test__")
+        or (isinstance(target, ast.Name) and target.id in tests)
+        for target in targets
+    ) or (isinstance(call, ast.Call) and "'__test__'" in map(ast.unparse, call.args))
 
 
 def _read_body(body: Sequence[ast.stmt], prefix: str, suite: dict[str, Test], skip: str) -> None:
@@ -67,9 +80,13 @@ def _read_body(body: Sequence[ast.stmt], prefix: str, suite: dict[str, Test], sk
             _read_body(node.body, f"{prefix}{node.name}.", suite, own)
         elif isinstance(node, _FUNCTIONS):
             test = _test(node, skip)
+            if prefix and node.name.startswith("assert") and hasattr(TestCase, node.name):
+                rest.mocks[f"def {prefix}{node.name}"] += 1
             if node.name.startswith(("test", "check")) or test.assertions:
                 suite[f"{prefix}{node.name}"] = test
                 continue
+            if node.name == "load_tests":
+                rest.exits[f"it chooses its tests: {ast.unparse(node)[:200]}"] += 1
             # Fixtures and helpers: what they no longer do, no test does.
             rest.calls += test.calls
             rest.mocks += test.mocks
@@ -78,6 +95,8 @@ def _read_body(body: Sequence[ast.stmt], prefix: str, suite: dict[str, Test], sk
         else:
             rest.assertions += _assertions([node], "")
             rest.mocks += _mocks([node])
+            if "main(exit=False" in (told := ast.unparse(node)[:80]):
+                rest.exits[told] += 1
             if isinstance(node, ast.Assign | ast.AnnAssign) and _is_literal(node.value):
                 rest.cases[ast.unparse(node)] += 1
             if isinstance(node, ast.If | ast.Try):
@@ -369,7 +388,7 @@ def _exits(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
     for inner in ast.walk(node):
         if isinstance(inner, ast.Yield | ast.YieldFrom):
             found["it is a generator, which nobody may run"] = 1
-        leaves = isinstance(inner, ast.Return) or (
+        leaves = isinstance(inner, ast.Return | ast.Continue) or (
             isinstance(inner, ast.Call) and last_name(inner.func) in _EXITS
         )
         if leaves or (isinstance(inner, ast.Raise) and "SystemExit" in ast.unparse(inner)):

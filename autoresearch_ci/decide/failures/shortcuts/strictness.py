@@ -31,7 +31,7 @@ SETTINGS = re.compile(
     r"|[Mm]akefile|GNUmakefile|CMakeLists\.txt|build\.gradle(\.kts)?|pom\.xml|\.clang-tidy"
     r"|\.shellcheckrc|(check|find)\w*\.xml|noxfile\.py|[^/]+\.(cs|fs|vb)proj)$"
     r"|(^|/)(\.cargo/config(\.toml)?|\.mvn/(maven|jvm)\.config|junit-platform\.properties|\.editorconfig"
-    r"|Directory\.Build\.(props|targets))$"
+    r"|Directory\.Build\.(props|targets)|META-INF/services/org\.junit\.[\w.]+)$"
 )
 _UNREAD = re.compile(
     r"(^|/)(\.rubocop(_todo)?\.yml|\.rspec|phpunit[^/]*\.xml(\.dist)?|phpstan[^/]*\.neon(\.dist)?"
@@ -232,14 +232,17 @@ def _own_checks(path: str, text: str) -> dict[str, list[str]]:
     return makefiles_and_scripts.makefile(text).own_checks() if _MAKEFILE.search(path) else {}
 
 
-_READ_FIRST = re.compile(r"(^|/)\.?(mypy\.ini|ruff\.toml|pytest\.(ini|toml))$|pyrightconfig\.json$")
-"""Tools that find one of these read no pyproject.toml."""
+_READ_FIRST = re.compile(
+    r"(^|/)\.?(mypy\.ini|ruff\.toml|pytest\.(ini|toml))$|pyrightconfig\.json$"
+    r"|META-INF/services/org\.junit\.[\w.]+$"
+)
+"""Tools that find one of these read no pyproject.toml; JUnit takes part of others in each test."""
 
 
 def _brought(path: str, after: str) -> Iterator[Shortcut]:
     """A new file may say what others have not said, and keep them from being read."""
     if _READ_FIRST.search(path):
-        what = "is read instead of settings that stand elsewhere"
+        what = "is read instead of settings that stand elsewhere, or besides"
         yield Shortcut(rule="strictness-lowered", path=path, line=1, what=what)
     if _BESIDE.search(path) and (relief := _RELIEFS.search(after)):
         what = f"leaves something out: {relief[1]}"

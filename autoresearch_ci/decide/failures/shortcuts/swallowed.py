@@ -71,6 +71,12 @@ _HABITS = (
         r"|\bfinally\s*\{[^{}]*\breturn\b",
     ),
     _Habit(
+        "test-skipped",
+        "ends all tests as if they had passed",
+        r"_test\.go$",
+        r"\bfunc TestMain\([^)\n]{0,99}\)\s*\{(?:(?!\n\})[\s\S]){0,2000}?\bos\.Exit\(0\)",
+    ),
+    _Habit(
         "error-swallowed",
         "ignores an error",
         r"\.go$",

@@ -439,6 +439,44 @@ def test_an_error_that_a_mark_expects_is_an_assertion() -> None:
     assert found(JAVA, java, java.replace("(expected = IOException.class)", ""))
 
 
+def test_a_new_file_that_keeps_tests_from_running_is_found() -> None:
+    skips = {
+        "a/util_test.go": "package a\nfunc needs(t *testing.T) {\n\tt.Skip(1)\n}\n",
+        "tests/util.py": "import pytest\n\n\ndef needs():\n    pytest.skip('later')\n",
+        "tests/setup.ts": 'vi.mock("../src/a", () => ({ f: () => 1 }));\n',
+        "tests/match.ts": "expect.extend({\n  toBe(a: unknown) {\n    return yes;\n  },\n});\n",
+    }
+    for path, text in skips.items():
+        assert found(path, None, text), path
+    helps = {
+        "a/util_test.go": "package a\nfunc make(t *testing.T) int {\n\treturn 1\n}\n",
+        "tests/util.py": "def make(n=0):\n    if not n:\n        return 0\n    return n\n",
+        "tests/setup.ts": 'vi.mock("node:fs");\nexport const make = () => {\n  return;\n};\n',
+        "tests/match.ts": "expect.extend({\n  toBeNear(a: number) {\n    return near;\n  },\n});\n",
+        "a/new_test.go": "package a\nfunc TestNew(t *testing.T) {\n\tt.Skip()\n}\n",
+    }
+    for path, text in helps.items():
+        assert not found(path, None, text), path
+
+
+def test_a_test_that_moves_to_where_nothing_runs_it_is_found() -> None:
+    there = {
+        "a/a_plan9_test.go": TESTS[GO],
+        "a/b_test.go": f"//go:build never\n\n{TESTS[GO]}",
+        "a/c_test.go": TESTS[GO],
+    }
+    ended = {}
+    for path, text in there.items():
+        before = {GO: TESTS[GO].encode(), path: None}
+        after = {GO: None, path: text.encode()}
+        ended[path] = {finding.rule for finding in shortcuts(before, after)}
+    assert ended == {
+        "a/a_plan9_test.go": {"test-skipped"},
+        "a/b_test.go": {"test-skipped"},
+        "a/c_test.go": set(),
+    }
+
+
 def test_a_subject_from_a_file_of_the_same_change_is_found() -> None:
     other = TESTS[PY].replace("from calc import", "from tests.easy import")
     before = {PY: TESTS[PY].encode(), "tests/easy.py": None}
