@@ -1,4 +1,5 @@
-"""Errors that Python catches and does nothing about, read from its syntax tree.
+"""Errors that Python catches and does nothing about, and functions of others that it replaces, read
+from its syntax tree.
 
 A handler that goes on with the next of several ways to one result swallows nothing.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping
 
 from autoresearch_ci.decide.failures.shortcuts import claimed
@@ -37,6 +39,7 @@ def _python(tree: ast.Module) -> Signs:
         for item in ast.walk(node)
         if isinstance(item, ast.Constant)
     }
+    found += _patches(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import) and any(
             alias.asname == alias.name or (alias.asname or alias.name) in public
@@ -68,6 +71,37 @@ def _python(tree: ast.Module) -> Signs:
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _drops(node):
             found.append(("error-swallowed", node.lineno, "drops any error", node.name))
     return found
+
+
+_HOOKED = frozenset({"sys", "threading", "warnings", "signal", "logging"})
+"""Modules of which functions are there to be replaced."""
+
+
+def _patches(tree: ast.Module) -> Iterator[tuple[str, int, str, str]]:
+    """Functions put in the place of others': of an imported class, or of a module of Python's."""
+    own = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+    taken = {
+        alias.asname or alias.name.partition(".")[0]: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and not node.level)
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+            held = target.value if isinstance(target, ast.Attribute) else None
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "setattr" and node.args[2:]:
+            held, _, value = node.args[:3]
+        else:
+            continue
+        owner = ast.unparse(held) if isinstance(held, ast.Name | ast.Attribute) else ""
+        module = taken.get(owner.partition(".")[0], "")
+        of_class = module and owner.rpartition(".")[2][:1].isupper()
+        of_python = owner == module and module in sys.stdlib_module_names - _HOOKED
+        makes = isinstance(value, ast.Lambda) or (isinstance(value, ast.Name) and value.id in own)
+        if makes and (of_class or of_python):
+            what = "puts a function of its own in the place of others'"
+            yield "vendored-patch", node.lineno, what, ast.unparse(node).split("\n")[0]
 
 
 _MISTAKES = re.compile(
