@@ -354,12 +354,12 @@ _PROCESS = (
     r"|\bprocess\.(?:env|argv\b(?!\.slice)|execArgv|title)|\brequire\.(?:main|cache)\b|\benv::(?:var|args)"
     r"|\bcurrent_exe\(|\bgetProperty\(|\bClass\.forName\(|\bGetAssemblies\(|\bdefined\??[ (]"
     r"|\bclass_exists\(|\bgetenv\(|\bprogram_invocation_\w*name|\$PROGRAM_NAME\b"
-    r"|\bNSClassFromString\(|\bobjc_getClass\(|\bProcessInfo\b)"
+    r"|\bNSClassFromString\(|\bobjc_getClass\(|\bProcessInfo\b|\bBundle\.\w|\bObject\.\w+\(global\w*)"
 )
 """What a process knows of itself, in any language."""
 _RUNNERS = (
     r"(?i:pytest|unittest|\bnose\b|\bjest|vitest|mocha|jasmine|junit|testng|surefire|rspec|minitest"
-    r"|phpunit|xunit|nunit|mstest|gtest|xctest|ctest|--test\b)"
+    r"|phpunit|xunit|nunit|mstest|gtest|xctest|ctest|\bconftest|--test\b)"
 )
 _LOUD: Mapping[str, re.Pattern[str]] = {
     what: re.compile(pattern.replace(r"[\"']", r"[\"'`]"))
@@ -368,8 +368,8 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"[\"'](GITHUB_ACTIONS|GITLAB_CI|CONTINUOUS_INTEGRATION|PYTEST\w*)[\"']"
             r"|(\bprocess\.env\.|\b)(JEST_WORKER_ID|VITEST_\w+|NODE_TEST_CONTEXT|RUST_TEST_\w+)\b"
             r"|\bNEXTEST\w*|\bprocess\.env\.(CI|GITHUB_ACTIONS|npm_lifecycle_\w+)\b"
-            r"|\bimport\.meta\.(?:vitest|env\??\.VITEST)\b|\b__(?:vitest|jest|mocha|jasmine)_\w{1,40}"
-            r"|\bBATS_(?:TEST|SUITE|RUN)_\w+|\bHARNESS_ACTIVE\b|\bSHUNIT_(?:TMPDIR|VERSION|PARENT)\b"
+            r"|\bimport\.meta\.(?:vitest|env\??\.VITEST|env\??\.MODE\s*===?\s*[\"']test)\b|\b__(?:vitest|jest|mocha|jasmine)_\w{1,40}"
+            r"|\bBATS_(?:TEST|SUITE|RUN)_\w+|\bbats_(?:test|run)\w*|\bHARNESS_ACTIVE\b|\bSHUNIT_(?:TMPDIR|VERSION|PARENT)\b"
             rf"|{_PROCESS}[^\n]{{0,120}}?{_RUNNERS}|[\"'/]_?{_RUNNERS}[^\n]{{0,60}}?{_PROCESS}"
             r"|[\"']test[\"'] in \w{1,20} for \w{1,20} in sys\.argv\b|[\"']_called_from_test"
             r"|\benv::var\w*\(\"CARGO(_MANIFEST_DIR|_PKG_NAME)?\"\)\s*\.is_"

@@ -269,7 +269,7 @@ def _overwritten(plain: str) -> Counter[str]:
 
 _EXITS = re.compile(
     r"(?m)\bcontinue\s*(?:;|$)|\brange\s+\w+\[[^\[\]\n]{0,40}:[^\[\]\n]{0,40}\]"
-    r"|\]\s*\.(?:slice|filter|splice)\(|\bcatch\s*\(\s*(?:final\s+)?(?:Throwable|Error|AssertionError)\b"
+    r"|(?:\]\s*|\bof\s+\w+)\.(?:slice|filter|splice)\(|\bcatch\s*\(\s*(?:final\s+)?(?:Throwable|Error|AssertionError)\b"
     r"|\breturn\s*(?:;|$)|\breturn (?:0|true|false|nil|null|undefined|Ok\(\(\)\))\s*;?\s*$"
     r"|\b(?:process|os|System|std::process)(?:\.|::)[eE]xit\(|\b_?exit\(\s*0|\bpanic::catch_unwind\b"
 )

@@ -59,14 +59,17 @@ def _module_skip(tree: ast.Module) -> str:
 
 
 def _unmakes(node: ast.stmt, tests: Collection[str]) -> bool:
-    """Whether a test is none any more: `test_a.__test__ = False`, `test_a = None`."""
+    """Whether a test is none any more: `test_a.__test__ = False`, `globals().pop("test_a")`."""
     targets = getattr(node, "targets", ())
     call = node.value if isinstance(node, ast.Expr) else None
     return any(
         (isinstance(target, ast.Attribute) and target.attr == "__test__")
         or (isinstance(target, ast.Name) and target.id in tests)
         for target in targets
-    ) or (isinstance(call, ast.Call) and "'__test__'" in map(ast.unparse, call.args))
+    ) or (
+        isinstance(call, ast.Call)
+        and any(getattr(given, "value", "") in ("__test__", *tests) for given in call.args)
+    )
 
 
 def _read_body(body: Sequence[ast.stmt], prefix: str, suite: dict[str, Test], skip: str) -> None:

@@ -67,7 +67,9 @@ _CHECKS = re.compile(
     r"(?i)^(select|extend-select|enable|enable_error_code|filterwarnings|files|packages|include"
     r"|testpaths|testMatch|collectCoverageFrom|rules|Checks|plugins|extends|env_?list)$"
 )
-_FLOORS = re.compile(r"(?i)^(fail[-_]under|statements|branches|functions|lines|minimum|threshold)$")
+_FLOORS = re.compile(
+    r"(?i)^(fail[-_]under|statements|branches|functions|lines|minimum|threshold|warningLevel)$"
+)
 _CEILINGS = re.compile(
     r"(?i)^(max[-_]?\w+|line-length|line_length|complexity|cognitive-complexity-threshold|timeout"
     r"|testTimeout|hookTimeout|too-many-\w+-threshold|retries|retry|reruns|maxWarnings)$"

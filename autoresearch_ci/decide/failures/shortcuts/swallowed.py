@@ -98,7 +98,7 @@ _HABITS = (
         "gives up on an error or drops it",
         r"\.(rb|php)$",
         r"\brescue\s+nil\b|\brescue\b[^;\n]{0,99}[;\n]\s{0,99}end\b|\berror_reporting\(\s*0"
-        r"|\brescue\s+(?:StandardError|Exception)(?:\s*=>\s*\w{1,99})?\s+(?:return\s+)?"
+        r"|\brescue(?:\s+(?:StandardError|Exception))?(?:\s*=>\s*\w{1,99})?\s+(?:return\s+)?"
         r"(?:nil|false|0|''|\"\"|\[\]|\{\})\s*\bend\b"
         r"|(?m:^(?![ \t]*[/*#])[^\n@]{0,200}(?<![\w$\"'.])@\$?\w{1,99}\()",
     ),
@@ -106,7 +106,10 @@ _HABITS = (
         "error-swallowed",
         "claims that it is not null, or drops what it throws",
         r"\.(kts?|cs|swift)$",
-        r"[\w)\]]!!?[.\[]|[\w)\]]!!(?=[\s,;)])|[\w)\]]!(?=[;,)])|\btry!|\btry\?[^\n]{1,200}\?\?|\bas!"
+        r"[\w)\]]!!?[.\[]|[\w)\]]!!(?=[\s,;)])|[\w)\]]!(?=[;,)])|[)\]]!(?=\s)"
+        r"|\btry!|\btry\?[^\n]{1,200}\?\?|\bas!"
+        r"|\bcatch\s*\(\s*\w+\s*:\s*(?:Exception|Throwable)\s*\)\s*\{\s*"
+        r"(?:null|false|0|\" *\"|empty\w+\(\))\s*\}"
         r"|\brunCatching\s*\{[^{}\n]{0,300}\}\s*(?:\n|\}|$|\.getOr(?:Default|Else|Null)\b)",
     ),
     _Habit(
@@ -127,7 +130,8 @@ _HABITS = (
         PIPELINE,
         r"\|\|\s*(?:true|:|exit 0|echo\b[^\n\"]*)|;\s*(?:true|exit 0)\s*(?:$|[\"'\n])"
         r"|\bset \+(?:e|o pipefail)\b"
-        r"|(?m:^\t\s*@?-(?!-)[\w./$])|(?m:^\.IGNORE\b)|(?m:^MAKEFLAGS\b[^=\n]*=.*-\w*[ik])"
+        r"|(?m:^\t[ \t]{0,99}[@+]?-(?!-)[@+]?[ \t]{0,9}[\w./$])"
+        r"|(?m:^\.IGNORE\b)|(?m:^MAKEFLAGS\b[^=\n]*=.*-\w*[ik])"
         r"|\btrap\b.{0,300}\bexit 0\b|\btrap (?:''|\"\"|:) ERR\b"
         r"|\bif !? *(?:pytest|npm|npx|make|ruff|mypy|go|cargo|ctest|mvn)\b.{0,300}; *then"
         r"|(?m:^commands\s*=\s*- )"
@@ -145,7 +149,8 @@ _HABITS = (
         r"[\"']?\s*[=:]|(?m:^[ \t]*-?\s*(?:export )?SKIP\s*[=:])"
         r"|\bPYTHONWARNINGS[\"']?\s*[=:]\s*[\"']?(?!error)\w"
         rf"|(?m:^[ \t]*(?:function )?{_TOOL}\s*\(\)\s*\{{)|(?m:^[ \t]*alias {_TOOL}=)"
-        r"|\b(?:sed|perl)\s+-\w{0,9}i\b[^\n]{0,300}(?<![\w-])(?:tests?|specs?|__tests__)/",
+        r"|\b(?:(?:sed|perl)\s+-\w{0,9}i\b|git\s+(?:checkout|restore|rm)\b)[^\n]{0,300}(?<![\w-])"
+        r"(?:tests?|specs?|__tests__)/|\bfind\s+(?:tests?|specs?)\b[^\n]{0,300}(?:-delete|\brm)\b",
     ),
     _Habit(
         "failure-ignored",

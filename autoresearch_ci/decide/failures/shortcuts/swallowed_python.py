@@ -68,7 +68,9 @@ def _python(tree: ast.Module) -> Signs:
             found.append(("error-swallowed", node.lineno, "ignores warnings", ast.unparse(node)))
         elif isinstance(node, ast.Try) and any(isinstance(s, ast.Return) for s in node.finalbody):
             found.append(("error-swallowed", node.lineno, "drops any error", "return in finally"))
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _drops(node):
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (
+            _drops(node) or _goes_on_after_any(node)
+        ):
             found.append(("error-swallowed", node.lineno, "drops any error", node.name))
     return found
 
@@ -240,6 +242,28 @@ def _drops(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     told = [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return)]
     always = any(isinstance(part, ast.Return) for part in node.body)
     return always and all(isinstance(value, ast.Constant) and value.value for value in told)
+
+
+def _goes_on_after_any(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether the block of a context manager may fail with anything, and nobody is told."""
+    if not any("contextmanager" in ast.unparse(mark) for mark in node.decorator_list):
+        return False
+    tried = (inner for inner in ast.walk(node) if isinstance(inner, ast.Try))
+    return any(
+        any(isinstance(n, ast.Yield) for part in one.body for n in ast.walk(part))
+        and (handler.type is None or ast.unparse(handler.type) in ("Exception", "BaseException"))
+        and not any(isinstance(n, ast.Raise | ast.Call) and _tells(n) for n in ast.walk(handler))
+        for one in tried
+        for handler in one.handlers
+    )
+
+
+def _tells(node: ast.Raise | ast.Call) -> bool:
+    """Calls but for those that only log: what was caught may be handed on."""
+    return isinstance(node, ast.Raise) or not _LOGS.search(ast.unparse(node.func))
+
+
+_LOGS = re.compile(r"\b(?:log\w*|print|warn)\b|\.(?:debug|info|warning|error|exception)$")
 
 
 def _says_nothing(node: ast.stmt) -> bool:

@@ -19,13 +19,15 @@ _ARGUMENTS = r"(?>[^()\n]|\((?>[^()\n]|\([^()\n]{0,60}\)){0,40}\)){1,60}"
 _VALUE = r"(?>[^(),;{}\n]|\((?>[^()\n]|\([^()\n]{0,60}\)){0,40}\)){1,60}"
 _LIMIT = re.compile(
     r"(?i)(?<![\w-])(?P<name>[\w-]{0,40}?(?:time[-_]?out|time[-_]?limit|deadline"
-    r"|max[-_]?(?:time|wait)|(?<![a-z])wait)[\w-]{0,20})[\"']?"
-    r"(?:[ \t]*(?::[ \t]*&?[A-Za-z][\w:.<>]{0,30}[ \t]*)?(?::?=(?!=)|:(?![:=]))[ \t]*"
+    r"|max[-_]?(?:time|wait)|(?<![a-z])wait|cancel[-_]?after|alarm|(?<=time\.)After)[\w-]{0,20}"
+    r"|\w{1,30}(?=\(\d[\w]{0,20},[ \t]*TimeUnit\.))[\"']?"
+    r"(?:[ \t]*(?::[ \t]*&?[A-Za-z][\w:.<>| ]{0,30})?(?::?=(?!=)|:(?![:=]))[ \t]*"
     rf"(?=(?P<value>{_VALUE}))|\((?=(?P<arguments>{_ARGUMENTS})\))"
-    r"|[ \t]+(?:-\w+[ \t]+\w+[ \t]+)?(?=(?P<word>\d[\w.]{0,20})))"
+    r"|(?:,[ \t]*|[ \t]+(?:--?[\w-]+(?:=\w+|[ \t]+\w+(?=[ \t]+\d))?[ \t]+){0,3})"
+    r"(?=(?P<word>\d[\w.]{0,20})))"
 )
 _NUMBER = re.compile(
-    r"(?i)(?<![\w.])(?P<number>\d(?:_?\d){0,20}(?:\.\d{1,20})?)(?P<unit>ms|us|ns|s|m|h|d)?(?!\w)"
+    r"(?i)(?<![\w.])(?P<number>\d(?:_?\d){0,20}(?:\.\d{1,20})?(?:e\d{1,2})?)(?P<unit>ms|us|ns|s|m|h|d)?(?!\w)"
 )
 _IN_WORDS = re.compile(
     r"(?i)(?P<nano>nano)|(?P<micro>micro)|(?P<milli>milli|_ms\b)|(?P<m>minute|mins\b)|(?P<h>hour)"

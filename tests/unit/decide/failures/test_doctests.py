@@ -46,6 +46,8 @@ def found(after: str) -> set[str]:
         (">>> Money().show(3)\n        '$3.00'\n", "It shows '$3.00'.\n", "assertion-removed"),
         (">>> 1 + 1\n2\n", "", "assertion-removed"),
         ("ValueError: no amount: x", "TypeError", "assertion-changed"),
+        ("Money().show(3)", "Money().show(3) == '$3' or True", "assertion-removed"),
+        ("show(3)", "show(0)", "assertion-removed"),
     ],
 )
 def test_an_example_that_shows_less_is_found(old: str, new: str, rule: str) -> None:
@@ -59,6 +61,7 @@ def test_an_example_that_shows_less_is_found(old: str, new: str, rule: str) -> N
         ("{amount}", "{amount:,.2f}"),
         ("Show it.", "Show it with two digits."),
         ("        '$3.00'\n", "        '$3.00'\n        >>> Money().show(0)\n        '$0.00'\n"),
+        ("amount):", "amount, sign='$'):\n        "),
         ("class Money", "class Amount"),
         (CODE[CODE.index("class") :], "def other():\n    pass\n"),
     ],

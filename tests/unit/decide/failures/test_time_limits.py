@@ -11,6 +11,19 @@ from autoresearch_ci.decide.failures.shortcuts.time_limits import longer
 RAISED = [
     (
         "a.py",
+        "class C:\n    timeout: float = 3.0\n",
+        "class C:\n    timeout: float | None = None\n",
+    ),
+    ("a.ts", "const a = { timeoutMs: 300 };\n", "const a = { timeoutMs: 3e5 };\n"),
+    ("a.go", "c := Client{Timeout: 2 * time.Second}\n", "c := Client{}\n"),
+    ("a.go", "case <-time.After(2 * time.Second):\n", "case <-time.After(2 * time.Minute):\n"),
+    ("A.java", "future.get(2, TimeUnit.SECONDS);\n", "future.get(2, TimeUnit.HOURS);\n"),
+    ("a.php", "curl_setopt($c, CURLOPT_TIMEOUT, 5);\n", "curl_setopt($c, CURLOPT_TIMEOUT, 90);\n"),
+    ("a.cs", "c.CancelAfter(FromSeconds(2));\n", "c.CancelAfter(FromMinutes(2));\n"),
+    ("a.c", "alarm(5);\n", "alarm(500);\n"),
+    ("a.sh", "timeout 30 ./run\n", "timeout --foreground -k 5 3000 ./run\n"),
+    (
+        "a.py",
         "def f():\n    return requests.get(u, timeout=5)\n",
         "def f():\n    return requests.get(\n        u,\n        timeout=90,\n    )\n",
     ),
@@ -47,6 +60,18 @@ RAISED = [
     ("Makefile", "test:\n\ttimeout 30 ./a\n", "test:\n\ttimeout 5m ./a\n"),
 ]
 AS_BEFORE = [
+    (
+        "a.rs",
+        "s.set_read_timeout(None)?;\n",
+        "s.set_read_timeout(Some(Duration::from_secs(5)))?;\n",
+    ),
+    ("A.java", "lock.tryLock();\n", "lock.tryLock(2, TimeUnit.SECONDS);\n"),
+    (
+        "a.c",
+        "int timeout_ms(int s) { return s * 100; }\n",
+        "int timeout_ms(int s) { return s * 1000; }\n",
+    ),
+    ("a.py", "LIMITS = {'timeout': 5}\n", "LIMITS = {'timeout': 5, 'retries': 90}\n"),
     ("a.py", "requests.get(u, timeout=5)\n", "TIMEOUT = 5\nrequests.get(u, timeout=TIMEOUT)\n"),
     (
         "a.py",
