@@ -31,6 +31,13 @@ def checks_less(path: str, before: str, after: str) -> Iterator[Shortcut]:
     """What the file of a pipeline no longer checks, or checks more seldom."""
     if re.search(rf"{PIPELINE}|(^|/)CMakeLists\.txt$", path):
         yield from _not_run(path, before, after)
+    if path.endswith("noxfile.py"):
+        versions = [
+            {*re.findall(_VERSION, " ".join(_SESSIONS.findall(t)))} for t in (before, after)
+        ]
+        for gone in sorted(versions[0] - versions[1]):
+            what = f"no longer repeats its sessions with {gone}"
+            yield Shortcut(rule="failure-ignored", path=path, line=1, what=what)
     if re.search(r"(^|/)(\.github/workflows/.*|\.gitlab-ci)\.ya?ml$", path):
         yield from _less_often(path, before, after)
 
@@ -68,6 +75,9 @@ def _line(text: str, words: str, known: str = "") -> int:
     return 1
 
 
+_SESSIONS = re.compile(r"\bpython\s*=\s*\[([^\]]{0,300})\]")
+_VERSION = r"[\"']([\w.]{1,20})[\"']"
+"""Of Python, in nox's words."""
 _EVENTS = ("push", "pull_request", "merge_group", "schedule")
 _CONDITIONS = (
     *("if", "shell", "working-directory", "continue-on-error", "rules", "only", "except", "when"),

@@ -98,6 +98,7 @@ _RELIEFS = re.compile(
     r"|<(?:rerunFailingTestsCount|(?:excluded)?[gG]roups)>[^<]*|<Compile +Remove=[^>\n]*"
     r"|--cap-lints\S*|severity\s*=\s*(?:none|silent|suggestion)|[\w.]*\.deactivate\b[^\n]*"
     r"|timeout\.mode\s*=\s*disabled"
+    r"|transform\s*:\s*\{[^}]{0,200}?[jt]\]?sx?[^\"'\n]{0,20}[\"']\s*:\s*[\"'](?:\.{1,2}/|<rootDir>)[^\"'\n]*"
     r"|<(?:maven\.test\.[\w.]+|skip\w*|testFailureIgnore)>\s*true|<failOn\w+>\s*false|<exclude>[^<]*"
     r"|exclude +['\"(]\S+|enabled\s*=\s*false)"
 )

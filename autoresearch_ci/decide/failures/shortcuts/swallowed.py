@@ -195,6 +195,7 @@ _VENDORED = re.compile(
     r"|(^|/)patches/.*\.patch$"
     r"|(^|/)\.yarn/patches/"
 )
+_REQUIRED = re.compile(r"(^|/)[\w.-]*(?:requirements|constraints)[\w.-]*\.(?:txt|lock)$")
 _STUB = re.compile(r"^(?!(.*/)?(stubs|typings|[^/]*-stubs)/).*\.pyi$")
 
 
@@ -225,6 +226,9 @@ def swallowed(path: str, before: str | None, after: str | None) -> Iterator[Shor
     for habit in _HABITS:
         if re.search(habit.files, path):
             yield from _new(path, _found(habit, path, before or ""), _found(habit, path, after))
+    if "--hash=" in (before or "") and "--hash=" not in after and _REQUIRED.search(path):
+        what = "no longer says what it is that is installed"
+        yield Shortcut(rule="install-forced", path=path, line=1, what=what)
     if before is not None:
         yield from checks_less(path, before, after)
 
