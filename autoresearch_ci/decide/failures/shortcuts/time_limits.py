@@ -46,7 +46,7 @@ _SECONDS = {
     "milli": 1e-3,
 }
 _ENDLESS = re.compile(
-    r"(?i)(?:none|null|nil|undefined|nullptr|-1|(?:math\.|Number\.|float\([\"'])?\+?inf\w*(?:[\"']\))?"
+    r"(?i)(?:none|null|nil|undefined|nullptr|-1|(?:\w{0,20}[.:]|float\([\"'])?\+?inf\w*(?:[\"']\))?"
     r"|(?:Number\.)?MAX_\w+|\w{0,20}::MAX)"
 )
 _TIMES = re.compile(r"[\"']?(?:\d+(?:\.\d+)?[ \t]*[a-z]+[ \t]*){2,6}[\"']?", re.IGNORECASE)
@@ -65,8 +65,9 @@ def longer(
 
     `tests`: by path, which may ask for just that limit.
     """
+    script = re.search(r"\.[cm]?[jt]sx?$", path) is not None
     old_text, new_text = plain_literals(path, before), plain_literals(path, after)
-    old, new = _limits(old_text), _limits(new_text)
+    old, new = (_limits(text, script) for text in (old_text, new_text))
     for name in old:
         had, has = (Counter(amount for amount, _, _ in side.get(name, ())) for side in (old, new))
         gone, fresh = sorted((had - has).elements()), sorted((has - had).elements())
@@ -97,14 +98,19 @@ def _asks(test: str, name: str, amount: float) -> bool:
     return any(re.sub("_", "", m[1]).lower() == name for m in re.finditer(equals, test))
 
 
-def _limits(text: str) -> _Limits:
-    """By name: how long, and where that begins and ends."""
+def _limits(text: str, script: bool) -> _Limits:
+    """By name: how long, and where that begins and ends.
+
+    `script`: in JavaScript, 0 says that there is no limit.
+    """
     found: _Limits = {}
     for match in _LIMIT.finditer(text):
         value = match["value"] or match["arguments"] or match["word"]
         amount = _amount(value.strip())
+        name = re.sub(r"[\W_]", "", match["name"]).lower()
+        if amount == 0 and script and name != "settimeout":
+            amount = math.inf
         if amount is not None:
-            name = re.sub(r"[\W_]", "", match["name"]).lower()
             found.setdefault(name, []).append((amount, match.start(), match.end() + len(value)))
     return found
 

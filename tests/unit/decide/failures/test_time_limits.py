@@ -9,6 +9,9 @@ import pytest
 from autoresearch_ci.decide.failures.shortcuts.time_limits import longer
 
 RAISED = [
+    ("a.swift", "request.timeoutInterval = 10\n", "request.timeoutInterval = .infinity\n"),
+    ("a.ex", "call(p, timeout: 5_000)\n", "call(p, timeout: :infinity)\n"),
+    ("a.ts", "page.setDefaultTimeout(3_000);\n", "page.setDefaultTimeout(0);\n"),
     (
         "a.py",
         "class C:\n    timeout: float = 3.0\n",
@@ -60,6 +63,9 @@ RAISED = [
     ("Makefile", "test:\n\ttimeout 30 ./a\n", "test:\n\ttimeout 5m ./a\n"),
 ]
 AS_BEFORE = [
+    ("a.ts", "setTimeout(save, 100);\n", "setTimeout(save, 0);\n"),
+    ("a.py", "poll(timeout=5)\n", "poll(timeout=0)\n"),
+    ("a.py", "q.get(timeout=timeout * 1000)\n", "q.get(timeout=timeout)\n"),
     (
         "a.rs",
         "s.set_read_timeout(None)?;\n",
