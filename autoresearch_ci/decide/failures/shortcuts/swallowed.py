@@ -83,7 +83,8 @@ _HABITS = (
         r"if err != nil \{\s*(?:return(?: *(?:nil|0|false|\"\"|\" *\"),)* *nil\s*)?\}"
         r"|(?m:^[ \t]*err\s*=\s*nil\b)"
         r"|(?m:(?:^|[{;])[^\S\n]*_\s*(?:,\s*_\s*)?=(?!\s*[\w.]+\.(?:Close|Rollback)\(\)\s*return\b.*\berr)\s*\w[\w.]*\()|,\s*_\s*:?=\s*\w[\w.]*\("
-        r"|(?m:^[ \t]*_\s*=\s*err\b)|\brecover\(\)\s*(?:\n|;|\})",
+        r"|(?m:^[ \t]*_\s*=\s*err\b)"
+        r"|\brecover\(\)\s*(?:\n|;|\})",
     ),
     _Habit(
         "error-swallowed",
@@ -262,11 +263,18 @@ def _found(habit: _Habit, path: str, text: str) -> Signs:
 def _is_given(text: str, match: re.Match[str]) -> bool:
     """Whether it is an argument that is not used, which who calls it may ask for."""
     name = match.groupdict().get("idle")
+    if not name:
+        return False
     heads = re.findall(r"\b(?:def|func|function)\b[^\n(]*\(([^\n]*)", text[: match.start()])
-    return bool(name and heads and re.search(rf"\b{name}\b", heads[-1]))
+    return bool(heads and re.search(rf"\b{name}\b", heads[-1]))
+
+
+_NEAR = 400
+"""Characters of a line on either side of a sign that tell it from others."""
 
 
 def _line_of(text: str, match: re.Match[str]) -> str:
-    begin = text.rfind("\n", 0, match.start()) + 1
-    end = text.find("\n", match.end() - 1)
-    return text[begin : end if end >= 0 else len(text)]
+    least, most = max(match.start() - _NEAR, 0), match.end() + _NEAR
+    begin = max(text.rfind("\n", least, match.start()) + 1, least)
+    end = text.find("\n", match.end() - 1, most)
+    return text[begin : end if end >= 0 else most]

@@ -1341,3 +1341,10 @@ def test_a_pipeline_that_checks_less_is_told_where_it_does(old: str, new: str, l
     after = _STEPS.replace(old, new)
     told = shortcuts({path: _STEPS.encode()}, {path: after.encode()})
     assert {(found.rule, found.line) for found in told} == {("failure-ignored", line)}
+
+
+@pytest.mark.parametrize(("path", "part"), [("a.go", "recover(); "), ("a.kt", "a!!.b ")])
+def test_a_long_line_that_is_full_of_signs_is_told_at_once(path: str, part: str) -> None:
+    start = time.process_time()
+    assert found(path, "a\n", part * 20_000)
+    assert time.process_time() - start < 20
