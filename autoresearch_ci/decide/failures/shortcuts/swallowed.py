@@ -84,7 +84,9 @@ _HABITS = (
         r"|(?m:^[ \t]*err\s*=\s*nil\b)"
         r"|(?m:(?:^|[{;])[^\S\n]*_\s*(?:,\s*_\s*)?=(?!\s*[\w.]+\.(?:Close|Rollback)\(\)\s*return\b.*\berr)\s*\w[\w.]*\()|,\s*_\s*:?=\s*\w[\w.]*\("
         r"|(?m:^[ \t]*_\s*=\s*err\b)"
-        r"|\brecover\(\)\s*(?:\n|;|\})",
+        r"|(?<!:= )\brecover\(\)\s*(?:\n|;|\})|\b(?P<held>\w{1,40}) := recover\(\)\s*;"
+        r"(?!\s*(?P=held) != nil\s*\{[^{}]{0,400}?"
+        r"(?:\b(?!_\b)\w[\w.]{0,99} = |<-|\bpanic\()[^\n]{0,200}\b(?P=held)\b)",
     ),
     _Habit(
         "error-swallowed",
