@@ -75,7 +75,7 @@ def test_what_would_skip_checks_close_issues_or_name_an_author_is_not_ours(messa
 
 
 def test_a_commit_names_what_pages_refer_to_it_for() -> None:
-    names = [f"pytest:tests.test_a::test_{number}" for number in range(300)]
+    names = [f"pytest:tests.test_a::test_{number}" for number in range(1200)]
     message = of_experiment("t", 1, "mend it", 0.0, repaired=names)
-    assert [name for name in names if f": {name}\n" in f"{message}\n"] == names[:100]
+    assert [name for name in names if f": {name}\n" in f"{message}\n"] == names[:1000]
     assert is_ours(message, "t", CommitStyle())
