@@ -15,7 +15,7 @@ from pathlib import Path
 
 import autoresearch_ci
 from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError, reason_of
-from autoresearch_ci.record.durable_files import replace_file
+from autoresearch_ci.record.durable_files import write_out
 from autoresearch_ci.report.chart_png import png
 from autoresearch_ci.report.run_folder import REPORT_FILE
 from autoresearch_ci.report.stored_run import journal_of, stored_chart, stored_report
@@ -40,7 +40,7 @@ def main(options: argparse.Namespace) -> int:
         kind, path = "report", options.output or journal.parent / REPORT_FILE
         page = stored_report(journal, redactor, version=autoresearch_ci.__version__)
         content = page.encode(errors="replace")
-    replace_file(path, content)
+    write_out(path, content)
     if options.json:
         print(json_text({kind: str(path), "journal": str(journal), "bytes": len(content)}))
     else:

@@ -10,6 +10,7 @@ import functools
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from autoresearch_ci.config.fix import Fix
 from autoresearch_ci.decide.budget import Pace
@@ -27,6 +28,7 @@ from autoresearch_ci.decide.failures.objective import Judgement, SetChange, comp
 from autoresearch_ci.decide.failures.objective import Seen as Diagnoses
 from autoresearch_ci.decide.failures.repair_order import Aim, Lead, Left, left, tried_at
 from autoresearch_ci.decide.failures.shortcuts.detect import listed, shortcuts, suspicious
+from autoresearch_ci.decide.failures.shortcuts.doc_examples import runs_examples
 from autoresearch_ci.decide.failures.shortcuts.neighbours import (
     NearRuns,
     beside,
@@ -190,11 +192,24 @@ class FailureObjective(Objective):
         )
 
     def foul(self, before: Texts, after: Texts) -> str:
-        found = shortcuts(before, after, tests=self.tests, allow=self.settings.allow)
+        found = shortcuts(
+            before,
+            after,
+            tests=self.tests,
+            allow=self.settings.allow,
+            runs_examples=self._runs_examples,
+        )
         if found:
             return str(found[0])
         told = (own.foul(before, after) for own in self.diagnostics.own.values())
         return next(filter(None, told), "")
+
+    def _runs_examples(self, path: str) -> bool:
+        if path.endswith(".rs"):
+            return any(target.tool == "cargo test" for target in self.diagnostics.targets.values())
+        seen = [diagnosis for look in self._looks.values() for diagnosis in look.seen.values()]
+        failed = (f.id.partition(":")[2] for d in seen for f in d.failures)
+        return runs_examples(path, chain(failed, *(d.suite.of for d in seen if d.suite)))
 
     def to_look_at(self, before: Texts, after: Texts) -> list[str]:
         found = suspicious(before, after, tests=self.tests, allow=self.settings.allow)

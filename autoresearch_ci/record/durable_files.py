@@ -34,13 +34,7 @@ def append_line(path: Path, line: bytes, mode: int = 0o644) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """The file holds `content`, and nothing else ever stood at its name.
-
-    What is no file (`/dev/null`, `/dev/stdout`, a pipe) gets it, and stays what it is.
-    """
-    if _is_stream(path):
-        path.write_bytes(content)
-        return
+    """The file holds `content`, and nothing else ever stood at its name."""
     draft = path.with_name(f"{path.name}.new")
     with draft.open("wb") as file:
         file.write(content)
@@ -49,11 +43,17 @@ def replace_file(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
-def _is_stream(path: Path) -> bool:
-    """A link is none, unless the system has it: whoever wrote a checkout could mean any file."""
+def write_out(path: Path, content: bytes) -> None:
+    """Likewise where a person says; what is no file there (`/dev/stdout`, a pipe) gets it instead,
+    and stays what it is.
+
+    A link is replaced, unless the system has it: a checkout could say which file it leads to.
+    """
     system = path.is_relative_to("/dev") and not path.is_relative_to("/dev/shm")
-    own = path.is_char_device() or path.is_fifo()
-    return system or (own and not path.is_symlink())
+    if system or (not path.is_symlink() and (path.is_char_device() or path.is_fifo())):
+        path.write_bytes(content)
+    else:
+        replace_file(path, content)
 
 
 def _end_of_last_line(descriptor: int, size: int) -> int:

@@ -7,7 +7,7 @@ import stat
 import threading
 from pathlib import Path
 
-from autoresearch_ci.record.durable_files import replace_file
+from autoresearch_ci.record.durable_files import write_out
 
 
 def test_a_pipe_stays_one(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_a_pipe_stays_one(tmp_path: Path) -> None:
     read: list[bytes] = []
     reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
     reader.start()
-    replace_file(pipe, b"words")
+    write_out(pipe, b"words")
     reader.join(10)
     assert read == [b"words"]
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
@@ -24,7 +24,7 @@ def test_a_pipe_stays_one(tmp_path: Path) -> None:
 
 def test_a_descriptor_of_ours_is_written_to(tmp_path: Path) -> None:
     with (tmp_path / "there").open("w+b") as there:
-        replace_file(Path(f"/dev/fd/{there.fileno()}"), b"words")
+        write_out(Path(f"/dev/fd/{there.fileno()}"), b"words")
         assert there.read() == b"words"
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
@@ -36,7 +36,7 @@ def test_a_link_is_replaced_whatever_it_leads_to(tmp_path: Path) -> None:
         (tmp_path / "other").write_bytes(b"theirs")
         link = tmp_path / "link"
         link.symlink_to(tmp_path / name)
-        replace_file(link, b"words")
+        write_out(link, b"words")
         assert not link.is_symlink()
         assert link.read_bytes() == b"words"
         assert (tmp_path / "other").read_bytes() == b"theirs"

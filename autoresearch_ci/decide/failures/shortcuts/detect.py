@@ -13,7 +13,7 @@ scope names them: this is for those that it names, and for examples that stand i
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -73,15 +73,21 @@ def shortcuts(
     *,
     tests: Mapping[str, bytes] | None = None,
     allow: Collection[str] = (),
+    runs_examples: Callable[[str], bool] = lambda path: False,
 ) -> list[Shortcut]:
     """The findings of a change, in order of path and line.
 
     `before` and `after` hold the same paths, those that the change touches; `None`: not there.
     `tests`: those of the tree, by path, where values could come from that are right for one only.
+    `runs_examples`: whether the examples in a file's documentation are run as tests; others are
+    words, which may say what is true now.
     """
     try:
         with deep():
-            return listed(_shortcuts(before, after, tests), allow)
+            found = [*_shortcuts(before, after, tests)]
+            for path, was, now in _changed(_readable(before), _readable(after)):
+                found += doc_examples(path, was, now) if runs_examples(path) else ()
+            return listed(found, allow)
     except RecursionError:
         what = "nests deeper than can be read, or a file beside it does"
         return listed([Shortcut(rule="unreadable", path=min(after), line=1, what=what)], allow)
@@ -107,7 +113,6 @@ def _shortcuts(
         found += _expected(path, was, now)
         found += swallowed(path, was, now)
         found += lowered(path, was, now)
-        found += doc_examples(path, was, now)
         if was and now and _TIMED.search(path):
             found += longer(path, was, now, asked)
         if _readable_tests(path):

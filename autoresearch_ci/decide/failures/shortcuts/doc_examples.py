@@ -1,14 +1,15 @@
 """Examples in documentation that are run as tests: Python's doctests, and Rust's in comments.
 
-They stand in the code that a repair may edit, so they are compared as assertions are: what is asked
-must still be asked, and expected. An example beside others, or of something that is gone, is free.
+They stand in the code that a repair may edit, so where somebody runs them they are compared as
+assertions are: what is asked must still be asked, and expected. An example beside others, or of
+something that is gone, is free.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.failures.shortcuts.suite import Shortcut
@@ -65,6 +66,13 @@ def doc_examples(path: str, was: str | None, now: str | None) -> Iterator[Shortc
         else:
             rule, what = "assertion-changed", f"an example expects another result: {asked}"
         yield Shortcut(rule=rule, path=path, line=lines.get(key, line), what=what)
+
+
+def runs_examples(path: str, tests: Iterable[str]) -> bool:
+    """Whether one of the tests with these ids is what stands in a file: pytest tells of the
+    examples of `src/a.py` as `src.a::a.f`, and of a page by its name."""
+    name = path.removesuffix(".py").replace("/", ".") if path.endswith(".py") else path
+    return any(test.startswith((f"{name}::", f"{name}.")) for test in tests)
 
 
 def asked_in_examples(path: str, text: str) -> str:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from autoresearch_ci.decide.failures.shortcuts.detect import shortcuts
-from autoresearch_ci.decide.failures.shortcuts.doc_examples import doc_examples
+from autoresearch_ci.decide.failures.shortcuts.doc_examples import doc_examples, runs_examples
 
 PYTHON = '''\
 def isbool(text):
@@ -49,7 +49,9 @@ pub fn levenshtein(a: &str, b: &str) -> usize {
 
 
 def rules(path: str, was: str, now: str) -> list[str]:
-    return [f.rule for f in shortcuts({path: was.encode()}, {path: now.encode()})]
+    return [
+        f.rule for f in shortcuts({path: was.encode()}, {path: now.encode()}, runs_examples=bool)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -141,3 +143,24 @@ def test_no_text_takes_long(path: str, text: str) -> None:
     begun = time.monotonic()
     assert len([*doc_examples(path, text, text + "\nx")]) < 2
     assert time.monotonic() - begun < 5
+
+
+def test_examples_that_nobody_runs_are_words() -> None:
+    now = PYTHON.replace('"False")\n    True', '"False")\n    False')
+    assert shortcuts({"a.py": PYTHON.encode()}, {"a.py": now.encode()}) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "run"),
+    [
+        ("src/pkg/calc.py", True),
+        ("docs/use.md", True),
+        ("src/pkg/other.py", False),
+        ("pkg/calc.py", False),
+        ("use.md", False),
+        ("tests/test_a.py", True),
+    ],
+)
+def test_who_runs_examples_is_seen_by_what_their_tests_are_called(path: str, run: bool) -> None:
+    tests = ["src.pkg.calc::pkg.calc.f", "docs/use.md::use.md", "tests.test_a.T::test_a"]
+    assert runs_examples(path, tests) is run

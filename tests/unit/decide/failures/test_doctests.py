@@ -33,7 +33,10 @@ class Money:
 
 
 def found(after: str) -> set[str]:
-    return {f.rule for f in shortcuts({"a.py": CODE.encode()}, {"a.py": after.encode()})}
+    return {
+        f.rule
+        for f in shortcuts({"a.py": CODE.encode()}, {"a.py": after.encode()}, runs_examples=bool)
+    }
 
 
 @pytest.mark.parametrize(

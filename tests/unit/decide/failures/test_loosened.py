@@ -67,7 +67,7 @@ NEUTRAL = [
 
 def found(path: str, before: str | None, after: str) -> set[str]:
     change = {path: None if before is None else before.encode()}, {path: after.encode()}
-    return {finding.rule for finding in shortcuts(*change)}
+    return {finding.rule for finding in shortcuts(*change, runs_examples=bool)}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["path"])
