@@ -73,6 +73,11 @@ _DROPPED = re.compile(
     r"|(?:--output-format|--output|--format|-f|-o|--output-file)(?:[= ]\S+))(?=\s|$)"
 )
 """Arguments that change files, hide failures, or say how to print."""
+_REPORTED = re.compile(
+    r"(?:^|(?<=\s))(?:--junit-?xml|--outputFile|--reporters?|--test-reporter(?:-destination)?)"
+    r"[= ]\S+"
+)
+"""Where a suite is told to write, and how: it is asked for a report of our own."""
 _KEPT = re.compile(
     r"--?|--(?:config|project|strict|ext|max-warnings|select|extend-select|all-features|features"
     r"|workspace|all-targets|all|tests|benches|locked|exclude|python-version|noEmit|build|severity"
@@ -126,7 +131,7 @@ def as_tool(line: str) -> tuple[str, str, str] | None:
     if match is None or ".." in (match["folder"] or "").split("/"):
         return None
     tool, launcher = _name(match), (match["launcher"] or "").strip()
-    rest = match["rest"] if tool in _OF_TESTS else _DROPPED.sub("", match["rest"])
+    rest = (_REPORTED if tool in _OF_TESTS else _DROPPED).sub("", match["rest"])
     own = rest.split()
     if tool == "cargo test" and "--" in own:
         return None  # what it tells its programs may be how to print

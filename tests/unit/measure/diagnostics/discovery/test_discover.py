@@ -740,6 +740,11 @@ REPORT = "--continue-on-collection-errors -o junit_family=xunit1 --junitxml={rep
         ("pytest -q tests/a.py", ("pytest", f"pytest {REPORT} -q tests/a.py", "")),
         ("cd pkg && A=b python -m pytest", ("pytest", f"A=b python -m pytest {REPORT}", "pkg")),
         ("uv run pytest -k 'a or b'", ("pytest", f"uv run pytest {REPORT} -k 'a or b'", "")),
+        ("pytest --junitxml=own.xml -q", ("pytest", f"pytest {REPORT} -q", "")),
+        (
+            "npx vitest run --reporter dot src",
+            ("vitest", f"npx vitest run {TOOLS['vitest'].writes} src", ""),
+        ),
         ("ruff check --fix src", ("ruff", f"ruff check {TOOLS['ruff'].writes} src", "")),
         ("npx tsc --noEmit -p .", ("tsc", "npx tsc --pretty false --noEmit -p .", "")),
         (
