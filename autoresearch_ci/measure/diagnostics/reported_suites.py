@@ -79,9 +79,11 @@ def _problem(said: ToolOutput, case: Element, test: str) -> Problem:
     trace = "\n".join(filter(None, (told.text, told.tail or "")))[:20_000]
     path = said.path(case.get("file", "")) if case.get("file") else ""
     line = line_number(case.get("line")) + bool(case.get("line"))  # pytest counts from 0
+    # pytest names files from the folder of its settings, which may be above the one it runs in.
+    above = replace(said, folder="").path(case.get("file", "")) if path else ""
     for match in _FRAME.finditer(trace):
         where, number = _place(said, match)
-        if where == path or (not path and not where.startswith("/")):
+        if where in (path, above) or (not path and not where.startswith("/")):
             path, line = where, number
     message = told.get("message") or trace
     if not test:

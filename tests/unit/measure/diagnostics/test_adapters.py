@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -320,6 +321,25 @@ def test_paths_are_told_from_the_root_wherever_the_tool_ran() -> None:
     assert inner.path("./a.ts") == "packages/web/a.ts"
     assert inner.path("/usr/include/stdio.h") == "/usr/include/stdio.h"
     assert asked.path("../../etc/passwd") == "/etc/passwd"
+
+
+@pytest.mark.parametrize(
+    ("file", "frame", "path"),
+    [
+        ("pkg/test_a.py", "test_a.py:4: AssertionError", "pkg/test_a.py"),
+        ("pkg/pkg/test_a.py", "pkg/test_a.py:4: AssertionError", "pkg/pkg/test_a.py"),
+        ("test_a.py", "test_a.py:4: AssertionError", "pkg/test_a.py"),
+        ("pkg/test_a.py", "pkg/test_a.py:4: AssertionError", "pkg/pkg/test_a.py"),
+    ],
+)
+def test_pytest_names_files_from_where_its_settings_are(file: str, frame: str, path: str) -> None:
+    case = (
+        f'<testcase classname="t" name="test" file="{file}" line="2"><failure message="m">{frame}'
+    )
+    report = f"<testsuite tests='1'>{case}</failure></testcase></testsuite>"
+    asked = said(code=1, report=report)
+    (told,) = TOOLS["pytest"].read(replace(asked, folder="pkg")).failures
+    assert (told.path, told.line) == (path, 4)
 
 
 def test_no_two_files_are_called_alike_and_nothing_of_a_name_is_hidden() -> None:
